@@ -1,6 +1,22 @@
 //! Samesake, the customer identity gateway.
 
+pub mod app;
 pub mod clock;
+pub mod config;
+pub mod connector;
+pub mod credential;
+pub mod demo;
+pub mod events;
+pub mod handoff;
+pub mod http;
+pub mod identity;
 pub mod ids;
+pub mod keys;
+pub mod kv;
+pub mod mail;
+pub mod oidc;
+pub mod outbound;
 pub mod protocol;
 pub mod secret;
+pub mod session;
+pub mod store;
