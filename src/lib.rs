@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod ids;
+pub mod kv;
 pub mod protocol;
 pub mod secret;
