@@ -1,6 +1,7 @@
 //! Samesake, the customer identity gateway.
 
 pub mod clock;
+pub mod http;
 pub mod ids;
 pub mod protocol;
 pub mod secret;

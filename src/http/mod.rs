@@ -1,0 +1,3 @@
+//! Everything that speaks HTTP: the only place, with `serve.rs`, that names axum.
+
+pub mod pages;
