@@ -6,3 +6,4 @@ pub mod ids;
 pub mod kv;
 pub mod protocol;
 pub mod secret;
+pub mod store;
