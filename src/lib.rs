@@ -1,11 +1,9 @@
 //! Samesake, the customer identity gateway.
 
-pub mod app;
 pub mod clock;
 pub mod config;
 pub mod connector;
 pub mod credential;
-pub mod demo;
 pub mod events;
 pub mod handoff;
 pub mod http;

@@ -81,7 +81,7 @@ pub async fn record_all(
 ) -> Result<(), store::Error> {
     let root = tx.customer_living(customer).await?.map_or(customer, |living| living.id);
     let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-    let last = tx.customer_advance(root, count, now).await?.ok_or(store::Error::NotFound)?;
+    let last = tx.customer_advance(root, count, now).await?.ok_or(store::Error::Missing)?;
     for (event, root_seq) in events.into_iter().zip(last - count + 1..) {
         append(tx, root, &actor, &event, root_seq, now).await?;
     }
@@ -109,12 +109,13 @@ async fn append(
     .await?;
     tx.outbox_append(&OutboxRow {
         id,
-        aggregate_type: "customer".to_owned(),
-        aggregate_id: root.to_string(),
+        aggregatetype: "customer".to_owned(),
+        aggregateid: root.to_string(),
         event_type: event.name().to_owned(),
         payload: detail,
         root,
         root_seq,
+        position: 0,
         created_at: now,
     })
     .await

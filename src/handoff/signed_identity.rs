@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::Destination;
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, Sid};
-use crate::keys::{KeyRing, SignError};
+use crate::keys::{self, KeyRing};
 use crate::secret::{self, DerivedKey};
 use crate::session::Authentication;
 
@@ -103,7 +103,7 @@ impl Statements {
         destination: &Destination,
         person: Option<&Person>,
         now: Timestamp,
-    ) -> Result<Statement, SignError> {
+    ) -> Result<Statement, keys::Error> {
         let level = if person.is_some() { Level::Authenticated } else { Level::Anonymous };
         let version = person.map_or(0, |person| person.version);
         let key = (person.map(|person| person.sid.clone()), destination.id.clone(), version);

@@ -98,14 +98,14 @@ fn readings(text: &str) -> Vec<(Namespace, String)> {
         }
     }
     if let Ok(address) = EmailAddress::parse(text) {
-        readings.push((Namespace::Email, address.as_str().to_owned()));
-        readings.push((Namespace::UnprovedEmail, address.as_str().to_owned()));
+        readings.push((Namespace::Email, address.normalized().to_owned()));
+        readings.push((Namespace::UnprovedEmail, address.normalized().to_owned()));
     }
     readings
 }
 
 fn normal(address: &str) -> String {
-    EmailAddress::parse(address).map_or_else(|_| address.to_owned(), |address| address.as_str().to_owned())
+    EmailAddress::parse(address).map_or_else(|_| address.to_owned(), |address| address.normalized().to_owned())
 }
 
 fn view(

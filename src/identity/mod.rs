@@ -3,3 +3,7 @@
 //! It takes transactions, keys and the present time from its callers. It knows nothing of HTTP.
 
 pub mod address;
+pub mod customer;
+pub mod namespace;
+pub mod profile;
+pub mod sign_in;

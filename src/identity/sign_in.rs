@@ -9,7 +9,8 @@ use super::address::EmailAddress;
 use super::namespace::{self, Namespace};
 use super::profile::Profile;
 use crate::clock::Timestamp;
-use crate::connector::{EmailTrust, UpstreamIdentity};
+use crate::config::EmailTrust;
+use crate::connector::UpstreamIdentity;
 use crate::events::{self, Actor, Event};
 use crate::ids::{CredentialId, CustomerId, LinkId};
 use crate::store::{self, Credential, Customer, CustomerState, Link, LinkLogin, LinkState, Store, Tx};
@@ -65,7 +66,7 @@ pub async fn social(
         }
         // Somebody else made the link meanwhile: this transaction is dropped with the customer it made.
     }
-    Err(store::Error::Contended)
+    Err(store::Error::Contention)
 }
 
 async fn known_link(
@@ -135,7 +136,7 @@ fn email_link(
         display: Some(address.display().to_owned()),
         verified_at: proved.then_some(now),
         proof: proved.then(|| origin.to_owned()),
-        ..live_link(LinkId::new(now), &namespace, address.as_str(), customer, origin, now)
+        ..live_link(LinkId::new(now), &namespace, address.normalized(), customer, origin, now)
     }
 }
 
@@ -172,7 +173,7 @@ pub async fn sign_up(
     }
     let credential = Credential::password(CredentialId::new(now), customer, password_phc, now);
     if !tx.credential_insert(&credential).await? {
-        return Err(store::Error::Contended);
+        return Err(store::Error::Contention);
     }
     let events = vec![Event::CustomerCreated {}, added(&link), Event::CredentialAdded { kind: "password" }];
     events::record_all(&mut tx, customer, Actor::Customer, events, now).await?;

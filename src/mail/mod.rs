@@ -166,10 +166,7 @@ impl Mailer {
             .date(UNIX_EPOCH + since_epoch)
             .message_id(Some(format!("<{}@{}>", id.simple(), self.from.email.domain())))
             // RFC 3834 §5: no vacation notices in answer to a machine.
-            .raw_header(HeaderValue::new(
-                HeaderName::new_from_ascii_str("Auto-Submitted"),
-                "auto-generated".to_owned(),
-            ))
+            .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
             .multipart(MultiPart::alternative_plain_html(message.text.clone(), message.html.clone()))
             .map_err(refused)
     }
@@ -268,7 +265,9 @@ mod tests {
     #[test]
     fn every_address_that_parses_can_be_mailed_to() {
         let now = Timestamp::from_seconds(1_800_014_400);
-        for to in ["a@example.com", "!#$%&'*+-/=?^_`{|}~@example.com", "jörg@example.com", "a.b+c@xn--bcher-kva.example"] {
+        for to in
+            ["a@example.com", "!#$%&'*+-/=?^_`{|}~@example.com", "jörg@example.com", "a.b+c@xn--bcher-kva.example"]
+        {
             assert!(Mailer::memory().compose(&message(to), uuid_v7(now), now).is_ok(), "{to}");
         }
     }

@@ -180,7 +180,12 @@ async fn attempt(mailer: &Mailer, key: &DerivedKey, mail: &QueuedMail, now: Time
 }
 
 /// `attempts` counts this one too.
-fn decide(delivered: std::result::Result<(), MailError>, attempts: i64, useful_until: Timestamp, now: Timestamp) -> End {
+fn decide(
+    delivered: std::result::Result<(), MailError>,
+    attempts: i64,
+    useful_until: Timestamp,
+    now: Timestamp,
+) -> End {
     match delivered {
         Ok(()) => End::Delivered,
         Err(MailError::Permanent(error)) => End::GiveUp { error },

@@ -1,12 +1,11 @@
 //! The token endpoint: one fixed pipeline. Authenticate the client, let the grant fill in its part, sign, answer.
 
-use aws_lc_rs::digest;
-
 use super::Provider;
 use super::client::Client;
 use super::grants::{Granted, authorization_code, client_credentials, refresh_token};
 use crate::clock::Timestamp;
 use crate::protocol::client_metadata::GrantType;
+use crate::protocol::jwk::SigningAlgorithm;
 use crate::protocol::params::Params;
 use crate::protocol::token::{AccessTokenClaims, Audience, IdTokenClaims, TokenResponse, TokenType};
 use crate::protocol::{ErrorCode, OAuthError};
@@ -120,12 +119,10 @@ fn id_token(
 }
 
 /// OpenID Connect Core §3.1.3.6: the left half of the digest that belongs to the algorithm; SHA-512 for Ed25519.
-fn at_hash(algorithm: crate::protocol::jwk::SigningAlgorithm, access_token: &str) -> String {
-    use crate::protocol::jwk::SigningAlgorithm::EdDsa;
-    let digest = match algorithm {
-        EdDsa => digest::digest(&digest::SHA512, access_token.as_bytes()),
-        _ => digest::digest(&digest::SHA256, access_token.as_bytes()),
-    };
-    let bytes = digest.as_ref();
-    secret::base64url(bytes.get(..bytes.len() / 2).unwrap_or_default())
+fn at_hash(algorithm: SigningAlgorithm, access_token: &str) -> String {
+    let text = access_token.as_bytes();
+    match algorithm {
+        SigningAlgorithm::EdDsa => secret::base64url(secret::sha512(text).first_chunk::<32>().unwrap_or(&[0; 32])),
+        _ => secret::base64url(secret::sha256(&[text]).first_chunk::<16>().unwrap_or(&[0; 16])),
+    }
 }

@@ -165,7 +165,7 @@ async fn granted(
     family: &Grant,
     presented: RefreshToken,
 ) -> Result<Granted, OAuthError> {
-    let scope = narrowed_scope(params, &family.scope)?;
+    let scope = narrowed_scope(params, &Scope::parse(&family.scope))?;
     let invalid = |detail: &str| OAuthError::invalid_grant(INVALID).detail(detail);
     let customer = family.customer.ok_or_else(|| invalid("no customer"))?;
     let sector = Sector::from(client);
@@ -179,7 +179,7 @@ async fn granted(
     Ok(Granted {
         subject,
         scope,
-        resources: family.resources.clone(),
+        resources: family.audience.clone(),
         grant: family.id,
         authentication: authentication(family),
         bound_to: family.sid.clone().filter(|_| !family.offline),
@@ -200,7 +200,7 @@ fn narrowed_scope(params: &Params, granted: &Scope) -> Result<Scope, OAuthError>
 }
 
 fn authentication(family: &Grant) -> Option<Authentication> {
-    serde_json::from_value(family.authentication.clone()).ok()
+    serde_json::from_value(family.claims.clone()).ok()
 }
 
 #[cfg(test)]
@@ -230,10 +230,10 @@ mod tests {
             client_id: "shop".into(),
             customer: None,
             sid: None,
-            scope: Scope::default(),
-            resources: vec![],
+            scope: String::new(),
+            audience: vec![],
             offline: true,
-            authentication: serde_json::Value::Null,
+            claims: serde_json::Value::Null,
             generation: 5,
             rotated_at: at,
             created_at: at,
