@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod connector;
 pub mod credential;
+pub mod demo;
 pub mod events;
 pub mod handoff;
 pub mod http;
