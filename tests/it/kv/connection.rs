@@ -41,22 +41,23 @@ impl Wire {
 }
 
 async fn carry(mut client: TcpStream, mut server: TcpStream, lose_next_reply: Arc<AtomicBool>) {
-    let (mut request, mut reply) = (vec![0; 65536], vec![0; 65536]);
+    let (mut request, mut reply) = (Vec::new(), Vec::new());
     loop {
         tokio::select! {
-            read = client.read(&mut request) => match read {
-                Ok(length) if length > 0 => server.write_all(&request[..length]).await.unwrap(),
-                _ => return,
-            },
-            read = server.read(&mut reply) => match read {
-                Ok(length) if length > 0 => {
-                    if lose_next_reply.swap(false, Ordering::SeqCst) {
-                        return;
-                    }
-                    client.write_all(&reply[..length]).await.unwrap();
+            read = client.read_buf(&mut request) => {
+                if read.unwrap_or(0) == 0 {
+                    return;
                 }
-                _ => return,
-            },
+                server.write_all(&request).await.unwrap();
+                request.clear();
+            }
+            read = server.read_buf(&mut reply) => {
+                if read.unwrap_or(0) == 0 || lose_next_reply.swap(false, Ordering::SeqCst) {
+                    return;
+                }
+                client.write_all(&reply).await.unwrap();
+                reply.clear();
+            }
         }
     }
 }
