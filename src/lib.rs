@@ -1,6 +1,8 @@
 //! Samesake, the customer identity gateway.
 
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod connector;
 pub mod credential;
@@ -19,3 +21,4 @@ pub mod protocol;
 pub mod secret;
 pub mod session;
 pub mod store;
+pub mod telemetry;
