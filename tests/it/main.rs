@@ -8,3 +8,4 @@
 
 mod harness;
 mod smoke;
+mod tidy;
