@@ -4,3 +4,4 @@ pub mod clock;
 pub mod ids;
 pub mod protocol;
 pub mod secret;
+pub mod store;

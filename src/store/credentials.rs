@@ -1,0 +1,130 @@
+//! Credentials: what a customer proves itself with.
+//!
+//! Identity specification, rule 25: a merge joins profiles, not keys. So a password opens the e-mail addresses that
+//! were attached to its own customer, and no others. Secrets are stored as the credential's own hash; the two types
+//! that carry one have no `Debug`.
+
+use serde_json::Value;
+
+use super::customers::CustomerState;
+use super::driver::{exec, fetch_all, fetch_optional, from_row};
+use super::values::word_enum;
+use super::{Result, Tx};
+use crate::clock::Timestamp;
+use crate::ids::{CredentialId, CustomerId, LinkId};
+
+word_enum! {
+    /// The ways to prove oneself that are stored.
+    pub enum CredentialKind {
+        Password = "password",
+    }
+}
+
+word_enum! {
+    /// Whether a credential can be used.
+    pub enum CredentialState {
+        Live = "live",
+        Ended = "ended",
+    }
+}
+
+/// One credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    pub id: CredentialId,
+    /// The customer who made it.
+    pub customer: CustomerId,
+    /// Who that customer is today.
+    pub root: CustomerId,
+    pub kind: CredentialKind,
+    /// For a password its PHC string.
+    pub secret: String,
+    pub state: CredentialState,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub last_used_at: Option<Timestamp>,
+}
+
+from_row!(Credential { id, customer, root, kind, secret, state, created_at, updated_at, last_used_at });
+
+/// What a password login needs to know, of the address, the password, and who it leads to.
+#[derive(Clone, PartialEq)]
+pub struct PasswordLogin {
+    pub link: LinkId,
+    pub credential: CredentialId,
+    /// The customer whose address and password these are.
+    pub customer: CustomerId,
+    /// Who that is today; the rest is of this one.
+    pub root: CustomerId,
+    pub root_state: CustomerState,
+    pub phc: String,
+    pub profile: Value,
+    pub version: i64,
+}
+
+from_row!(PasswordLogin { link, credential, customer, root, root_state, phc, profile, version });
+
+impl Tx {
+    /// Adds a credential; `false` if the customer has a live password already and this is another.
+    pub async fn credential_insert(&mut self, credential: &Credential) -> Result<bool> {
+        let added = exec!(
+            self,
+            "INSERT INTO credentials (id, customer, root, kind, secret, state, created_at, updated_at, last_used_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             ON CONFLICT (customer, kind) WHERE kind = 'password' AND state = 'live' DO NOTHING",
+            credential.id,
+            credential.customer,
+            credential.root,
+            credential.kind,
+            &credential.secret,
+            credential.state,
+            credential.created_at,
+            credential.updated_at,
+            credential.last_used_at,
+        )?;
+        Ok(added == 1)
+    }
+
+    /// All that a password login by a proved address needs, in one statement. The address is in its normal form.
+    pub async fn password_login(&mut self, email: &str) -> Result<Option<PasswordLogin>> {
+        fetch_optional!(
+            self,
+            PasswordLogin,
+            "SELECT l.id AS link, p.id AS credential, l.customer, l.root, c.state AS root_state, p.secret AS phc, \
+             c.profile, c.version FROM links l \
+             JOIN credentials p ON p.customer = l.customer AND p.kind = 'password' AND p.state = 'live' \
+             JOIN customers c ON c.id = l.root \
+             WHERE l.namespace = 'email' AND l.external_id = $1 AND l.exclusive AND l.state = 'live'",
+            email,
+        )
+    }
+
+    /// Notes that a credential was used.
+    pub async fn credential_used(&mut self, id: CredentialId, now: Timestamp) -> Result<()> {
+        exec!(self, "UPDATE credentials SET last_used_at = $2 WHERE id = $1", id, now)?;
+        Ok(())
+    }
+
+    /// Replaces a live credential's secret: a new password, or the same one hashed anew.
+    pub async fn credential_secret_set(&mut self, id: CredentialId, secret: &str, now: Timestamp) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE credentials SET secret = $2, updated_at = $3 WHERE id = $1 AND state = 'live'",
+            id,
+            secret,
+            now,
+        )?;
+        Ok(())
+    }
+
+    /// Every credential of a root, ended ones too, in the order in which they were made; at most 100.
+    pub async fn credentials_of(&mut self, root: CustomerId) -> Result<Vec<Credential>> {
+        fetch_all!(
+            self,
+            Credential,
+            "SELECT id, customer, root, kind, secret, state, created_at, updated_at, last_used_at \
+             FROM credentials WHERE root = $1 ORDER BY created_at, id LIMIT 100",
+            root,
+        )
+    }
+}

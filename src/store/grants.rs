@@ -1,0 +1,197 @@
+//! Grants: what one authorization gave a client, which is also the family of its refresh tokens.
+//!
+//! A family is one row however often it rotates, and a rotation is one conditional UPDATE: of any number at once, one
+//! succeeds. The ID is derived from the authorization code, so that a replay of the code can end what it produced
+//! (RFC 6749 §4.1.2, RFC 9700 §4.14), even before that was written.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::driver::{exec, fetch_optional, from_row};
+use super::{Result, Tx};
+use crate::clock::Timestamp;
+use crate::ids::{CustomerId, GrantId, Sid};
+
+/// How long a voided grant without a row keeps its place: far longer than any authorization code lives.
+const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// One grant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    pub id: GrantId,
+    pub client_id: String,
+    /// The customer who gave it, as of then.
+    pub customer: CustomerId,
+    /// The SSO session it came from.
+    pub sid: Option<Sid>,
+    /// Space-separated.
+    pub scope: String,
+    pub audience: Vec<String>,
+    /// Whether it outlives its session (`offline_access`).
+    pub offline: bool,
+    /// Facts of the authentication that later tokens repeat.
+    pub claims: Value,
+    /// How often it was rotated: only the token of this generation is good.
+    pub generation: i64,
+    pub rotated_at: Timestamp,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+    pub idle_expires_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+    pub revoked_reason: Option<String>,
+}
+
+from_row!(Grant {
+    id,
+    client_id,
+    customer,
+    sid,
+    scope,
+    audience: json,
+    offline,
+    claims,
+    generation,
+    rotated_at,
+    created_at,
+    last_used_at,
+    idle_expires_at,
+    expires_at,
+    revoked_at,
+    revoked_reason,
+});
+
+macro_rules! grant_columns {
+    () => {
+        "id, client_id, customer, sid, scope, audience, offline, claims, generation, rotated_at, created_at, \
+         last_used_at, idle_expires_at, expires_at, revoked_at, revoked_reason"
+    };
+}
+
+impl Tx {
+    /// Adds a grant; `false` if its ID is taken, which a replay of the code did before us.
+    pub async fn grant_insert(&mut self, grant: &Grant) -> Result<bool> {
+        let added = exec!(
+            self,
+            concat!(
+                "INSERT INTO grants (",
+                grant_columns!(),
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+                 ON CONFLICT (id) DO NOTHING"
+            ),
+            grant.id,
+            &grant.client_id,
+            grant.customer,
+            &grant.sid,
+            &grant.scope,
+            Json(&grant.audience),
+            grant.offline,
+            &grant.claims,
+            grant.generation,
+            grant.rotated_at,
+            grant.created_at,
+            grant.last_used_at,
+            grant.idle_expires_at,
+            grant.expires_at,
+            grant.revoked_at,
+            &grant.revoked_reason,
+        )?;
+        Ok(added == 1)
+    }
+
+    /// The grant of this ID, be it revoked or expired.
+    pub async fn grant_find(&mut self, id: GrantId) -> Result<Option<Grant>> {
+        fetch_optional!(self, Grant, concat!("SELECT ", grant_columns!(), " FROM grants WHERE id = $1"), id)
+    }
+
+    /// Moves a grant on from `generation` to the next and gives it a new idle time, never beyond its end. `None`
+    /// unless it is this client's, at that generation, not revoked and not expired: `grant_find` tells which.
+    pub async fn grant_rotate(
+        &mut self,
+        id: GrantId,
+        client_id: &str,
+        generation: i64,
+        now: Timestamp,
+        idle_expires_at: Timestamp,
+    ) -> Result<Option<Grant>> {
+        fetch_optional!(
+            self,
+            Grant,
+            concat!(
+                "UPDATE grants SET generation = generation + 1, rotated_at = $4, last_used_at = $4, \
+                 idle_expires_at = CASE WHEN $5 < expires_at THEN $5 ELSE expires_at END \
+                 WHERE id = $1 AND client_id = $2 AND generation = $3 AND revoked_at IS NULL \
+                 AND idle_expires_at > $4 AND expires_at > $4 RETURNING ",
+                grant_columns!()
+            ),
+            id,
+            client_id,
+            generation,
+            now,
+            idle_expires_at,
+        )
+    }
+
+    /// Revokes a grant; `false` if there is none or it was revoked before.
+    pub async fn grant_revoke(&mut self, id: GrantId, reason: &str, now: Timestamp) -> Result<bool> {
+        let revoked = exec!(
+            self,
+            "UPDATE grants SET revoked_at = $3, revoked_reason = $2 WHERE id = $1 AND revoked_at IS NULL",
+            id,
+            reason,
+            now,
+        )?;
+        Ok(revoked == 1)
+    }
+
+    /// Revokes the grant of a replayed code, or takes its place if the first redemption has not written it yet.
+    pub async fn grant_void(
+        &mut self,
+        id: GrantId,
+        client_id: &str,
+        customer: CustomerId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        exec!(
+            self,
+            "INSERT INTO grants (id, client_id, customer, scope, audience, offline, claims, generation, rotated_at, \
+             created_at, last_used_at, idle_expires_at, expires_at, revoked_at, revoked_reason) \
+             VALUES ($1, $2, $3, '', '[]', FALSE, '{}', 0, $5, $5, $5, $5, $6, $5, $4) \
+             ON CONFLICT (id) DO UPDATE SET revoked_at = coalesce(grants.revoked_at, excluded.revoked_at), \
+             revoked_reason = coalesce(grants.revoked_reason, excluded.revoked_reason)",
+            id,
+            client_id,
+            customer,
+            reason,
+            now,
+            now + TOMBSTONE_LIFETIME,
+        )?;
+        Ok(())
+    }
+
+    /// Revokes what came from a session and does not outlive it; answers how many.
+    pub async fn grants_end_session(&mut self, sid: &Sid, now: Timestamp) -> Result<u64> {
+        exec!(
+            self,
+            "UPDATE grants SET revoked_at = $2, revoked_reason = 'session_ended' \
+             WHERE sid = $1 AND NOT offline AND revoked_at IS NULL",
+            sid,
+            now,
+        )
+    }
+
+    /// Revokes everything a customer gave, by whatever ID it did; answers how many.
+    pub async fn grants_revoke_customer(&mut self, root: CustomerId, reason: &str, now: Timestamp) -> Result<u64> {
+        exec!(
+            self,
+            "UPDATE grants SET revoked_at = $3, revoked_reason = $2 \
+             WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) AND revoked_at IS NULL",
+            root,
+            reason,
+            now,
+        )
+    }
+}
