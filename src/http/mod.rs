@@ -1,0 +1,3 @@
+//! Everything axum.
+
+pub mod session_store;
