@@ -7,5 +7,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says that something is wrong by panicking")]
 
 mod harness;
+mod kv;
 mod smoke;
 mod tidy;

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use futures::FutureExt;
 use samesake::clock::{self, Clock};
+use samesake::kv::Kv;
+use samesake::store::Store;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 use url::Url;
@@ -29,6 +31,7 @@ pub struct Env {
     name: String,
     directory: TempDir,
     database: OnceCell<String>,
+    in_process: OnceCell<Kv>,
 }
 
 impl Env {
@@ -37,7 +40,7 @@ impl Env {
         let name = unique_name("test");
         let directory = TempDir::new();
         let clock = Clock::system();
-        Env { pair, clock, name, directory, database: OnceCell::new() }
+        Env { pair, clock, name, directory, database: OnceCell::new(), in_process: OnceCell::new() }
     }
 
     /// A directory of this test, removed when it ends.
@@ -49,7 +52,9 @@ impl Env {
     pub async fn database_url(&self) -> &str {
         let made = self.database.get_or_init(async || match self.pair {
             Pair::SqliteInProcess => {
-                let url = format!("sqlite://{}", self.directory.0.join("samesake.db").display());
+                // No test cuts the power.
+                let url = format!("sqlite://{}?synchronous=off", self.directory.0.join("samesake.db").display());
+                migrate(&url).await;
                 url
             }
             Pair::PostgresRedis => clone_template(&self.name).await,
@@ -57,12 +62,29 @@ impl Env {
         made.await
     }
 
+    /// A store on this test's database. Each call opens pools of its own, as another replica would.
+    pub async fn store(&self) -> Store {
+        Store::connect(self.database_url().await).await.unwrap()
+    }
+
+    /// A key-value store on this test's keys. In process, all calls share one; on Redis each opens a connection of its
+    /// own, as another replica would.
+    pub async fn kv(&self) -> Kv {
+        match self.pair {
+            Pair::SqliteInProcess => {
+                self.in_process.get_or_init(async || Kv::in_process(self.clock.clone(), 100_000)).await.clone()
+            }
+            Pair::PostgresRedis => Kv::connect(&redis_url(), &self.redis_prefix()).await.unwrap(),
+        }
+    }
+
     /// What this test's keys begin with on Redis.
     pub fn redis_prefix(&self) -> String {
         format!("{}:", self.name)
     }
 
-    async fn close(&self) {
+    /// Drops what the servers keep of this test. `run` does it for the test's own.
+    pub async fn close(&self) {
         if self.pair == Pair::PostgresRedis && self.database.initialized() {
             administer(&[&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)]).await;
         }
@@ -112,6 +134,12 @@ async fn administer(statements: &[&str]) {
     connection.close().await.unwrap();
 }
 
+async fn migrate(url: &str) {
+    let store = Store::connect(url).await.unwrap();
+    store.migrate().await.unwrap();
+    store.close().await;
+}
+
 /// The migrated template of this process: migrations run once, and each test's database is a file copy.
 async fn clone_template(name: &str) -> String {
     static TEMPLATE: OnceCell<String> = OnceCell::const_new();
@@ -119,11 +147,12 @@ async fn clone_template(name: &str) -> String {
         .get_or_init(async || {
             let template = unique_name("template");
             administer(&[&format!("CREATE DATABASE {template}")]).await;
-            // A database somebody is connected to cannot be copied; the pool above closes in its own time.
-            administer(&[
-                &format!("ALTER DATABASE {template} ALLOW_CONNECTIONS false"),
-                &format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{template}'"),
-            ])
+            migrate(&sibling(&template)).await;
+            // A database somebody is connected to cannot be copied. The pool has said goodbye, but a backend may still
+            // be on its way out.
+            administer(&[&format!(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{template}'"
+            )])
             .await;
             template
         })

@@ -4,8 +4,10 @@
 //! test body on both pairs, or on the servers only where real concurrency is what the test is about.
 
 pub mod env;
+pub mod wait;
 
 pub use env::{Env, Pair};
+pub use wait::until;
 
 /// Runs each test on {SQLite, in process} and on {Postgres, Redis}.
 ///
