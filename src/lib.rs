@@ -1,9 +1,20 @@
 //! Samesake, the customer identity gateway.
 
 pub mod clock;
+pub mod config;
+pub mod connector;
+pub mod credential;
+pub mod events;
+pub mod handoff;
 pub mod http;
+pub mod identity;
 pub mod ids;
+pub mod keys;
 pub mod kv;
+pub mod mail;
+pub mod oidc;
+pub mod outbound;
 pub mod protocol;
 pub mod secret;
+pub mod session;
 pub mod store;

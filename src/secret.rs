@@ -62,6 +62,13 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
+/// SHA-512 over one text.
+pub fn sha512(text: &[u8]) -> [u8; 64] {
+    let mut out = [0; 64];
+    out.copy_from_slice(digest::digest(&digest::SHA512, text).as_ref());
+    out
+}
+
 /// The form in which a bearer secret is stored and looked up: base64url(SHA-256).
 pub fn token_hash(token: &str) -> String {
     base64url(&sha256(&[token.as_bytes()]))

@@ -1,3 +1,4 @@
-//! Everything axum.
+//! Everything that speaks HTTP: the only place, with `serve.rs`, that names axum.
 
+pub mod pages;
 pub mod session_store;

@@ -1,7 +1,14 @@
 //! The words of the specifications as types. Pure: std, serde, url, time. Knows no axum, sqlx or tokio.
 
+pub mod authorization;
+pub mod claims;
 pub mod client_metadata;
 pub mod error;
 pub mod jwk;
+pub mod params;
+pub mod pkce;
+pub mod provider_metadata;
+pub mod scope;
+pub mod token;
 
 pub use error::{ErrorCode, OAuthError};

@@ -45,6 +45,23 @@ pub struct Credential {
     pub last_used_at: Option<Timestamp>,
 }
 
+impl Credential {
+    /// A new password, as a PHC string, of a living customer.
+    pub fn password(id: CredentialId, customer: CustomerId, phc: &str, now: Timestamp) -> Self {
+        Self {
+            id,
+            customer,
+            root: customer,
+            kind: CredentialKind::Password,
+            secret: phc.to_owned(),
+            state: CredentialState::Live,
+            created_at: now,
+            updated_at: now,
+            last_used_at: None,
+        }
+    }
+}
+
 from_row!(Credential { id, customer, root, kind, secret, state, created_at, updated_at, last_used_at });
 
 /// What a password login needs to know, of the address, the password, and who it leads to.

@@ -40,6 +40,22 @@ pub struct Customer {
     pub updated_at: Timestamp,
 }
 
+impl Customer {
+    /// A new living customer, with nothing recorded of them yet.
+    pub fn new(id: CustomerId, profile: Value, now: Timestamp) -> Self {
+        Self {
+            id,
+            canonical: id,
+            state: CustomerState::Active,
+            version: 0,
+            event_seq: 0,
+            profile,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 from_row!(Customer { id, canonical, state, version, event_seq, profile, created_at, updated_at });
 
 impl Tx {

@@ -22,8 +22,8 @@ const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Grant {
     pub id: GrantId,
     pub client_id: String,
-    /// The customer who gave it, as of then.
-    pub customer: CustomerId,
+    /// The customer who gave it, as of then; absent only where a replayed code was voided before it gave anything.
+    pub customer: Option<CustomerId>,
     /// The SSO session it came from.
     pub sid: Option<Sid>,
     /// Space-separated.
@@ -147,29 +147,30 @@ impl Tx {
     }
 
     /// Revokes the grant of a replayed code, or takes its place if the first redemption has not written it yet.
+    /// Answers the customer whose grant it was.
     pub async fn grant_void(
         &mut self,
         id: GrantId,
         client_id: &str,
-        customer: CustomerId,
         reason: &str,
         now: Timestamp,
-    ) -> Result<()> {
-        exec!(
+    ) -> Result<Option<CustomerId>> {
+        let voided = fetch_optional!(
             self,
-            "INSERT INTO grants (id, client_id, customer, scope, audience, offline, claims, generation, rotated_at, \
+            Grant,
+            "INSERT INTO grants (id, client_id, scope, audience, offline, claims, generation, rotated_at, \
              created_at, last_used_at, idle_expires_at, expires_at, revoked_at, revoked_reason) \
-             VALUES ($1, $2, $3, '', '[]', FALSE, '{}', 0, $5, $5, $5, $5, $6, $5, $4) \
+             VALUES ($1, $2, '', '[]', FALSE, '{}', 0, $4, $4, $4, $4, $5, $4, $3) \
              ON CONFLICT (id) DO UPDATE SET revoked_at = coalesce(grants.revoked_at, excluded.revoked_at), \
-             revoked_reason = coalesce(grants.revoked_reason, excluded.revoked_reason)",
+             revoked_reason = coalesce(grants.revoked_reason, excluded.revoked_reason) \
+             RETURNING *",
             id,
             client_id,
-            customer,
             reason,
             now,
             now + TOMBSTONE_LIFETIME,
         )?;
-        Ok(())
+        Ok(voided.and_then(|grant| grant.customer))
     }
 
     /// Revokes what came from a session and does not outlive it; answers how many.

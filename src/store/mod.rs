@@ -52,6 +52,9 @@ pub enum Error {
     /// The database cannot be reached, or has no connection to give. The request may be tried again later.
     #[error("the database is unavailable")]
     Unavailable(#[source] sqlx::Error),
+    /// A row that other rows rely on is not there.
+    #[error("a row that must exist is missing")]
+    Missing,
     /// A transaction begun for reading was asked to write.
     #[error("a reading transaction was asked to write")]
     ReadOnly,

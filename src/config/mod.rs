@@ -1,0 +1,272 @@
+//! The configuration: one typed value, read once at start from embedded defaults, a file and the environment.
+//!
+//! `config/default.toml` is the documentation and the defaults in one. Every mistake is reported at once, each with its
+//! file, its key and what was expected. One file here per section, with the checks of its values; what is unfit for
+//! production is in [`production`]. Knows nothing of the parts that are configured.
+
+mod brand;
+mod client;
+mod connector;
+mod database;
+mod destination;
+mod forms;
+mod log;
+mod mail;
+mod outbound;
+mod password;
+mod problem;
+mod production;
+mod reader;
+mod secret_file;
+mod secrets;
+mod section;
+mod server;
+mod session;
+mod source;
+
+use std::path::Path;
+
+pub use brand::BrandConfig;
+pub use client::{ConfiguredClient, check_metadata};
+pub use connector::{ConnectorAuthMethod, ConnectorConfig, ConnectorKind, EmailTrust};
+pub use database::{DatabaseConfig, RedisConfig};
+pub use destination::{Destination, DestinationPolicy};
+pub use log::{LogConfig, LogFormat};
+pub use mail::{MailConfig, MailTransport};
+pub use outbound::OutboundConfig;
+pub use password::PasswordConfig;
+pub use problem::{ConfigErrors, Problem, Problems};
+pub use production::Danger;
+pub use secrets::{MASTER_KEY_FILE, SecretsConfig, load_or_generate};
+pub use server::ServerConfig;
+pub use session::{KeysConfig, SessionConfig, TokensConfig};
+pub use source::{DEFAULT_TOML, ENVIRONMENT_PREFIX, Override};
+
+use mail::MailSection;
+use secret_file::SecretFiles;
+use section::Named;
+use source::{Layers, Origins};
+
+use crate::secret::Secret;
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub server: ServerConfig,
+    pub database: DatabaseConfig,
+    pub redis: RedisConfig,
+    pub secrets: SecretsConfig,
+    pub session: SessionConfig,
+    pub tokens: TokensConfig,
+    pub keys: KeysConfig,
+    pub password: PasswordConfig,
+    pub mail: MailConfig,
+    pub brand: BrandConfig,
+    pub outbound: OutboundConfig,
+    pub log: LogConfig,
+    pub clients: Vec<ConfiguredClient>,
+    pub connectors: Vec<ConnectorConfig>,
+    pub destinations: Vec<Destination>,
+    /// What [`Config::check_production`] shall let pass.
+    pub unsafe_allow: Vec<Danger>,
+    /// Whether there was no file, only the embedded defaults.
+    embedded: bool,
+    origins: Origins,
+}
+
+impl Config {
+    /// Reads defaults, then `file`, then the variables of `environment` that are ours.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigErrors> {
+        let overrides: Vec<Override> =
+            environment.into_iter().filter_map(|(name, value)| Override::from_variable(&name, &value)).collect();
+        Self::load_with(file, &overrides)
+    }
+
+    /// The same with values from outside the file already told apart; later ones win.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn load_with(file: Option<&Path>, overrides: &[Override]) -> Result<Config, ConfigErrors> {
+        let mut layers = Layers::read(file, overrides)?;
+        let files = SecretFiles::beside(file);
+        let config = Self::read(&mut layers, &files, file.is_none());
+        layers.problems.into_result()?;
+        // Without a problem noted, every section was read: the embedded defaults are complete.
+        config.ok_or_else(|| ConfigErrors(Vec::new()))
+    }
+
+    /// What `samesake serve` runs on without a file: everything in `dir`, loopback only, a master key made once.
+    ///
+    /// # Errors
+    /// If `dir` cannot be written.
+    pub fn embedded_default(dir: &Path) -> Result<Config, ConfigErrors> {
+        Self::open(None, Some(dir), &[])
+    }
+
+    /// What the commands run on: `file` or the embedded defaults, with relative paths in `dir`.
+    ///
+    /// Without a file, and where a missing master key is waived, the key is kept in `dir`, made at the first start.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn open(file: Option<&Path>, dir: Option<&Path>, overrides: &[Override]) -> Result<Config, ConfigErrors> {
+        let mut config = Self::load_with(file, overrides)?;
+        let dir = match (dir, file) {
+            (Some(dir), _) => dir,
+            (None, None) => Path::new(DEFAULT_DATA_DIR),
+            (None, Some(_)) => Path::new(""),
+        };
+        config.database.place_in(dir);
+        config.mail.place_in(dir);
+        if config.embedded && !config.origins.is_overridden("server.issuer") {
+            config.server.follow_listener();
+        }
+        if config.secrets.master_key.is_none() && (config.embedded || config.allows(Danger::MasterKey)) {
+            config.keep_master_key(dir)?;
+        }
+        Ok(config)
+    }
+
+    /// Whether there was no file, only the embedded defaults.
+    pub fn is_embedded(&self) -> bool {
+        self.embedded
+    }
+
+    /// Whether the operator waived one refusal by its name.
+    pub fn allows(&self, danger: Danger) -> bool {
+        self.unsafe_allow.contains(&danger)
+    }
+
+    fn keep_master_key(&mut self, dir: &Path) -> Result<(), ConfigErrors> {
+        match load_or_generate(dir) {
+            Ok(key) => {
+                self.secrets.master_key = Some(Secret::new(key.to_text().as_str().to_owned()));
+                Ok(())
+            }
+            Err(error) => Err(ConfigErrors(vec![Problem {
+                file: self.origins.of("secrets.master_key"),
+                key: "secrets.master_key".to_owned(),
+                problem: format!("`{}` cannot be kept ({error})", dir.join(MASTER_KEY_FILE).display()),
+                expected: "a data directory (--data-dir) that can be written".to_owned(),
+            }])),
+        }
+    }
+
+    /// `None` only if a problem was noted.
+    fn read(layers: &mut Layers, files: &SecretFiles, embedded: bool) -> Option<Config> {
+        let server = layers.section("server");
+        let database = layers.section("database");
+        let redis = layers.section("redis");
+        let secrets = layers.section("secrets");
+        let session = layers.section("session");
+        let tokens = layers.section("tokens");
+        let keys = layers.section("keys");
+        let password = layers.section("password");
+        let mail = layers.section::<MailSection>("mail");
+        let brand = layers.section("brand");
+        let outbound = layers.section("outbound");
+        let log = layers.section("log");
+        let unsafe_allow = layers.section("unsafe_allow");
+        let clients = layers.clients();
+        let connectors = layers.list("connectors");
+        let destinations = layers.list("destinations");
+        layers.refuse_the_rest();
+        let mut lists = Lists { clients, connectors, destinations };
+        lists.resolve(files, &mut layers.problems);
+        let mail = mail?.resolve(files, &mut layers.problems);
+        let mut config = Config {
+            server: server?,
+            database: database?,
+            redis: redis?,
+            secrets: secrets?,
+            session: session?,
+            tokens: tokens?,
+            keys: keys?,
+            password: password?,
+            mail,
+            brand: brand?,
+            outbound: outbound?,
+            log: log?,
+            clients: Vec::new(),
+            connectors: Vec::new(),
+            destinations: Vec::new(),
+            unsafe_allow: unsafe_allow?,
+            embedded,
+            origins: layers.problems.origins().clone(),
+        };
+        config.resolve(files, &mut layers.problems);
+        config.check(&mut layers.problems);
+        lists.check(&mut layers.problems);
+        config.clients = values(lists.clients);
+        config.connectors = values(lists.connectors);
+        config.destinations = values(lists.destinations);
+        Some(config)
+    }
+
+    fn resolve(&mut self, files: &SecretFiles, problems: &mut Problems) {
+        self.database.resolve(files, problems);
+        self.redis.resolve(files, problems);
+        self.secrets.resolve(files, problems);
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        self.server.check(problems);
+        self.database.check(problems);
+        self.redis.check(problems);
+        self.secrets.check(problems);
+        self.session.check(problems);
+        self.tokens.check(problems);
+        self.keys.check(problems);
+        self.password.check(problems);
+        self.mail.check(problems);
+        self.brand.check(problems);
+        self.outbound.check(problems);
+        self.log.check(problems);
+    }
+}
+
+/// Where the embedded default keeps its files.
+pub const DEFAULT_DATA_DIR: &str = "samesake-data";
+
+/// The lists of tables with the keys messages name them by.
+struct Lists {
+    clients: Vec<Named<ConfiguredClient>>,
+    connectors: Vec<Named<ConnectorConfig>>,
+    destinations: Vec<Named<Destination>>,
+}
+
+impl Lists {
+    fn resolve(&mut self, files: &SecretFiles, problems: &mut Problems) {
+        for (key, client) in &mut self.clients {
+            client.resolve(key, files, problems);
+        }
+        for (key, connector) in &mut self.connectors {
+            connector.resolve(key, files, problems);
+        }
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        for (key, client) in &self.clients {
+            client.check(key, problems);
+        }
+        for (key, connector) in &self.connectors {
+            connector.check(key, problems);
+        }
+        for (key, destination) in &self.destinations {
+            destination.check(key, problems);
+        }
+    }
+}
+
+fn values<T>(named: Vec<Named<T>>) -> Vec<T> {
+    named.into_iter().map(|(_, value)| value).collect()
+}
+
+#[cfg(test)]
+mod tests;

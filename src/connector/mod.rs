@@ -1,0 +1,171 @@
+//! Upstream identity providers: where a customer may prove who they are.
+//!
+//! A connector turns a callback into an [`UpstreamIdentity`] or a refusal; the link key is (connector ID, upstream
+//! subject), never the issuer (spec/identity.md rules 3 and 8). It must not know customers, sessions, the database
+//! or the pages; whoever calls it keeps the [`PendingUpstream`] and has compared `state` with the browser's.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+pub mod claims;
+mod discovery;
+pub mod oidc;
+pub mod registry;
+
+pub use registry::{Registry, RegistryError};
+
+use crate::clock::Timestamp;
+use crate::config::{ConnectorConfig, EmailTrust};
+use crate::outbound::OutboundError;
+
+/// One configured upstream provider.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// What it was configured with.
+    fn config(&self) -> &ConnectorConfig;
+
+    /// The stable ID: half of the link key.
+    fn id(&self) -> &str {
+        &self.config().id
+    }
+
+    /// What customers read on the button.
+    fn name(&self) -> &str {
+        &self.config().name
+    }
+
+    /// How far an e-mail address from this provider is believed (spec/identity.md rule 8).
+    fn email_trust(&self) -> EmailTrust {
+        self.config().email_trust
+    }
+
+    /// Where to send the browser, and what to keep until it returns.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Unavailable`] or [`ConnectorError::Invalid`] if the provider's metadata cannot be had.
+    async fn authorization_request(
+        &self,
+        redirect_uri: &Url,
+        now: Timestamp,
+    ) -> Result<UpstreamRequest, ConnectorError>;
+
+    /// Turns the callback into the proved identity. `redirect_uri` is the one of the request. The caller has found
+    /// `pending` by the callback's `state` and consumed it.
+    ///
+    /// # Errors
+    /// See [`ConnectorError`].
+    async fn finish(
+        &self,
+        callback: &UpstreamCallback,
+        pending: &PendingUpstream,
+        redirect_uri: &Url,
+        now: Timestamp,
+    ) -> Result<UpstreamIdentity, ConnectorError>;
+}
+
+/// The beginning of one login at an upstream provider.
+#[derive(Clone, Debug)]
+pub struct UpstreamRequest {
+    pub url: Url,
+    pub pending: PendingUpstream,
+}
+
+/// What the callback is checked against. Secret: it is kept on our side, bound to the browser, and used once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingUpstream {
+    /// The ID of the connector the browser was sent to (RFC 9700 §4.4: mix-up).
+    pub connector: String,
+    /// 32 random bytes as base64url.
+    pub state: String,
+    pub nonce: String,
+    pub pkce_verifier: String,
+}
+
+impl fmt::Debug for PendingUpstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingUpstream").field("connector", &self.connector).finish_non_exhaustive()
+    }
+}
+
+/// The parameters of the provider's redirect back to us (RFC 6749 §4.1.2, RFC 9207), unjudged.
+#[derive(Clone, Default, Deserialize)]
+pub struct UpstreamCallback {
+    pub code: Option<String>,
+    pub error: Option<String>,
+    pub error_description: Option<String>,
+    pub iss: Option<String>,
+}
+
+impl fmt::Debug for UpstreamCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamCallback").field("error", &self.error).field("iss", &self.iss).finish_non_exhaustive()
+    }
+}
+
+/// Who the provider says the customer is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamIdentity {
+    /// The provider's name for the customer: byte-exact, 1 to 255 bytes, no control characters.
+    pub subject: String,
+    /// As the provider spells it.
+    pub email: Option<String>,
+    /// The provider's own word; what it is worth is the connector's [`EmailTrust`].
+    pub email_verified: bool,
+    pub name: Option<String>,
+    pub given_name: Option<String>,
+    pub family_name: Option<String>,
+    pub preferred_username: Option<String>,
+    /// An https URL.
+    pub picture: Option<String>,
+    pub locale: Option<String>,
+    pub acr: Option<String>,
+    pub amr: Vec<String>,
+    pub auth_time: Option<Timestamp>,
+    /// All claims about the customer as delivered, without the protocol's own; at most 16 KiB as JSON.
+    pub raw: serde_json::Value,
+}
+
+/// Why a login at an upstream provider came to nothing. No variant carries a token, code or claim.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectorError {
+    /// The customer said no at the provider.
+    #[error("the customer canceled at the provider")]
+    Denied,
+    /// The provider answered with an error code (RFC 6749 §4.1.2.1, §5.2).
+    #[error("the provider answered with the error {code}")]
+    Provider { code: String },
+    /// The provider cannot be reached, or says that it cannot answer now.
+    #[error("the provider is not available: {reason}")]
+    Unavailable { reason: String },
+    /// The provider's answer, or the callback, fails a check.
+    #[error("the provider's answer is not acceptable: {what}")]
+    Invalid { what: &'static str },
+}
+
+impl ConnectorError {
+    pub(crate) const fn invalid(what: &'static str) -> Self {
+        Self::Invalid { what }
+    }
+
+    /// An error code from outside, if it looks like one: it ends up in logs.
+    pub(crate) fn provider(code: &str) -> Self {
+        let plain = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+        Self::Provider { code: if plain && !code.is_empty() { code } else { "unreadable" }.to_owned() }
+    }
+}
+
+impl From<OutboundError> for ConnectorError {
+    fn from(error: OutboundError) -> Self {
+        match error {
+            OutboundError::TooLarge { .. } => Self::invalid("an answer is too long"),
+            error => Self::Unavailable { reason: error.to_string() },
+        }
+    }
+}
+
+/// A connector as the registry hands it out.
+pub type SharedConnector = Arc<dyn Connector>;

@@ -1,0 +1,151 @@
+//! The signed identity: a short-lived JWT that says who this probably or surely is (spec/handoff.md rules 6, 7, 12).
+//!
+//! A statement is reused under (session, audience, customer version, level) until half of its life has passed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use serde::Serialize;
+
+use super::Destination;
+use crate::clock::Timestamp;
+use crate::ids::{CustomerId, Sid};
+use crate::keys::{self, KeyRing};
+use crate::secret::{self, DerivedKey};
+use crate::session::Authentication;
+
+/// How surely the person is known. It rises only by proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Anonymous,
+    Authenticated,
+}
+
+impl Level {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Authenticated => "authenticated",
+        }
+    }
+}
+
+/// A person with a live SSO session, as one destination may know them.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub customer: CustomerId,
+    /// The destination's own subject.
+    pub sub: String,
+    pub sid: Sid,
+    pub version: i64,
+    pub authentication: Authentication,
+}
+
+/// The claims. No `sub` where nobody is known: a constant one would join all strangers into one person.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
+    iat: i64,
+    exp: i64,
+    jti: String,
+    level: Level,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amr: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<CustomerId>,
+}
+
+/// A signed statement.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    pub jwt: Arc<str>,
+    pub level: Level,
+}
+
+type CacheKey = (Option<Sid>, String, i64);
+
+/// Makes statements and keeps the recent ones.
+#[derive(Clone)]
+pub struct Statements {
+    issuer: String,
+    keys: KeyRing,
+    lifetime: Duration,
+    /// Makes the session identifier of each audience.
+    sid_key: DerivedKey,
+    recent: Arc<Cache<CacheKey, (Arc<str>, Timestamp)>>,
+}
+
+impl Statements {
+    /// `lifetime` is how long a statement is good for.
+    pub fn new(issuer: String, keys: KeyRing, lifetime: Duration, sid_key: DerivedKey) -> Self {
+        Self { issuer, keys, lifetime, sid_key, recent: Arc::new(Cache::new(10_000)) }
+    }
+
+    /// A statement about `person`, or about nobody known, for one destination.
+    ///
+    /// # Errors
+    /// If there is no key to sign with.
+    pub fn statement(
+        &self,
+        destination: &Destination,
+        person: Option<&Person>,
+        now: Timestamp,
+    ) -> Result<Statement, keys::Error> {
+        let level = if person.is_some() { Level::Authenticated } else { Level::Anonymous };
+        let version = person.map_or(0, |person| person.version);
+        let key = (person.map(|person| person.sid.clone()), destination.id.clone(), version);
+        if let Some((jwt, made_at)) = self.recent.get(&key)
+            && now >= made_at
+            && now.since(made_at) < self.lifetime / 2
+        {
+            return Ok(Statement { jwt, level });
+        }
+        let claims = self.claims(destination, person, level, now);
+        let jwt: Arc<str> = self.keys.sign(destination.algorithm, "identity+jwt", &claims)?.into();
+        self.recent.insert(key, (jwt.clone(), now));
+        Ok(Statement { jwt, level })
+    }
+
+    fn claims<'a>(
+        &'a self,
+        destination: &'a Destination,
+        person: Option<&'a Person>,
+        level: Level,
+        now: Timestamp,
+    ) -> Claims<'a> {
+        Claims {
+            iss: &self.issuer,
+            aud: &destination.id,
+            sub: person.map(|person| person.sub.as_str()),
+            iat: now.seconds(),
+            exp: (now + self.lifetime).seconds(),
+            jti: secret::base64url(&crate::clock::random::<16>()),
+            level,
+            acr: person.and_then(|person| person.authentication.acr.as_deref()),
+            amr: person.map(|person| person.authentication.amr.as_slice()).filter(|amr| !amr.is_empty()),
+            auth_time: person.map(|person| person.authentication.auth_time.seconds()),
+            sid: person.map(|person| self.audience_sid(destination, &person.sid)),
+            version: person.map(|person| person.version),
+            customer_id: person.filter(|_| destination.internal).map(|person| person.customer),
+        }
+    }
+
+    /// Two destinations cannot join their data by the session.
+    fn audience_sid(&self, destination: &Destination, sid: &Sid) -> String {
+        let mac = self.sid_key.mac(&[destination.id.as_bytes(), sid.as_str().as_bytes()]);
+        secret::base64url(mac.get(..16).unwrap_or_default())
+    }
+}

@@ -1,0 +1,306 @@
+//! Every word a customer reads on our pages, in one place, so that other languages are other values of [`Text`].
+//!
+//! Owns the wording and its direction; knows nothing of markup. What an app, a provider or the customer is called is
+//! never part of a text: it goes into the gap of a [`Phrase`], where the template isolates its writing direction.
+
+use std::borrow::Cow;
+
+/// A sentence with one gap, written `{}`. A language puts the gap where its grammar wants it.
+#[derive(Clone, Copy, Debug)]
+pub struct Phrase(pub &'static str);
+
+impl Phrase {
+    /// What comes before the gap.
+    pub fn before(&self) -> &'static str {
+        self.0.split_once("{}").map_or(self.0, |(before, _)| before)
+    }
+
+    /// What comes after the gap.
+    pub fn after(&self) -> &'static str {
+        self.0.split_once("{}").map_or("", |(_, after)| after)
+    }
+
+    /// The whole as plain text.
+    pub fn with(&self, value: &str) -> String {
+        format!("{}{value}{}", self.before(), self.after())
+    }
+}
+
+/// What happened, told to the customer above a form and tied to the field it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Address and password do not go together; the same words for known and unknown addresses.
+    WrongCredentials,
+    /// Signing in again must be as the same customer.
+    AnotherCustomer,
+    /// Not an e-mail address.
+    EmailInvalid,
+    /// The address cannot be used here, such as a role mailbox.
+    EmailRefused,
+    /// Longer than a name can be.
+    NameTooLong,
+    /// Nothing was typed.
+    PasswordMissing,
+    /// Fewer characters than the least allowed.
+    PasswordTooShort {
+        /// The least number of characters.
+        minimum: usize,
+    },
+    /// More than 1,024 bytes.
+    PasswordTooLong,
+    /// On the list of the commonest passwords.
+    PasswordTooCommon,
+    /// Not six digits.
+    CodeMalformed,
+    /// Six digits, but others.
+    CodeWrong {
+        /// Tries that are left for this code.
+        tries_left: u32,
+    },
+    /// Its time or its tries are used up.
+    CodeUsedUp,
+    /// Not an error: a new code is on its way.
+    CodeSent,
+    /// The customer has to wait.
+    TooManyTries {
+        /// For how long.
+        seconds: u64,
+    },
+    /// The customer turned back at the provider.
+    ConnectorCancelled {
+        /// The provider as customers know it.
+        name: String,
+    },
+    /// The provider's answer could not be used.
+    ConnectorFailed {
+        /// The provider as customers know it.
+        name: String,
+    },
+    /// The provider vouches for an address that already belongs to an account here, but not reliably enough to join it.
+    EmailTaken,
+    /// The company has closed this account.
+    AccountBlocked,
+    /// Mail cannot be sent at the moment.
+    MailUnavailable,
+    /// More work than we can take at the moment.
+    Busy,
+}
+
+impl Message {
+    /// Whether it is good news, shown calmly.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::CodeSent)
+    }
+
+    /// The ID of the form field to correct, if there is one.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::EmailInvalid | Self::EmailRefused => Some("email"),
+            Self::NameTooLong => Some("name"),
+            Self::WrongCredentials
+            | Self::PasswordMissing
+            | Self::PasswordTooShort { .. }
+            | Self::PasswordTooLong
+            | Self::PasswordTooCommon => Some("password"),
+            Self::CodeMalformed | Self::CodeWrong { .. } | Self::CodeUsedUp => Some("code"),
+            _ => None,
+        }
+    }
+
+    /// The words.
+    pub fn text(&self, text: &Text) -> Cow<'static, str> {
+        let words = match self {
+            Self::WrongCredentials => text.wrong_credentials,
+            Self::AnotherCustomer => text.another_customer,
+            Self::EmailInvalid => text.email_invalid,
+            Self::EmailRefused => text.email_refused,
+            Self::NameTooLong => text.name_too_long,
+            Self::PasswordMissing => text.password_missing,
+            Self::PasswordTooShort { minimum } => return text.password_too_short.with(&minimum.to_string()).into(),
+            Self::PasswordTooLong => text.password_too_long,
+            Self::PasswordTooCommon => text.password_too_common,
+            Self::CodeMalformed => text.code_pattern,
+            Self::CodeWrong { tries_left: 1 } => text.code_wrong_last,
+            Self::CodeWrong { tries_left } => return text.code_wrong.with(&tries_left.to_string()).into(),
+            Self::CodeUsedUp => text.code_used_up,
+            Self::CodeSent => text.code_sent_again,
+            Self::TooManyTries { seconds } => return text.wait(*seconds).into(),
+            Self::ConnectorCancelled { name } => return text.connector_cancelled.with(name).into(),
+            Self::ConnectorFailed { name } => return text.connector_failed.with(name).into(),
+            Self::EmailTaken => text.email_taken,
+            Self::AccountBlocked => text.account_blocked,
+            Self::MailUnavailable => text.mail_unavailable,
+            Self::Busy => text.busy,
+        };
+        Cow::Borrowed(words)
+    }
+}
+
+/// What the mailed code is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodePurpose {
+    /// To finish creating an account.
+    SignUp,
+    /// To prove the address of a customer who came by a provider.
+    ProveEmail,
+}
+
+impl CodePurpose {
+    /// The page's heading.
+    pub fn title(self, text: &Text) -> &'static str {
+        match self {
+            Self::SignUp => text.code_title_sign_up,
+            Self::ProveEmail => text.code_title_prove,
+        }
+    }
+
+    /// What entering the code does.
+    pub fn text(self, text: &Text) -> &'static str {
+        match self {
+            Self::SignUp => text.code_text_sign_up,
+            Self::ProveEmail => text.code_text_prove,
+        }
+    }
+}
+
+impl Text {
+    fn wait(&self, seconds: u64) -> String {
+        match seconds {
+            0..=1 => self.wait_moment.to_owned(),
+            2..=90 => self.wait_seconds.with(&seconds.to_string()),
+            _ => self.wait_minutes.with(&seconds.div_ceil(60).to_string()),
+        }
+    }
+}
+
+macro_rules! catalogue {
+    ($($field:ident: $kind:tt = $english:literal;)*) => {
+        /// One language's words for every page.
+        #[derive(Clone, Debug)]
+        pub struct Text {
+            $(#[doc = $english] pub $field: catalogue!(@type $kind),)*
+        }
+
+        /// English.
+        pub static ENGLISH: Text = Text { $($field: catalogue!(@value $kind $english),)* };
+    };
+    (@type text) => { &'static str };
+    (@type gap) => { Phrase };
+    (@value text $english:literal) => { $english };
+    (@value gap $english:literal) => { Phrase($english) };
+}
+
+catalogue! {
+    lang: text = "en";
+    dir: text = "ltr";
+    problem_prefix: text = "Problem:";
+
+    // Words used on several pages
+    sign_in: text = "Sign in";
+    sign_out: text = "Sign out";
+    continue_: text = "Continue";
+    cancel: text = "Cancel";
+    back_to: gap = "Back to {}";
+    or: text = "or";
+    email: text = "Email address";
+    password: text = "Password";
+    to_continue_to: gap = "to continue to {}";
+    signed_in_as: text = "Signed in as";
+    help: text = "Help";
+    privacy: text = "Privacy";
+    terms: text = "Terms";
+
+    // Sign in
+    reauthenticate_title: text = "Confirm it’s you";
+    reauthenticate_for: gap = "Sign in again to continue to {}";
+    continue_with: gap = "Continue with {}";
+    new_here: text = "New here?";
+    create_account: text = "Create account";
+    no_way_in: text = "Signing in is not available at the moment. Please try again later.";
+
+    // Sign up
+    sign_up_title: text = "Create your account";
+    name: text = "Name";
+    optional: text = "optional";
+    email_hint: text = "We’ll send a code to check that it’s yours.";
+    new_password: text = "Choose a password";
+    password_hint: gap = "At least {} characters. A few unrelated words work well.";
+    have_account: text = "Already have an account?";
+
+    // Mailed code
+    code_title_sign_up: text = "Check your email";
+    code_title_prove: text = "Confirm your email";
+    code_sent: gap = "We sent a six-digit code to {}.";
+    code_text_sign_up: text = "Enter it to finish creating your account.";
+    code_text_prove: text = "Enter it to confirm that the address is yours.";
+    code: text = "Six-digit code";
+    code_pattern: text = "Enter the six digits from the email.";
+    resend: text = "Send a new code";
+    resend_wait: text = "No email yet? Look in your spam folder. You can ask for a new code in a minute.";
+    wrong_address: text = "Wrong address?";
+    change_address: text = "Change it";
+
+    // Consent and account choice
+    consent_title: gap = "Allow {} to use your account?";
+    consent_list: text = "What it asks for";
+    allow: text = "Allow";
+    deny: text = "Don’t allow";
+    you_return_to: gap = "You’ll return to {}";
+    client_policy: text = "Their privacy policy";
+    client_terms: text = "Their terms of service";
+    select_title: text = "Choose an account";
+    continue_as: text = "Continue as";
+    other_account: text = "Use another account";
+
+    // Start page and sign out
+    signed_in_title: text = "You’re signed in";
+    in_this_browser: text = "In this browser as";
+    signed_out_home: text = "You’re not signed in";
+    signed_out_home_text: text = "Open an app and sign in there. Signing in once is enough for all of them.";
+    apps: text = "Apps";
+    logout_title: text = "Sign out?";
+    logout_asked_by: gap = "{} asks to sign you out.";
+    logout_text: text = "This signs you out in this browser, from every app that uses this account.";
+    stay_signed_in: text = "Stay signed in";
+    logged_out_title: text = "You’re signed out";
+    logged_out_text: text = "On a shared computer, close the browser window as well.";
+
+    // On the way back to the app
+    form_post_title: text = "One moment…";
+    form_post_text: text = "We’re taking you back to the app. If nothing happens, press Continue.";
+
+    // Failures
+    request_id: text = "Request ID";
+    for_developers: text = "Details for developers";
+    error_code: text = "Error";
+    error_description: text = "Description";
+    expired_title: text = "This page has expired";
+    expired_text: text = "For your safety a sign-in is only kept open for a short time. Nothing is lost: just start again.";
+    expired_hint: text = "If this keeps happening, check that your browser accepts cookies from this site.";
+    start_again_at: gap = "Start again at {}";
+    start_page: text = "Go to the start page";
+
+    // Messages above a form
+    wrong_credentials: text = "That email address and password don’t match an account. Check both and try again.";
+    another_customer: text = "That’s a different account. Please sign in with the one you were using.";
+    email_invalid: text = "Enter an email address, like name@example.com.";
+    email_refused: text = "This address belongs to a shared mailbox. Please use your own.";
+    name_too_long: text = "That name is too long. Please use at most 200 characters.";
+    password_missing: text = "Enter your password.";
+    password_too_short: gap = "Use at least {} characters for your password.";
+    password_too_long: text = "That password is too long. Please use at most 1,024 characters.";
+    password_too_common: text = "Too many people use that password, so it’s easy to guess. Please choose another.";
+    code_wrong: gap = "That’s not the code we sent. You have {} more tries.";
+    code_wrong_last: text = "That’s not the code we sent. You have one more try.";
+    code_used_up: text = "That code no longer works. Ask for a new one below.";
+    code_sent_again: text = "A new code is on its way. The old one no longer works.";
+    wait_moment: text = "That was a little fast. Please try again in a moment.";
+    wait_seconds: gap = "Too many tries. Please wait {} seconds, then try again.";
+    wait_minutes: gap = "Too many tries. Please wait {} minutes, then try again.";
+    connector_cancelled: gap = "You turned back at {}. You can try again or choose another way.";
+    connector_failed: gap = "Signing in with {} didn’t work this time. Try again or choose another way.";
+    email_taken: text = "There is already an account with this email address. Sign in to it the way you usually do.";
+    account_blocked: text = "This account can’t be used at the moment. Please contact us.";
+    mail_unavailable: text = "We can’t send email at the moment. Please try again in a few minutes.";
+    busy: text = "A lot of people are signing in right now. Please try again in a few seconds.";
+}

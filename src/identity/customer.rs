@@ -1,0 +1,142 @@
+//! What is known about a customer, found by any ID ever issued or linked (spec/identity.md rules 20, 24).
+
+use serde::Serialize;
+
+use super::address::EmailAddress;
+use super::namespace::Namespace;
+use crate::ids::CustomerId;
+use crate::store::{self, Customer, Link, Subject, Tx};
+
+/// How many links are shown at most.
+const LINKS: i64 = 200;
+
+/// A customer as `samesake customer show` prints it.
+#[derive(Debug, Serialize)]
+pub struct View {
+    pub customer_id: CustomerId,
+    /// How the search text was understood.
+    pub found_by: String,
+    /// The retired customer ID or subject that was asked for, when it is not the living one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_from: Option<String>,
+    pub state: String,
+    pub version: i64,
+    pub created_at: String,
+    pub links: Vec<LinkView>,
+    pub subjects: Vec<SubjectLine>,
+}
+
+/// One link.
+#[derive(Debug, Serialize)]
+pub struct LinkView {
+    pub namespace: String,
+    pub external_id: String,
+    pub source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+    pub first_seen: String,
+    pub last_seen: String,
+    pub state: String,
+}
+
+/// What one sector calls the customer.
+#[derive(Debug, Serialize)]
+pub struct SubjectLine {
+    pub sector: String,
+    pub sub: String,
+}
+
+/// Finds the customers an external ID may mean: a customer ID, `namespace:id` such as `social:google:1234`, an e-mail
+/// address, or a subject of any sector. Usually one; several only if unrelated sectors use the same text.
+///
+/// # Errors
+/// If the database fails.
+pub async fn show(tx: &mut Tx, text: &str) -> Result<Vec<View>, store::Error> {
+    let mut views: Vec<View> = Vec::new();
+    for (customer, found_by) in candidates(tx, text.trim()).await? {
+        let Some(living) = tx.customer_living(customer).await? else { continue };
+        if views.iter().any(|view| view.customer_id == living.id) {
+            continue;
+        }
+        let links = tx.links_of(living.id, LINKS).await?;
+        let subjects = tx.subjects_of(living.id).await?;
+        let merged_from = (living.id != customer).then(|| customer.to_string());
+        views.push(view(living, found_by, merged_from, links, subjects));
+    }
+    Ok(views)
+}
+
+async fn candidates(tx: &mut Tx, text: &str) -> Result<Vec<(CustomerId, String)>, store::Error> {
+    let mut found = Vec::new();
+    if let Ok(id) = text.parse::<CustomerId>()
+        && tx.customer_find(id).await?.is_some()
+    {
+        found.push((id, "customer ID".to_owned()));
+    }
+    for (namespace, external_id) in readings(text) {
+        for link in tx.links_find(&namespace.to_string(), &external_id).await? {
+            found.push((link.root, format!("link {namespace}")));
+        }
+    }
+    for (sector, root) in tx.subject_resolve_any(text).await? {
+        found.push((root, format!("subject of sector {sector}")));
+    }
+    Ok(found)
+}
+
+/// Every way in which the text can be a namespace and an external ID.
+fn readings(text: &str) -> Vec<(Namespace, String)> {
+    let mut readings = Vec::new();
+    for (at, _) in text.match_indices(':') {
+        let (namespace, external_id) = (text.get(..at), text.get(at + 1..));
+        if let (Some(Some(namespace)), Some(external_id)) = (namespace.map(Namespace::parse), external_id) {
+            let external_id = match namespace {
+                Namespace::Email | Namespace::UnprovedEmail => normal(external_id),
+                _ => external_id.to_owned(),
+            };
+            readings.push((namespace, external_id));
+        }
+    }
+    if let Ok(address) = EmailAddress::parse(text) {
+        readings.push((Namespace::Email, address.normalized().to_owned()));
+        readings.push((Namespace::UnprovedEmail, address.normalized().to_owned()));
+    }
+    readings
+}
+
+fn normal(address: &str) -> String {
+    EmailAddress::parse(address).map_or_else(|_| address.to_owned(), |address| address.normalized().to_owned())
+}
+
+fn view(
+    customer: Customer,
+    found_by: String,
+    merged_from: Option<String>,
+    links: Vec<Link>,
+    subjects: Vec<Subject>,
+) -> View {
+    View {
+        customer_id: customer.id,
+        found_by,
+        merged_from,
+        state: customer.state.as_str().to_owned(),
+        version: customer.version,
+        created_at: customer.created_at.to_string(),
+        links: links
+            .into_iter()
+            .map(|link| LinkView {
+                namespace: link.namespace,
+                external_id: link.external_id,
+                source: link.source,
+                proof: link.proof,
+                first_seen: link.first_seen.to_string(),
+                last_seen: link.last_seen.to_string(),
+                state: link.state.as_str().to_owned(),
+            })
+            .collect(),
+        subjects: subjects
+            .into_iter()
+            .map(|subject| SubjectLine { sector: subject.sector, sub: subject.sub })
+            .collect(),
+    }
+}

@@ -1,0 +1,9 @@
+//! Who is who: customers, the identifiers that lead to them, and the rules by which both change.
+//!
+//! It takes transactions, keys and the present time from its callers. It knows nothing of HTTP.
+
+pub mod address;
+pub mod customer;
+pub mod namespace;
+pub mod profile;
+pub mod sign_in;

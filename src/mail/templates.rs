@@ -1,0 +1,207 @@
+//! What we write to customers: each kind of mail as text and as HTML.
+//!
+//! Nothing that a visitor typed is repeated, so that nobody can send words of their own through us. Where an action
+//! depends on whether the address has an account, both mails are here: the page says the same in both cases, and
+//! only the owner of the mailbox learns which it was (spec/protocol.md rule 50). The code is not in the subject:
+//! subjects are shown on locked screens and kept in servers' logs.
+
+use askama::Template;
+
+use super::Message;
+use crate::config::BrandConfig;
+use crate::credential::email_code::{CODE_LIFETIME, Code, Purpose};
+use crate::identity::address::EmailAddress;
+
+/// Whose paper it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letterhead {
+    /// The company's or brand's name.
+    pub brand: String,
+    /// `#rrggbb`, for the line at the top.
+    pub accent: String,
+    /// Where customers find help.
+    pub support_url: Option<String>,
+}
+
+impl From<&BrandConfig> for Letterhead {
+    fn from(config: &BrandConfig) -> Self {
+        Self {
+            brand: config.name.clone(),
+            accent: config.accent.clone(),
+            support_url: config.support_url.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "mail_code.txt", config = ".askama.toml")]
+struct CodeText<'a> {
+    letterhead: &'a Letterhead,
+    action: &'a str,
+    code: &'a str,
+    minutes: u64,
+}
+
+#[derive(Template)]
+#[template(path = "mail_code.html", config = ".askama.toml")]
+struct CodeHtml<'a> {
+    letterhead: &'a Letterhead,
+    action: &'a str,
+    code: &'a str,
+    minutes: u64,
+}
+
+#[derive(Template)]
+#[template(path = "mail_notice.txt", config = ".askama.toml")]
+struct NoticeText<'a> {
+    letterhead: &'a Letterhead,
+    notice: &'a Notice<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "mail_notice.html", config = ".askama.toml")]
+struct NoticeHtml<'a> {
+    letterhead: &'a Letterhead,
+    notice: &'a Notice<'a>,
+}
+
+/// A mail that says what happened and offers one way on.
+struct Notice<'a> {
+    what_happened: String,
+    what_to_do: &'a str,
+    link: &'a str,
+    link_text: &'a str,
+}
+
+/// "Your code": what an owner of the address needs to go on.
+pub fn code(letterhead: &Letterhead, to: &EmailAddress, purpose: Purpose, code: &Code) -> Message {
+    let minutes = CODE_LIFETIME.as_secs() / 60;
+    let (noun, action) = match purpose {
+        Purpose::SignUp => ("sign-up", "finish creating your account"),
+        Purpose::Login => ("sign-in", "sign in"),
+        Purpose::Link => ("confirmation", "connect your accounts"),
+        Purpose::Reset => ("password", "choose a new password"),
+        Purpose::Change => ("confirmation", "use this address for your account"),
+    };
+    let code = code.expose();
+    Message {
+        to: to.clone(),
+        subject: format!("Your {noun} code for {}", letterhead.brand),
+        text: render(&CodeText { letterhead, action, code, minutes }),
+        html: render(&CodeHtml { letterhead, action, code, minutes }),
+    }
+}
+
+/// "You already have an account": instead of a sign-up code, to an address that has one.
+pub fn account_exists(letterhead: &Letterhead, to: &EmailAddress, sign_in_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "Someone, probably you, wanted to create an account at {brand} with this e-mail address. \
+             You already have one, so no new account was made."
+        ),
+        what_to_do: "Sign in with the account you have. There you can also choose a new password.",
+        link: sign_in_url,
+        link_text: "Sign in",
+    };
+    notice_message(letterhead, to, format!("You already have an account at {brand}"), &notice)
+}
+
+/// "There is no account": instead of a sign-in or password code, to an address that has none.
+pub fn no_account(letterhead: &Letterhead, to: &EmailAddress, sign_up_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "Someone, probably you, wanted to sign in at {brand} with this e-mail address. \
+             There is no account with it."
+        ),
+        what_to_do: "Perhaps you used another address. If you are new, you can create an account.",
+        link: sign_up_url,
+        link_text: "Create an account",
+    };
+    notice_message(letterhead, to, format!("Signing in at {brand}"), &notice)
+}
+
+fn notice_message(letterhead: &Letterhead, to: &EmailAddress, subject: String, notice: &Notice<'_>) -> Message {
+    Message {
+        to: to.clone(),
+        subject,
+        text: render(&NoticeText { letterhead, notice }),
+        html: render(&NoticeHtml { letterhead, notice }),
+    }
+}
+
+fn render(template: &impl Template) -> String {
+    // Writing text into a string does not fail; if it ever did, the other form of the mail still says everything.
+    template.render().unwrap_or_else(|error| {
+        tracing::error!(%error, "a mail could not be rendered");
+        String::new()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letterhead() -> Letterhead {
+        Letterhead {
+            brand: "Brown & Sons <b>".to_owned(),
+            accent: "#2457d6".to_owned(),
+            support_url: Some("https://help.example.com/?a=1&b=2".to_owned()),
+        }
+    }
+
+    fn address() -> EmailAddress {
+        EmailAddress::parse("alice@example.com").unwrap()
+    }
+
+    #[test]
+    fn a_code_mail_says_who_writes_what_for_and_how_long() {
+        let digits = Code::parse("012345").unwrap();
+        for (purpose, words) in [
+            (Purpose::SignUp, "finish creating your account"),
+            (Purpose::Login, "sign in"),
+            (Purpose::Link, "connect your accounts"),
+            (Purpose::Reset, "choose a new password"),
+            (Purpose::Change, "use this address for your account"),
+        ] {
+            let message = code(&letterhead(), &address(), purpose, &digits);
+            assert!(!message.subject.contains("012345"), "{}", message.subject);
+            for form in [&message.text, &message.html] {
+                for expected in ["012345", words, "10 minutes", "never"] {
+                    assert!(form.contains(expected), "{purpose:?}: {expected:?} is missing in {form}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_written_plainly_and_html_is_escaped() {
+        let message = code(&letterhead(), &address(), Purpose::Login, &Code::parse("012345").unwrap());
+        assert!(message.text.contains("Brown & Sons <b>") && message.text.contains("?a=1&b=2"), "{}", message.text);
+        assert!(
+            !message.html.contains("<b>") && message.html.contains("Brown &#38; Sons &#60;b&#62;"),
+            "{}",
+            message.html
+        );
+    }
+
+    #[test]
+    fn the_mails_for_an_existing_and_a_missing_account_carry_a_way_on_and_no_code() {
+        let url = "https://id.example.com/login?flow=1&x=2";
+        for message in [account_exists(&letterhead(), &address(), url), no_account(&letterhead(), &address(), url)] {
+            assert!(message.text.contains(url), "{}", message.text);
+            assert!(message.html.contains("flow=1&#38;x=2"), "{}", message.html);
+            assert!(!message.text.contains(" code"), "{}", message.text);
+            assert!(!message.text.contains("\n\n\n") && message.text.ends_with('\n'), "{:?}", message.text);
+        }
+    }
+
+    #[test]
+    fn without_a_help_page_the_mail_does_not_offer_one() {
+        let letterhead = Letterhead { support_url: None, ..letterhead() };
+        let message = account_exists(&letterhead, &address(), "https://id.example.com/");
+        assert!(!message.text.contains("Help") && !message.html.contains("Help"), "{}", message.text);
+        assert!(message.text.ends_with("\n") && !message.text.ends_with("\n\n"), "{:?}", message.text);
+    }
+}

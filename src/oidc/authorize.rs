@@ -1,0 +1,178 @@
+//! The ordered list of checks on an authorization request that do not depend on who is logged in.
+//!
+//! Until the redirect URI is proved, a refusal is a page; afterwards it is a redirect (RFC 6749 §4.1.2.1).
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::client::{Client, ClientRegistry};
+use crate::protocol::authorization::{AuthorizationRequest, Prompt, ResponseMode, ReturnTo};
+use crate::protocol::client_metadata::{GrantType, TokenEndpointAuthMethod};
+use crate::protocol::params::Params;
+use crate::protocol::pkce::CodeChallenge;
+use crate::protocol::scope::Scope;
+use crate::protocol::{ErrorCode, OAuthError};
+
+/// The largest `state` we return intact; a larger one is refused, never cut.
+const MAX_STATE: usize = 4096;
+const MAX_NONCE: usize = 1024;
+const MAX_HINT: usize = 8192;
+
+/// A refused authorization request.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Client or redirect URI are not proved: tell the person, never redirect.
+    Page(OAuthError),
+    /// Tell the client.
+    Redirect { return_to: ReturnTo, error: OAuthError },
+}
+
+/// Checks a request.
+///
+/// # Errors
+/// See [`Refusal`].
+pub fn check(params: &Params, clients: &ClientRegistry) -> Result<(AuthorizationRequest, Arc<Client>), Refusal> {
+    let client = client(params, clients).map_err(Refusal::Page)?;
+    let redirect_uri = redirect_uri(params, &client).map_err(Refusal::Page)?;
+    let return_to = return_to(params, redirect_uri)?;
+    match request(params, &client, return_to.clone()) {
+        Ok(request) => Ok((request, client)),
+        Err(error) => Err(Refusal::Redirect { return_to, error }),
+    }
+}
+
+fn client(params: &Params, clients: &ClientRegistry) -> Result<Arc<Client>, OAuthError> {
+    let client_id = params.required("client_id")?;
+    clients
+        .find(client_id)
+        .ok_or_else(|| OAuthError::new(ErrorCode::InvalidClient, "the app that sent you here is not registered"))
+}
+
+fn redirect_uri(params: &Params, client: &Client) -> Result<Url, OAuthError> {
+    let text = match params.get("redirect_uri") {
+        Some(given) if client.owns_redirect_uri(given) => given,
+        Some(_) => {
+            return Err(OAuthError::invalid_request("redirect_uri is not one of those registered for this client"));
+        }
+        // OpenID Connect Core §3.1.2.1 requires it; RFC 6749 §3.1.2.3 lets a sole registered one stand in.
+        None => client
+            .only_redirect_uri()
+            .ok_or_else(|| OAuthError::invalid_request("redirect_uri is missing and several are registered"))?,
+    };
+    Url::parse(text).map_err(|error| OAuthError::invalid_request("redirect_uri is malformed").detail(error.to_string()))
+}
+
+/// Where errors go from here on. The `state` and `response_mode` must be usable first.
+fn return_to(params: &Params, redirect_uri: Url) -> Result<ReturnTo, Refusal> {
+    let state = params.owned("state");
+    let plain = |state| ReturnTo { redirect_uri: redirect_uri.clone(), response_mode: ResponseMode::Query, state };
+    if state.as_ref().is_some_and(|state| state.len() > MAX_STATE) {
+        let error = OAuthError::invalid_request(format!("state is longer than {MAX_STATE} bytes"));
+        return Err(Refusal::Redirect { return_to: plain(None), error });
+    }
+    let response_mode = match params.get("response_mode").map(ResponseMode::parse) {
+        None => ResponseMode::Query,
+        Some(Some(mode)) => mode,
+        Some(None) => {
+            let error = OAuthError::invalid_request("response_mode is not supported");
+            return Err(Refusal::Redirect { return_to: plain(state), error });
+        }
+    };
+    Ok(ReturnTo { response_mode, ..plain(state) })
+}
+
+fn request(params: &Params, client: &Client, return_to: ReturnTo) -> Result<AuthorizationRequest, OAuthError> {
+    params.refuse_repeated()?;
+    refuse_request_objects(params)?;
+    check_response_type(params, client)?;
+    let nonce = bounded(params, "nonce", MAX_NONCE)?;
+    Ok(AuthorizationRequest {
+        client_id: client.id().to_owned(),
+        redirect_uri_sent: params.owned("redirect_uri"),
+        return_to,
+        scope: scope(params, client)?,
+        nonce,
+        code_challenge: code_challenge(params, client)?,
+        prompt: Prompt::parse(params.get("prompt").unwrap_or_default())?,
+        max_age: max_age(params)?,
+        login_hint: bounded(params, "login_hint", MAX_HINT).unwrap_or_default(),
+        id_token_hint: bounded(params, "id_token_hint", MAX_HINT)?,
+        resources: resources(params, client)?,
+    })
+}
+
+/// OpenID Connect Core §6: not offered, and said so in the specification's words.
+fn refuse_request_objects(params: &Params) -> Result<(), OAuthError> {
+    if params.get("request").is_some() {
+        return Err(OAuthError::new(ErrorCode::RequestNotSupported, "request objects are not supported"));
+    }
+    if params.get("request_uri").is_some() {
+        return Err(OAuthError::new(ErrorCode::RequestUriNotSupported, "request_uri is not supported"));
+    }
+    if params.get("registration").is_some() {
+        return Err(OAuthError::new(ErrorCode::RegistrationNotSupported, "registration is not supported"));
+    }
+    Ok(())
+}
+
+fn check_response_type(params: &Params, client: &Client) -> Result<(), OAuthError> {
+    match params.required("response_type")? {
+        "code" if client.may_use(GrantType::AuthorizationCode) => Ok(()),
+        "code" => Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not use the code flow")),
+        _ => Err(OAuthError::new(ErrorCode::UnsupportedResponseType, "only response_type code is supported")),
+    }
+}
+
+/// RFC 6749 §3.3: unknown scopes are dropped, the token response says what was granted.
+fn scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
+    let asked = Scope::parse(params.get("scope").unwrap_or_default());
+    let granted = asked.intersection(&client.scope);
+    if granted.is_empty() {
+        return Err(OAuthError::new(ErrorCode::InvalidScope, "none of the requested scopes is available to this client"));
+    }
+    Ok(granted)
+}
+
+/// RFC 7636 §4.3, RFC 9700 §2.1.1: S256 only, for public clients always.
+fn code_challenge(params: &Params, client: &Client) -> Result<Option<CodeChallenge>, OAuthError> {
+    let public = client.metadata.token_endpoint_auth_method == TokenEndpointAuthMethod::None;
+    match (params.get("code_challenge"), params.get("code_challenge_method")) {
+        (Some(challenge), Some("S256")) => CodeChallenge::parse(challenge)
+            .map(Some)
+            .ok_or_else(|| OAuthError::invalid_request("code_challenge is not a base64url SHA-256 digest")),
+        (Some(_), _) => Err(OAuthError::invalid_request("code_challenge_method must be S256")),
+        (None, Some(_)) => Err(OAuthError::invalid_request("code_challenge is missing")),
+        (None, None) if public || client.metadata.require_pkce => {
+            Err(OAuthError::invalid_request("PKCE is required: code_challenge is missing"))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn max_age(params: &Params) -> Result<Option<u64>, OAuthError> {
+    let Some(text) = params.get("max_age") else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| OAuthError::invalid_request("max_age is not a number of seconds"))
+}
+
+/// RFC 8707 §2: an absolute URI without a fragment, on the client's list.
+pub fn resources(params: &Params, client: &Client) -> Result<Vec<String>, OAuthError> {
+    let allowed = |resource: &String| client.metadata.resources.iter().any(|known| known == resource);
+    if params.resources().iter().all(allowed) {
+        let mut resources = params.resources().to_vec();
+        resources.sort_unstable();
+        resources.dedup();
+        Ok(resources)
+    } else {
+        Err(OAuthError::new(ErrorCode::InvalidTarget, "resource is not one this client may ask for"))
+    }
+}
+
+fn bounded(params: &Params, name: &str, max: usize) -> Result<Option<String>, OAuthError> {
+    match params.owned(name) {
+        Some(value) if value.len() > max => {
+            Err(OAuthError::invalid_request(format!("{name} is longer than {max} bytes")))
+        }
+        value => Ok(value),
+    }
+}

@@ -1,0 +1,39 @@
+//! Discovery: the metadata document, made once per change of the client registry.
+
+use super::Provider;
+use crate::protocol::claims;
+use crate::protocol::client_metadata::{GrantType, TokenEndpointAuthMethod};
+use crate::protocol::jwk::SigningAlgorithm;
+use crate::protocol::provider_metadata::ProviderMetadata;
+
+/// What this provider offers (OpenID Connect Discovery 1.0 §3).
+pub fn metadata(provider: &Provider) -> ProviderMetadata {
+    let at = |path: &str| format!("{}{path}", provider.issuer);
+    ProviderMetadata {
+        issuer: provider.issuer.clone(),
+        authorization_endpoint: at("/authorize"),
+        token_endpoint: at("/token"),
+        userinfo_endpoint: at("/userinfo"),
+        jwks_uri: at("/jwks.json"),
+        end_session_endpoint: at("/end-session"),
+        scopes_supported: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
+        response_types_supported: vec!["code"],
+        response_modes_supported: vec!["query", "form_post"],
+        grant_types_supported: GrantType::ALL.to_vec(),
+        subject_types_supported: vec!["public", "pairwise"],
+        id_token_signing_alg_values_supported: SigningAlgorithm::ALL.to_vec(),
+        token_endpoint_auth_methods_supported: vec![
+            TokenEndpointAuthMethod::ClientSecretBasic,
+            TokenEndpointAuthMethod::ClientSecretPost,
+            TokenEndpointAuthMethod::None,
+        ],
+        code_challenge_methods_supported: vec!["S256"],
+        prompt_values_supported: vec!["none", "login", "consent", "select_account", "create"],
+        claim_types_supported: vec!["normal"],
+        claims_supported: claims::SUPPORTED.to_vec(),
+        claims_parameter_supported: false,
+        request_parameter_supported: false,
+        request_uri_parameter_supported: false,
+        authorization_response_iss_parameter_supported: true,
+    }
+}

@@ -1,0 +1,139 @@
+//! `authorization_code` (RFC 6749 §4.1.3): a code becomes tokens once; a second use ends what the first one gave.
+
+use std::collections::BTreeMap;
+
+use super::refresh_token::RefreshToken;
+use super::{Granted, revoke_access_tokens};
+use crate::clock::Timestamp;
+use crate::events;
+use crate::ids::GrantId;
+use crate::oidc::client::Client;
+use crate::oidc::code::{self, CodeRecord, Redeemed};
+use crate::oidc::{Provider, authorize, subject};
+use crate::protocol::OAuthError;
+use crate::protocol::client_metadata::GrantType;
+use crate::protocol::params::Params;
+use crate::store::{CustomerState, Grant};
+
+/// Redeems the code of a token request.
+///
+/// # Errors
+/// `invalid_grant` for everything about the code, `invalid_target` for a resource that was not authorized.
+pub async fn redeem(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    now: Timestamp,
+) -> Result<Granted, OAuthError> {
+    let presented = params.required("code")?;
+    let record = match code::redeem(provider, presented, now).await.map_err(OAuthError::server_error)? {
+        Redeemed::Fresh(record) => record,
+        Redeemed::Replayed(grant) => {
+            end_grant(provider, grant, client, now).await?;
+            return Err(OAuthError::invalid_grant(code::INVALID).detail("replayed"));
+        }
+        Redeemed::Unusable => return Err(OAuthError::invalid_grant(code::INVALID)),
+    };
+    code::check(&record, client.id(), params.get("redirect_uri"), params.get("code_verifier"))?;
+    let resources = narrowed_resources(params, client, &record)?;
+    grant(provider, client, *record, resources, GrantId::of_code(presented), now).await
+}
+
+/// RFC 8707 §2.2: the token request may narrow what was authorized.
+fn narrowed_resources(params: &Params, client: &Client, record: &CodeRecord) -> Result<Vec<String>, OAuthError> {
+    let asked = authorize::resources(params, client)?;
+    if asked.is_empty() {
+        return Ok(record.resources.clone());
+    }
+    if asked.iter().all(|resource| record.resources.contains(resource)) {
+        return Ok(asked);
+    }
+    Err(OAuthError::new(crate::protocol::ErrorCode::InvalidTarget, "resource was not authorized"))
+}
+
+async fn grant(
+    provider: &Provider,
+    client: &Client,
+    record: CodeRecord,
+    resources: Vec<String>,
+    id: GrantId,
+    now: Timestamp,
+) -> Result<Granted, OAuthError> {
+    let mut tx = provider.store.begin().await.map_err(OAuthError::server_error)?;
+    let view = subject::view(&mut tx, client.into(), record.customer, &provider.subject_key, now)
+        .await
+        .map_err(OAuthError::server_error)?;
+    let Some((_, sub)) = view.filter(|(view, _)| view.state == CustomerState::Active) else {
+        return Err(OAuthError::invalid_grant(code::INVALID).detail("the customer is not active"));
+    };
+    let offline = record.scope.contains("offline_access");
+    let mut refresh = None;
+    if client.may_use(GrantType::RefreshToken) {
+        let row = family(provider, client, &record, &resources, id, now);
+        if !tx.grant_insert(&row).await.map_err(OAuthError::server_error)? {
+            // A replay came first and left a tombstone: what this use would give is already void.
+            return Err(OAuthError::invalid_grant(code::INVALID).detail("voided by a replay"));
+        }
+        refresh = Some(RefreshToken { grant: id, generation: row.generation }.encode(&provider.refresh_key));
+    }
+    tx.commit().await.map_err(OAuthError::server_error)?;
+    Ok(Granted {
+        subject: sub,
+        scope: record.scope,
+        resources,
+        grant: id,
+        authentication: Some(record.authentication),
+        bound_to: (!offline).then(|| record.sid.clone()),
+        sid: Some(record.sid),
+        nonce: record.nonce,
+        refresh_token: refresh,
+        not_after: None,
+    })
+}
+
+fn family(
+    provider: &Provider,
+    client: &Client,
+    record: &CodeRecord,
+    resources: &[String],
+    id: GrantId,
+    now: Timestamp,
+) -> Grant {
+    let offline = record.scope.contains("offline_access");
+    let absolute = now + provider.lifetimes.refresh_absolute;
+    Grant {
+        id,
+        client_id: client.id().to_owned(),
+        customer: Some(record.customer),
+        sid: Some(record.sid.clone()),
+        scope: record.scope.to_string(),
+        audience: resources.to_vec(),
+        offline,
+        claims: serde_json::to_value(&record.authentication).unwrap_or_default(),
+        generation: 0,
+        rotated_at: now,
+        created_at: now,
+        last_used_at: now,
+        idle_expires_at: now + provider.lifetimes.refresh_idle,
+        expires_at: if offline { absolute } else { absolute.min(record.session_expires_at) },
+        revoked_at: None,
+        revoked_reason: None,
+    }
+}
+
+/// RFC 6749 §4.1.2: revoke all tokens issued from a code that is used twice. Commits even though the answer refuses.
+async fn end_grant(provider: &Provider, grant: GrantId, client: &Client, now: Timestamp) -> Result<(), OAuthError> {
+    let lifetime = provider.lifetimes.access_token.max(provider.lifetimes.refresh_grace);
+    revoke_access_tokens(&provider.kv, grant, lifetime).await.map_err(OAuthError::server_error)?;
+    let mut tx = provider.store.begin().await.map_err(OAuthError::server_error)?;
+    let customer = tx.grant_void(grant, client.id(), "code_replayed", now).await.map_err(OAuthError::server_error)?;
+    if let Some(customer) = customer {
+        let detail = BTreeMap::from([("client_id", client.id().to_owned()), ("what", "authorization_code".to_owned())]);
+        events::record(&mut tx, customer, events::Actor::System, events::Event::TokenReuse { detail }, now)
+            .await
+            .map_err(OAuthError::server_error)?;
+    }
+    tx.commit().await.map_err(OAuthError::server_error)?;
+    tracing::warn!(client.id = client.id(), "an authorization code was used twice; its tokens are revoked");
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! What must still happen before an authorization request can be answered: one pure decision.
+//!
+//! Inputs are facts; the answer names the next step. Pages and redirects are others' business.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::ids::CustomerId;
+use crate::protocol::ErrorCode;
+use crate::protocol::authorization::AuthorizationRequest;
+use crate::protocol::scope::Scope;
+
+/// What is known when the decision is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    pub request: &'a AuthorizationRequest,
+    /// When the request came in; an authentication after it satisfies `prompt=login`.
+    pub began_at: Timestamp,
+    pub now: Timestamp,
+    pub session: Option<SessionFacts>,
+    /// Whom an `id_token_hint` names: nobody asked for, or somebody in particular.
+    pub hinted: Hinted,
+    pub consent: Consent<'a>,
+    pub progress: Progress,
+}
+
+/// The live SSO session of this browser.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionFacts {
+    pub customer: CustomerId,
+    pub auth_time: Timestamp,
+}
+
+/// The customer an `id_token_hint` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hinted {
+    Nobody,
+    Customer(CustomerId),
+    /// The hint is not one of our ID tokens, or names nobody we know.
+    Unusable,
+}
+
+/// What the customer agreed to for this client.
+#[derive(Clone, Copy, Debug)]
+pub enum Consent<'a> {
+    /// The company's own app: nothing to ask.
+    NotNeeded,
+    /// Granted before; `None` if never.
+    Given(Option<&'a Scope>),
+}
+
+/// What the person already did in this flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    pub account_selected: bool,
+    pub consented: bool,
+}
+
+/// The next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Log in; `Some` if it must be this customer again.
+    Authenticate(Option<CustomerId>),
+    SignUp,
+    SelectAccount,
+    AskConsent,
+    Issue,
+    /// Only for `prompt=none`, and for a hint that cannot be honored.
+    Refuse(ErrorCode),
+}
+
+/// Decides the next step. The order is the order of OpenID Connect Core §3.1.2.3.
+pub fn next_step(facts: &Facts<'_>) -> Step {
+    let prompt = facts.request.prompt;
+    let Some(session) = facts.session else {
+        return match () {
+            () if prompt.none => Step::Refuse(ErrorCode::LoginRequired),
+            () if prompt.create => Step::SignUp,
+            () => Step::Authenticate(None),
+        };
+    };
+    let authenticated_here = session.auth_time >= facts.began_at;
+    if let Some(step) = hint_step(facts, session, authenticated_here) {
+        return step;
+    }
+    if prompt.login && !authenticated_here {
+        return Step::Authenticate(None);
+    }
+    if prompt.create && !authenticated_here {
+        return Step::SignUp;
+    }
+    if is_too_old(facts, session) && !authenticated_here {
+        return if prompt.none {
+            Step::Refuse(ErrorCode::LoginRequired)
+        } else {
+            Step::Authenticate(Some(session.customer))
+        };
+    }
+    if prompt.select_account && !authenticated_here && !facts.progress.account_selected {
+        return Step::SelectAccount;
+    }
+    consent_step(facts)
+}
+
+/// OpenID Connect Core §3.1.2.1: a hint of another customer is not silently accepted.
+fn hint_step(facts: &Facts<'_>, session: SessionFacts, authenticated_here: bool) -> Option<Step> {
+    let prompt_none = facts.request.prompt.none;
+    match facts.hinted {
+        Hinted::Nobody => None,
+        Hinted::Customer(customer) if customer == session.customer => None,
+        Hinted::Customer(_) | Hinted::Unusable if prompt_none => Some(Step::Refuse(ErrorCode::LoginRequired)),
+        // Somebody else logged in on purpose although the app named a customer: tell the app.
+        Hinted::Customer(_) if authenticated_here => Some(Step::Refuse(ErrorCode::LoginRequired)),
+        Hinted::Customer(customer) => Some(Step::Authenticate(Some(customer))),
+        Hinted::Unusable if authenticated_here => None,
+        Hinted::Unusable => Some(Step::Authenticate(None)),
+    }
+}
+
+fn is_too_old(facts: &Facts<'_>, session: SessionFacts) -> bool {
+    facts.request.max_age.is_some_and(|max_age| facts.now.since(session.auth_time) > Duration::from_secs(max_age))
+}
+
+fn consent_step(facts: &Facts<'_>) -> Step {
+    let missing = match facts.consent {
+        Consent::NotNeeded => false,
+        Consent::Given(given) => !given.is_some_and(|given| facts.request.scope.is_within(given)),
+    };
+    let asked_for = facts.request.prompt.consent && !facts.progress.consented;
+    match () {
+        () if missing && facts.request.prompt.none => Step::Refuse(ErrorCode::ConsentRequired),
+        () if missing || asked_for => Step::AskConsent,
+        () => Step::Issue,
+    }
+}
+
+#[cfg(test)]
+mod tests;

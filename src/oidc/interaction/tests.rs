@@ -1,0 +1,81 @@
+//! The decision as a table: which facts lead to which step.
+
+use super::*;
+use crate::protocol::authorization::{Prompt, ResponseMode, ReturnTo};
+
+fn request(prompt: &str, max_age: Option<u64>) -> AuthorizationRequest {
+    AuthorizationRequest {
+        client_id: "shop".into(),
+        redirect_uri_sent: None,
+        return_to: ReturnTo {
+            redirect_uri: "https://shop.example/cb".parse().unwrap(),
+            response_mode: ResponseMode::Query,
+            state: None,
+        },
+        scope: Scope::parse("openid email"),
+        nonce: None,
+        code_challenge: None,
+        prompt: Prompt::parse(prompt).unwrap(),
+        max_age,
+        login_hint: None,
+        id_token_hint: None,
+        resources: vec![],
+    }
+}
+
+const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+
+fn customer(n: u128) -> CustomerId {
+    CustomerId(uuid::Uuid::from_u128(n))
+}
+
+/// `age`: how many seconds ago ann (customer 1) authenticated; the request began 10 seconds ago.
+fn step(prompt: &str, max_age: Option<u64>, age: Option<u64>, hinted: Hinted, consent: Consent<'_>) -> Step {
+    let request = request(prompt, max_age);
+    let session = age.map(|age| SessionFacts { customer: customer(1), auth_time: NOW - Duration::from_secs(age) });
+    let began_at = NOW - Duration::from_secs(10);
+    let progress = Progress::default();
+    next_step(&Facts { request: &request, began_at, now: NOW, session, hinted, consent, progress })
+}
+
+#[test]
+fn the_next_step_follows_from_prompt_age_hint_and_consent() {
+    use Consent::{Given, NotNeeded};
+    use Hinted::{Customer, Nobody, Unusable};
+    let all = Scope::parse("openid email profile");
+    let few = Scope::parse("openid");
+    let login_required = Step::Refuse(ErrorCode::LoginRequired);
+    let ann = customer(1);
+    let bob = customer(2);
+    let table = [
+        ("", None, None, Nobody, NotNeeded, Step::Authenticate(None)),
+        ("none", None, None, Nobody, NotNeeded, login_required),
+        ("create", None, None, Nobody, NotNeeded, Step::SignUp),
+        ("", None, Some(500), Nobody, NotNeeded, Step::Issue),
+        ("none", None, Some(500), Nobody, NotNeeded, Step::Issue),
+        ("login", None, Some(500), Nobody, NotNeeded, Step::Authenticate(None)),
+        ("login", None, Some(5), Nobody, NotNeeded, Step::Issue),
+        ("", Some(600), Some(500), Nobody, NotNeeded, Step::Issue),
+        ("", Some(400), Some(500), Nobody, NotNeeded, Step::Authenticate(Some(ann))),
+        ("none", Some(400), Some(500), Nobody, NotNeeded, login_required),
+        ("", Some(0), Some(5), Nobody, NotNeeded, Step::Issue),
+        ("select_account", None, Some(500), Nobody, NotNeeded, Step::SelectAccount),
+        ("select_account", None, Some(5), Nobody, NotNeeded, Step::Issue),
+        ("", None, Some(500), Customer(ann), NotNeeded, Step::Issue),
+        ("", None, Some(500), Customer(bob), NotNeeded, Step::Authenticate(Some(bob))),
+        ("none", None, Some(500), Customer(bob), NotNeeded, login_required),
+        ("", None, Some(5), Customer(bob), NotNeeded, login_required),
+        ("none", None, Some(500), Unusable, NotNeeded, login_required),
+        ("", None, Some(500), Unusable, NotNeeded, Step::Authenticate(None)),
+        ("", None, Some(500), Nobody, Given(None), Step::AskConsent),
+        ("", None, Some(500), Nobody, Given(Some(&few)), Step::AskConsent),
+        ("", None, Some(500), Nobody, Given(Some(&all)), Step::Issue),
+        ("none", None, Some(500), Nobody, Given(Some(&few)), Step::Refuse(ErrorCode::ConsentRequired)),
+        ("consent", None, Some(500), Nobody, Given(Some(&all)), Step::AskConsent),
+        ("consent", None, Some(500), Nobody, NotNeeded, Step::AskConsent),
+    ];
+    for (prompt, max_age, age, hinted, consent, expected) in table {
+        let got = step(prompt, max_age, age, hinted, consent);
+        assert_eq!(got, expected, "prompt {prompt:?} max_age {max_age:?} age {age:?} {hinted:?} {consent:?}");
+    }
+}

@@ -1,0 +1,50 @@
+//! What an OpenID Provider decides. Handlers bring the requests, this module answers them.
+//!
+//! Knows the store, the key-value store and the key ring by their faces; knows no axum, sqlx or redis.
+
+pub mod authorize;
+pub mod client;
+pub mod client_auth;
+pub mod code;
+pub mod discovery;
+pub mod grants;
+pub mod interaction;
+pub mod logout;
+pub mod subject;
+pub mod token;
+pub mod userinfo;
+
+use std::time::Duration;
+
+use crate::keys::KeyRing;
+use crate::kv::Kv;
+use crate::secret::DerivedKey;
+use crate::store::Store;
+
+/// How long what we issue is good for.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    pub code: Duration,
+    pub access_token: Duration,
+    pub id_token: Duration,
+    pub refresh_idle: Duration,
+    pub refresh_absolute: Duration,
+    /// How long a rotated token still answers with its identical successor.
+    pub refresh_grace: Duration,
+}
+
+/// Everything the provider's endpoints work with.
+#[derive(Clone)]
+pub struct Provider {
+    /// The issuer identifier, without a trailing slash.
+    pub issuer: String,
+    pub store: Store,
+    pub kv: Kv,
+    pub keys: KeyRing,
+    pub clients: client::ClientRegistry,
+    pub lifetimes: Lifetimes,
+    /// Authenticates refresh tokens.
+    pub refresh_key: DerivedKey,
+    /// Makes pairwise subjects.
+    pub subject_key: DerivedKey,
+}

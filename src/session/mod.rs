@@ -1,0 +1,80 @@
+//! The SSO session: one browser's authenticated session, and the index by `sid` that lets it be ended from anywhere.
+//!
+//! The browser's record (carried by the session layer) holds the facts; `sid:{…}` names that record. Both are written
+//! in one round trip and both are deleted when the session ends. Lifetimes are checked against the clock as well as by
+//! the store's expiry.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::ids::{CustomerId, Sid};
+use crate::kv::{self, Kv, Op};
+
+/// The name under which the session layer's record holds the [`SsoSession`].
+pub const RECORD_FIELD: &str = "sso";
+
+/// How and when a customer proved who they are (OpenID Connect Core §2, RFC 8176).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authentication {
+    pub auth_time: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    /// The namespace of the link that was proved, such as `social:google` or `email`.
+    pub via: String,
+}
+
+/// One browser's authenticated session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SsoSession {
+    pub sid: Sid,
+    pub customer: CustomerId,
+    pub authentication: Authentication,
+    pub created_at: Timestamp,
+    pub last_seen: Timestamp,
+    /// The absolute end; the session layer ends it earlier when it idles.
+    pub expires_at: Timestamp,
+}
+
+impl SsoSession {
+    /// Whether it still counts at `now`.
+    pub fn is_live(&self, now: Timestamp, idle: std::time::Duration) -> bool {
+        now < self.expires_at && now < self.last_seen + idle
+    }
+}
+
+/// What the index by `sid` holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SidRecord {
+    pub customer: CustomerId,
+    /// The key of the browser's record.
+    pub session_key: String,
+    pub expires_at: Timestamp,
+}
+
+/// The key of the index entry. The braces are a Redis Cluster hash tag.
+pub fn sid_key(sid: &str) -> String {
+    format!("sid:{{{sid}}}")
+}
+
+/// The key that marks a session as suspect: its next sensitive act needs step-up.
+pub fn suspect_key(sid: &str) -> String {
+    format!("suspect:{{{sid}}}")
+}
+
+/// Reads the answer to a `Get` of [`sid_key`]: whether that session is live.
+pub fn is_live_record(value: Option<&[u8]>, now: Timestamp) -> bool {
+    value.and_then(|bytes| serde_json::from_slice::<SidRecord>(bytes).ok()).is_some_and(|record| now < record.expires_at)
+}
+
+/// Ends a session everywhere it is looked up. Ending one that has ended is no error.
+///
+/// # Errors
+/// If the key-value store does not answer.
+pub async fn end(kv: &Kv, sid: &Sid) -> Result<(), kv::Error> {
+    if let Some(record) = kv.take_json::<SidRecord>(&sid_key(sid.as_str())).await? {
+        kv.run(vec![Op::Delete { key: record.session_key }]).await?;
+    }
+    Ok(())
+}
