@@ -11,7 +11,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, P
 use jsonwebtoken::{Algorithm, DecodingKey};
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Error, provider};
 use crate::protocol::jwk::SigningAlgorithm;
 
 /// Kinds of key. RS256 and PS256 share one.
@@ -63,7 +63,6 @@ pub(super) enum PrivateKey {
 
 /// A new key with its stored form.
 pub(super) struct NewKey {
-    pub(super) kind: KeyKind,
     pub(super) pkcs8: Zeroizing<Vec<u8>>,
     pub(super) public: Jwk,
     pub(super) kid: String,
@@ -72,6 +71,7 @@ pub(super) struct NewKey {
 impl NewKey {
     /// Makes a key: RSA of 2048 bits, P-256 or Ed25519. RSA takes tens of milliseconds, sometimes hundreds.
     pub(super) fn generate(kind: KeyKind) -> Result<Self, Error> {
+        provider::install();
         let rng = SystemRandom::new();
         let pkcs8 = match kind {
             KeyKind::Rsa => {
@@ -90,7 +90,7 @@ impl NewKey {
         };
         let public = PrivateKey::parse(kind, &pkcs8).and_then(|key| key.public()).ok_or(Error::Generate)?;
         let kid = public.common.key_id.clone().ok_or(Error::Generate)?;
-        Ok(Self { kind, pkcs8, public, kid })
+        Ok(Self { pkcs8, public, kid })
     }
 }
 
@@ -168,6 +168,6 @@ impl PublicKey {
     /// Whether the key may verify signatures of this algorithm.
     pub(super) fn accepts(&self, algorithm: SigningAlgorithm) -> bool {
         self.kind == KeyKind::of(algorithm)
-            && self.pinned.is_none_or(|pinned| pinned.to_algorithm().is_ok_and(|own| own == jose(algorithm)))
+            && self.pinned.is_none_or(|pinned| pinned == KeyAlgorithm::from(jose(algorithm)))
     }
 }

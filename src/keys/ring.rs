@@ -21,8 +21,7 @@ use super::{Error, KeyPolicy, Result, rotation};
 use crate::clock::Timestamp;
 use crate::protocol::jwk::SigningAlgorithm;
 use crate::secret::{self, DerivedKey, MasterKey};
-use crate::store::Store;
-use crate::store::keys::{KeyState, SigningKeyRow};
+use crate::store::{KeyState, SigningKeyRow, Store};
 
 /// The signing keys. Clones share them.
 #[derive(Clone)]
@@ -128,8 +127,7 @@ impl KeyRing {
         let mut header = Header::new(jose(algorithm));
         header.typ = Some(typ.to_owned());
         header.kid = Some(key.kid.clone());
-        let token =
-            jsonwebtoken::encode(&header, claims, key.handle.encoding()).map_err(|_| Error::Sign(algorithm))?;
+        let token = jsonwebtoken::encode(&header, claims, key.handle.encoding()).map_err(|_| Error::Sign(algorithm))?;
         self.0.signatures.fetch_add(1, Ordering::Relaxed);
         Ok(token)
     }
@@ -148,11 +146,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// The first rule that the token breaks.
-    pub fn verify<T: DeserializeOwned>(
-        &self,
-        token: &str,
-        expect: &Expect<'_>,
-    ) -> std::result::Result<T, TokenError> {
+    pub fn verify<T: DeserializeOwned>(&self, token: &str, expect: &Expect<'_>) -> std::result::Result<T, TokenError> {
         let token = Unverified::parse(token, expect)?;
         let set = self.set();
         let found = set.published.iter().find(|key| key.kid == token.kid && key.lives(expect.now));
@@ -223,9 +217,8 @@ impl Published {
 
 impl Active {
     fn of_row(row: &SigningKeyRow, kind: KeyKind, seal: &DerivedKey) -> Result<Self> {
-        let pkcs8 = seal
-            .open(row.kid.as_bytes(), &row.sealed)
-            .ok_or_else(|| Error::MasterKey { kid: row.kid.clone() })?;
+        let pkcs8 =
+            seal.open(row.kid.as_bytes(), &row.sealed).ok_or_else(|| Error::MasterKey { kid: row.kid.clone() })?;
         let key = PrivateKey::parse(kind, &pkcs8).ok_or_else(|| Error::Damaged { kid: row.kid.clone() })?;
         Ok(Self { kid: row.kid.clone(), handle: Handle::new(kind, key) })
     }

@@ -10,8 +10,7 @@ use super::material::{KeyKind, NewKey};
 use super::{Error, Result};
 use crate::clock::Timestamp;
 use crate::secret::{DerivedKey, MasterKey};
-use crate::store::keys::{KeyState, SigningKeyRow};
-use crate::store::{Store, Tx};
+use crate::store::{KeyState, SigningKeyRow, Store, Tx};
 
 /// Every replica has taken over a change by then. Until then one may serve the old key set or sign with the old key.
 const REPLICAS_WITHIN: Duration = Duration::from_secs(5);
@@ -97,12 +96,7 @@ pub async fn rotate_when_due(
 ///
 /// # Errors
 /// `Generate`, `Store`.
-pub async fn emergency_rotate(
-    store: &Store,
-    master: &MasterKey,
-    policy: KeyPolicy,
-    now: Timestamp,
-) -> Result<Changes> {
+pub async fn emergency_rotate(store: &Store, master: &MasterKey, policy: KeyPolicy, now: Timestamp) -> Result<Changes> {
     let made = make(&complete_set(), &sealing_key(master), policy, now).await?;
     let mut tx = store.begin().await?;
     tx.generation_bump("keys").await?;
@@ -162,7 +156,7 @@ pub(super) fn new_row(
     now: Timestamp,
     activates_at: Timestamp,
 ) -> Result<SigningKeyRow> {
-    let NewKey { kid, public, pkcs8, .. } = NewKey::generate(kind)?;
+    let NewKey { kid, public, pkcs8 } = NewKey::generate(kind)?;
     Ok(SigningKeyRow {
         alg: kind.algorithm(),
         state,
@@ -221,11 +215,7 @@ pub(super) struct Plan {
 }
 
 /// Decides the planned rotation, or says when it will be possible.
-pub(super) fn plan(
-    rows: &[SigningKeyRow],
-    policy: KeyPolicy,
-    now: Timestamp,
-) -> std::result::Result<Plan, Timestamp> {
+pub(super) fn plan(rows: &[SigningKeyRow], policy: KeyPolicy, now: Timestamp) -> std::result::Result<Plan, Timestamp> {
     let mut plan = Plan { retired_until: Some(now + policy.longest_token + REPLICAS_WITHIN), ..Plan::default() };
     for kind in KeyKind::ALL {
         let Some(next) = find(rows, kind, KeyState::Next) else { continue };

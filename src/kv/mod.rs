@@ -151,7 +151,8 @@ impl fmt::Debug for Kv {
 }
 
 impl Kv {
-    /// Connects to Redis 6.2 or newer, or to a server that speaks its protocol. `redis://` or `rediss://`.
+    /// Connects to Redis 6.2 or newer, or to a server that speaks its protocol. `redis://` or `rediss://`. The user
+    /// needs GET, SET, GETDEL, DEL, INCR, PEXPIRE and EVAL on keys with the prefix, and PING.
     ///
     /// # Errors
     /// `Url` if the URL cannot be read, `Unavailable` if no connection comes about.

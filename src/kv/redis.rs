@@ -20,7 +20,12 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 const REPLY_WITHIN: Duration = Duration::from_secs(2);
 
 /// INCR that gives a new counter its lifetime in the same step: apart, a crash in between leaves a counter for ever.
-const INCREMENT: &str = "local n = redis.call('INCR', KEYS[1]) \
+/// What is no counter answers -1; other errors are passed on.
+const INCREMENT: &str = "local n = redis.pcall('INCR', KEYS[1]) \
+    if type(n) == 'table' then \
+      if string.find(n.err, 'not an integer', 1, true) then return -1 end \
+      return n \
+    end \
     if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end \
     return n";
 
@@ -117,11 +122,6 @@ fn explain(error: &RedisError) -> Error {
         return Error::Unavailable(error.to_string());
     }
     match error.kind() {
-        ErrorKind::Server(ServerErrorKind::ResponseError)
-            if error.detail().is_some_and(|d| d.contains("not an integer")) =>
-        {
-            Error::NotACounter
-        }
         ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown | ServerErrorKind::TryAgain) => {
             Error::Unavailable(error.category().to_owned())
         }

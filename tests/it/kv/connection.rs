@@ -41,22 +41,23 @@ impl Wire {
 }
 
 async fn carry(mut client: TcpStream, mut server: TcpStream, lose_next_reply: Arc<AtomicBool>) {
-    let (mut request, mut reply) = (vec![0; 65536], vec![0; 65536]);
+    let (mut request, mut reply) = (Vec::new(), Vec::new());
     loop {
         tokio::select! {
-            read = client.read(&mut request) => match read {
-                Ok(length) if length > 0 => server.write_all(&request[..length]).await.unwrap(),
-                _ => return,
-            },
-            read = server.read(&mut reply) => match read {
-                Ok(length) if length > 0 => {
-                    if lose_next_reply.swap(false, Ordering::SeqCst) {
-                        return;
-                    }
-                    client.write_all(&reply[..length]).await.unwrap();
+            read = client.read_buf(&mut request) => {
+                if read.unwrap_or(0) == 0 {
+                    return;
                 }
-                _ => return,
-            },
+                server.write_all(&request).await.unwrap();
+                request.clear();
+            }
+            read = server.read_buf(&mut reply) => {
+                if read.unwrap_or(0) == 0 || lose_next_reply.swap(false, Ordering::SeqCst) {
+                    return;
+                }
+                client.write_all(&reply).await.unwrap();
+                reply.clear();
+            }
         }
     }
 }
@@ -124,11 +125,8 @@ async fn a_server_that_never_answers_is_reported_soon() {
 
 #[tokio::test]
 async fn a_url_that_is_none_is_refused_without_repeating_it() {
-    for url in ["", "hunter2", "http://localhost", "redis://"] {
-        match Kv::connect(url, "").await {
-            Err(Error::Url(message)) => assert!(!message.contains("hunter2")),
-            Err(other) => assert_eq!(url, "redis://", "{other}"),
-            Ok(_) => assert_eq!(url, "redis://"),
-        }
+    for url in ["", "hunter2", "http://hunter2@localhost", "localhost:6379"] {
+        let Err(Error::Url(message)) = Kv::connect(url, "").await else { panic!("accepted {url}") };
+        assert!(message.contains("redis://") && !message.contains("hunter2"), "{message}");
     }
 }
