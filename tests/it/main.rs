@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says that something is wrong by panicking")]
 
 mod harness;
+mod keys;
 mod kv;
 mod smoke;
 mod tidy;

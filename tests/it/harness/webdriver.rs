@@ -134,6 +134,9 @@ impl WebDriver {
 
 impl Drop for WebDriver {
     fn drop(&mut self) {
+        if matches!(self.driver.try_wait(), Ok(Some(_))) {
+            return;
+        }
         // On this signal chromedriver takes the browser down with it; a kill would leave that running.
         let asked = Command::new("kill").args(["-TERM", &self.driver.id().to_string()]).status();
         if asked.is_err() {
