@@ -1,9 +1,12 @@
 //! Samesake, the customer identity gateway.
 
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod connector;
 pub mod credential;
+pub mod demo;
 pub mod events;
 pub mod handoff;
 pub mod http;
@@ -18,3 +21,4 @@ pub mod protocol;
 pub mod secret;
 pub mod session;
 pub mod store;
+pub mod telemetry;

@@ -19,6 +19,8 @@ pub use reqwest::header::HeaderMap;
 pub use reqwest::{Method, StatusCode};
 use url::{Host, Url};
 
+use crate::config::OutboundConfig;
+
 /// What outgoing requests may do.
 #[derive(Clone, Debug)]
 pub struct OutboundPolicy {
@@ -34,6 +36,12 @@ pub struct OutboundPolicy {
 impl Default for OutboundPolicy {
     fn default() -> Self {
         Self { allow: Vec::new(), connect_timeout: Duration::from_secs(3), timeout: Duration::from_secs(8) }
+    }
+}
+
+impl From<&OutboundConfig> for OutboundPolicy {
+    fn from(config: &OutboundConfig) -> Self {
+        Self { allow: config.allow.clone(), connect_timeout: config.connect_timeout, timeout: config.timeout }
     }
 }
 

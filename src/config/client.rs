@@ -30,9 +30,8 @@ pub struct ConfiguredClient {
 impl ConfiguredClient {
     pub(super) fn resolve(&mut self, key: &str, files: &SecretFiles, problems: &mut Problems) {
         let key = format!("{key}.client_secret");
-        if let Some(secret) = files.read(&key, self.client_secret_file.as_deref(), problems) {
-            self.client_secret = Some(secret);
-        }
+        let path = self.client_secret_file.as_deref();
+        self.client_secret = files.fill(&key, self.client_secret.take(), path, problems);
     }
 
     pub(super) fn check(&self, key: &str, problems: &mut Problems) {

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::forms;
 use super::problem::Problems;
-use super::secret_file::SecretFiles;
+use super::secret_file::{SecretFiles, no_secret};
 use crate::secret::Secret;
 
 /// One `[[connectors]]` table.
@@ -82,9 +82,9 @@ pub enum EmailTrust {
 impl ConnectorConfig {
     pub(super) fn resolve(&mut self, key: &str, files: &SecretFiles, problems: &mut Problems) {
         let key = format!("{key}.client_secret");
-        if let Some(secret) = files.read(&key, self.client_secret_file.as_deref(), problems) {
-            self.client_secret = secret;
-        }
+        let given = Some(self.client_secret.clone()).filter(|secret| !secret.expose().is_empty());
+        let secret = files.fill(&key, given, self.client_secret_file.as_deref(), problems);
+        self.client_secret = secret.unwrap_or_else(no_secret);
     }
 
     pub(super) fn check(&self, key: &str, problems: &mut Problems) {
@@ -112,10 +112,6 @@ impl ConnectorConfig {
             problems.add(at("scopes"), "lacks openid", "[\"openid\", \"email\", \"profile\"]");
         }
     }
-}
-
-fn no_secret() -> Secret<String> {
-    Secret::new(String::new())
 }
 
 fn default_scopes() -> Vec<String> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::problem::Problems;
-use super::secret_file::SecretFiles;
+use super::secret_file::{SecretFiles, no_secret};
 use crate::secret::Secret;
 
 /// The `[database]` section.
@@ -16,6 +16,7 @@ use crate::secret::Secret;
 #[serde(deny_unknown_fields)]
 pub struct DatabaseConfig {
     /// `postgres://user:password@host/name?sslmode=verify-full` or `sqlite://path`.
+    #[serde(default = "no_secret")]
     pub url: Secret<String>,
     /// A file that holds `url`.
     #[serde(default)]
@@ -43,9 +44,9 @@ impl DatabaseConfig {
     }
 
     pub(super) fn resolve(&mut self, files: &SecretFiles, problems: &mut Problems) {
-        if let Some(secret) = files.read("database.url", self.url_file.as_deref(), problems) {
-            self.url = secret;
-        }
+        let given = Some(self.url.clone()).filter(|url| !url.expose().is_empty());
+        let url = files.fill("database.url", given, self.url_file.as_deref(), problems);
+        self.url = url.unwrap_or_else(no_secret);
     }
 
     /// Puts a relative SQLite path below `dir`.
@@ -72,9 +73,7 @@ impl DatabaseConfig {
 
 impl RedisConfig {
     pub(super) fn resolve(&mut self, files: &SecretFiles, problems: &mut Problems) {
-        if let Some(secret) = files.read("redis.url", self.url_file.as_deref(), problems) {
-            self.url = Some(secret);
-        }
+        self.url = files.fill("redis.url", self.url.take(), self.url_file.as_deref(), problems);
     }
 
     pub(super) fn check(&self, problems: &mut Problems) {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::problem::Problems;
-use super::secret_file::SecretFiles;
+use super::secret_file::{SecretFiles, no_secret};
 use crate::secret::Secret;
 
 /// The `[mail]` section.
@@ -70,9 +70,9 @@ enum TransportName {
 impl MailSection {
     /// Reads the secret file and puts the transport together.
     pub(super) fn resolve(self, files: &SecretFiles, problems: &mut Problems) -> MailConfig {
-        let url = files.read("mail.smtp_url", self.smtp_url_file.as_deref(), problems).or(self.smtp_url);
+        let url = files.fill("mail.smtp_url", self.smtp_url, self.smtp_url_file.as_deref(), problems);
         let transport = match self.transport {
-            TransportName::Smtp => MailTransport::Smtp { url: url.unwrap_or_else(|| Secret::new(String::new())) },
+            TransportName::Smtp => MailTransport::Smtp { url: url.unwrap_or_else(no_secret) },
             TransportName::File => MailTransport::File { dir: self.dir.unwrap_or_default() },
             TransportName::Memory => MailTransport::Memory,
             TransportName::None => MailTransport::None,

@@ -38,6 +38,7 @@ pub use password::PasswordConfig;
 pub use problem::{ConfigErrors, Problem, Problems};
 pub use production::Danger;
 pub use secrets::{MASTER_KEY_FILE, SecretsConfig, load_or_generate};
+pub use section::read_client_file;
 pub use server::ServerConfig;
 pub use session::{KeysConfig, SessionConfig, TokensConfig};
 pub use source::{DEFAULT_TOML, ENVIRONMENT_PREFIX, Override};

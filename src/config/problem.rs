@@ -44,7 +44,7 @@ impl Problems {
         Self { origins, found: Vec::new(), keys: BTreeSet::new() }
     }
 
-    /// Notes a mistake. Only the first for a key counts: what follows from it is noise.
+    /// Notes a mistake. Only the first for a key, for what is in it and for its `_file` counts: the rest is noise.
     pub fn add(&mut self, key: impl Into<String>, problem: impl Into<String>, expected: impl Into<String>) {
         let key = key.into();
         let file = self.origins.of(&key);
@@ -58,9 +58,18 @@ impl Problems {
         problem: impl Into<String>,
         expected: impl Into<String>,
     ) {
-        if self.keys.insert(key.clone()) {
+        if !self.follows(&key) {
+            self.keys.insert(key.clone());
             self.found.push(Problem { file, key, problem: problem.into(), expected: expected.into() });
         }
+    }
+
+    /// Whether a problem with this key follows from one already noted.
+    fn follows(&self, key: &str) -> bool {
+        let holds = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| matches!(rest, "" | "_file") || rest.starts_with(['.', '[']))
+        };
+        self.keys.iter().any(|noted| holds(key, noted) || holds(noted, key))
     }
 
     pub(super) fn origins(&self) -> &Origins {

@@ -23,32 +23,49 @@ impl SecretFiles {
         Self { base: file.and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default() }
     }
 
-    /// The secret in `path`, for `key` (named without `_file`). Absent or unreadable: none, the latter with a problem.
-    pub(super) fn read(&self, key: &str, path: Option<&Path>, problems: &mut Problems) -> Option<Secret<String>> {
-        let path = self.base.join(path?);
-        let expected = "a readable text file that holds the secret";
+    /// `given`, or the secret in the file at `path`, for `key` (named without `_file`). None of both: none.
+    pub(super) fn fill(
+        &self,
+        key: &str,
+        given: Option<Secret<String>>,
+        path: Option<&Path>,
+        problems: &mut Problems,
+    ) -> Option<Secret<String>> {
+        let Some(path) = path else { return given };
+        let name = key.rsplit('.').next().unwrap_or(key);
         let key = format!("{key}_file");
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() > MAX_BYTES => {
-                problems.add(key, format!("`{}` is too large for a secret", path.display()), expected);
-                return None;
-            }
-            _ => {}
+        if given.is_some() {
+            problems.add(key, format!("is given beside {name}"), format!("one of {name} and {name}_file"));
+            return given;
         }
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let text = text.strip_suffix('\n').unwrap_or(&text);
-                let text = text.strip_suffix('\r').unwrap_or(text);
-                if text.is_empty() {
-                    problems.add(key, format!("`{}` is empty", path.display()), expected);
-                    return None;
-                }
-                Some(Secret::new(text.to_owned()))
-            }
-            Err(error) => {
-                problems.add(key, format!("`{}` cannot be read ({error})", path.display()), expected);
+        let path = self.base.join(path);
+        match read_line(&path) {
+            Ok(text) => Some(Secret::new(text)),
+            Err(problem) => {
+                let expected = "a readable text file that holds the secret";
+                problems.add(key, format!("`{}` {problem}", path.display()), expected);
                 None
             }
         }
     }
+}
+
+fn read_line(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read ({error})");
+    if fs::metadata(path).map_err(unreadable)?.len() > MAX_BYTES {
+        return Err("is too large for a secret".to_owned());
+    }
+    let mut text = fs::read_to_string(path).map_err(unreadable)?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    if text.ends_with('\r') {
+        text.pop();
+    }
+    if text.is_empty() { Err("is empty".to_owned()) } else { Ok(text) }
+}
+
+/// Stands for a secret that was not given; the checks refuse it.
+pub(super) fn no_secret() -> Secret<String> {
+    Secret::new(String::new())
 }

@@ -35,9 +35,8 @@ impl SecretsConfig {
     }
 
     pub(super) fn resolve(&mut self, files: &SecretFiles, problems: &mut Problems) {
-        if let Some(secret) = files.read("secrets.master_key", self.master_key_file.as_deref(), problems) {
-            self.master_key = Some(secret);
-        }
+        let path = self.master_key_file.as_deref();
+        self.master_key = files.fill("secrets.master_key", self.master_key.take(), path, problems);
     }
 
     pub(super) fn check(&self, problems: &mut Problems) {

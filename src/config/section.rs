@@ -4,15 +4,18 @@
 //! the rest of it is looked at too. The result is used only if no mistake was noted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::client::ConfiguredClient;
-use super::problem::Problems;
+use super::client::{ConfiguredClient, check_metadata};
+use super::problem::{ConfigErrors, Problems};
 use super::reader::{Mistake, Reader, Step, What, hint, one_of};
-use super::source::{LISTS, Layers};
+use super::source::{self, LISTS, Layers};
+use crate::protocol::client_metadata::ClientMetadata;
+use crate::secret::Secret;
 
 /// The keys of a `[[clients]]` table that are not client metadata.
 const CLIENT_SECRET_KEYS: &[&str] = &["client_secret", "client_secret_file"];
@@ -43,16 +46,13 @@ impl Layers {
     /// The same for clients, whose secret stands among the metadata.
     pub(super) fn clients(&mut self) -> Vec<Named<ConfiguredClient>> {
         let mut clients = Vec::new();
-        let default = Value::Table(Table::from_iter([("client_id".to_owned(), Value::from(""))]));
         for (key, mut table) in self.tables("clients") {
             let secrets = CLIENT_SECRET_KEYS
                 .iter()
                 .filter_map(|name| Some(((*name).to_owned(), table.remove(*name)?)))
                 .collect::<Table>();
-            table.entry("client_id").or_insert_with(|| Value::from(""));
             let secrets = read::<ClientSecrets>(Value::Table(secrets), None, &[], &key, &mut self.problems);
-            let table = Value::Table(table);
-            let metadata = read(table, Some(&default), CLIENT_SECRET_KEYS, &key, &mut self.problems);
+            let metadata = client_metadata(table, CLIENT_SECRET_KEYS, &key, &mut self.problems);
             if let (Some(metadata), Some(ClientSecrets { client_secret, client_secret_file })) = (metadata, secrets) {
                 clients.push((key, ConfiguredClient { metadata, client_secret, client_secret_file }));
             }
@@ -103,12 +103,46 @@ impl Layers {
     }
 }
 
+/// Reads the metadata of one client from a TOML file, or from a JSON file if its name ends in `.json`.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn read_client_file(file: &Path) -> Result<ClientMetadata, ConfigErrors> {
+    let name = file.display().to_string();
+    let text = source::read_text(file)?;
+    let table = if file.extension().is_some_and(|extension| extension == "json") {
+        serde_json::from_str(&text).map_err(|error| {
+            let key = format!("line {}, column {}", error.line(), error.column());
+            let mut problems = Problems::in_file(&name);
+            problems.add(key, "is not JSON that can be read", "an object of client metadata (RFC 7591) without null");
+            ConfigErrors(problems.into_list())
+        })?
+    } else {
+        source::parse(&name, &text)?
+    };
+    let mut problems = Problems::in_file(name);
+    let metadata = client_metadata(table, &[], "client", &mut problems);
+    if let Some(metadata) = &metadata {
+        check_metadata(metadata, "client", &mut problems);
+    }
+    problems.into_result()?;
+    // Without a problem noted, it was read.
+    metadata.ok_or_else(|| ConfigErrors(Vec::new()))
+}
+
+/// A missing client ID is left to the checks, so that the rest is looked at too.
+fn client_metadata(mut table: Table, more: &[&str], key: &str, problems: &mut Problems) -> Option<ClientMetadata> {
+    let default = Value::Table(Table::from_iter([("client_id".to_owned(), Value::from(""))]));
+    table.entry("client_id").or_insert_with(|| Value::from(""));
+    read(Value::Table(table), Some(&default), more, key, problems)
+}
+
 #[derive(Deserialize)]
 struct ClientSecrets {
     #[serde(default)]
-    client_secret: Option<crate::secret::Secret<String>>,
+    client_secret: Option<Secret<String>>,
     #[serde(default)]
-    client_secret_file: Option<std::path::PathBuf>,
+    client_secret_file: Option<PathBuf>,
 }
 
 /// Reads a value, mending what is wrong until the rest can be read. `more` are keys known beside those of the type.

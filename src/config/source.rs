@@ -93,8 +93,7 @@ impl Layers {
         let mut merged = defaults.clone();
         let name = file.map_or_else(|| "built-in defaults".to_owned(), |file| file.display().to_string());
         if let Some(file) = file {
-            let text = fs::read_to_string(file).map_err(|error| unreadable(&name, &error))?;
-            merge(&mut merged, parse(&name, &text)?);
+            merge(&mut merged, parse(&name, &read_text(file)?)?);
         }
         let mut origins = Origins::file(name);
         let mut stray = Vec::new();
@@ -114,17 +113,20 @@ impl Layers {
     }
 }
 
-fn unreadable(file: &str, error: &std::io::Error) -> ConfigErrors {
-    ConfigErrors(vec![Problem {
-        file: file.to_owned(),
-        key: "the file itself".to_owned(),
-        problem: format!("cannot be read ({error})"),
-        expected: "a readable TOML file".to_owned(),
-    }])
+/// The text of a file the operator named.
+pub(super) fn read_text(file: &Path) -> Result<String, ConfigErrors> {
+    fs::read_to_string(file).map_err(|error| {
+        ConfigErrors(vec![Problem {
+            file: file.display().to_string(),
+            key: "the file itself".to_owned(),
+            problem: format!("cannot be read ({error})"),
+            expected: "a readable text file".to_owned(),
+        }])
+    })
 }
 
 /// Parses TOML; every syntax error has its line.
-fn parse(file: &str, text: &str) -> Result<Table, ConfigErrors> {
+pub(super) fn parse(file: &str, text: &str) -> Result<Table, ConfigErrors> {
     let (_, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty()
         && let Ok(table) = toml::from_str(text)
@@ -147,8 +149,11 @@ fn parse(file: &str, text: &str) -> Result<Table, ConfigErrors> {
 
 /// Lays `over` on `base`, table by table.
 fn merge(base: &mut Table, over: Table) {
+    // All twins first: what stands beside each other in one layer is a mistake to be reported, not to be hidden.
+    for key in over.keys() {
+        drop_twin(base, key);
+    }
     for (key, value) in over {
-        drop_twin(base, &key);
         match (base.get_mut(&key), value) {
             (Some(Value::Table(base)), Value::Table(over)) => merge(base, over),
             (_, value) => {

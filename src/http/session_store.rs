@@ -17,8 +17,9 @@ use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result};
 
 use crate::clock::{self, Clock, Timestamp};
-use crate::kv::{self, Kv, Op, When};
+use crate::kv::{self, Kv, Op, Reply, When};
 use crate::secret;
+use crate::session::{self, SidRecord, SsoSession};
 
 /// IDs are 128 random bits; if even the second try collides, something else is wrong.
 const CREATE_TRIES: usize = 3;
@@ -55,12 +56,16 @@ impl KvSessionStore {
         let stored = Stored { data: record.data.clone(), expires_at };
         let value = serde_json::to_vec(&stored).map_err(|e| Error::Encode(e.to_string()))?;
         let key = session_key(&record.id);
-        match when {
-            When::Absent => self.kv.set_new(&key, value, ttl).await,
-            When::Present => self.kv.replace(&key, value, ttl).await,
-            When::Always => self.kv.set(&key, value, ttl).await.map(|()| true),
+        let mut ops = vec![Op::Set { key: key.clone(), value, ttl, when }];
+        // The index by `sid` is written in the same round trip; it is never brought back once the session has ended.
+        if let Some(sso) = sso_session(record) {
+            let index = SidRecord { customer: sso.customer, session_key: key, expires_at };
+            let value = kv::to_json(&index).map_err(backend)?;
+            let when = if when == When::Absent { When::Always } else { when };
+            ops.push(Op::Set { key: session::sid_key(sso.sid.as_str()), value, ttl, when });
         }
-        .map_err(backend)
+        let replies = self.kv.run(ops).await.map_err(backend)?;
+        Ok(matches!(replies.first(), Some(Reply::Done(true))))
     }
 }
 
@@ -94,6 +99,11 @@ impl SessionStore for KvSessionStore {
     async fn delete(&self, id: &Id) -> Result<()> {
         self.kv.delete(&session_key(id)).await.map(drop).map_err(backend)
     }
+}
+
+/// The SSO session a record carries, if any.
+pub fn sso_session(record: &Record) -> Option<SsoSession> {
+    record.data.get(session::RECORD_FIELD).and_then(|value| serde_json::from_value(value.clone()).ok())
 }
 
 /// The session ID in a session cookie's value; `None` if it cannot be one of ours.

@@ -4,6 +4,8 @@
 //! in one round trip and both are deleted when the session ends. Lifetimes are checked against the clock as well as by
 //! the store's expiry.
 
+pub mod flow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;

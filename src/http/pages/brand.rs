@@ -1,14 +1,16 @@
 //! How a company looks here: name, logo, colour, links. Made once from configuration, lent to every page.
 //!
 //! The colour reaches the pages inside the one style sheet, under an address that holds its hash, so that the
-//! Content-Security-Policy needs no inline styles. Knows nothing of the configuration file.
+//! Content-Security-Policy needs no inline styles.
 
 use bytes::Bytes;
+use url::Url;
 
 use super::assets::{self, Asset};
 use super::color::{self, Color};
 use super::text::{ENGLISH, Text};
 use super::{image_origin, web_link};
+use crate::config::BrandConfig;
 
 const DEFAULT_NAME: &str = "Samesake";
 
@@ -41,6 +43,20 @@ pub struct BrandSettings {
     pub privacy_url: Option<String>,
     /// The terms of service.
     pub terms_url: Option<String>,
+}
+
+impl From<&BrandConfig> for BrandSettings {
+    fn from(config: &BrandConfig) -> Self {
+        let link = |url: &Option<Url>| url.as_ref().map(Url::to_string);
+        Self {
+            name: config.name.clone(),
+            accent: Some(config.accent.clone()),
+            logo: link(&config.logo).map(Logo::Url),
+            support_url: link(&config.support_url),
+            privacy_url: link(&config.privacy_url),
+            terms_url: link(&config.terms_url),
+        }
+    }
 }
 
 /// A brand, ready for pages.

@@ -8,8 +8,8 @@ use std::fmt;
 const WHITE: Color = Color([1.0, 1.0, 1.0]);
 const INK: Color = Color([0.055, 0.063, 0.082]);
 const DARK_SURFACE: Color = Color([0.09, 0.098, 0.122]);
-/// The colour of the product itself, `#3651c9`.
-pub(super) const SAMESAKE: Color = Color([0.212, 0.318, 0.788]);
+/// The colour of the product itself, `#2457d6`, as in `config/default.toml`.
+pub(super) const SAMESAKE: Color = Color([0.1412, 0.3412, 0.8392]);
 /// A little over 4.5:1, so that rounding to eight bits stays above it.
 const READABLE: f32 = 4.7;
 
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn any_brand_color_stays_readable_in_both_schemes() {
-        for brand in ["#3651c9", "#ffe600", "#000", "#ffffff", "#0f0", "#7f7f7f", "#ff6a00", "#c8102e", "#14161c"] {
+        for brand in ["#2457d6", "#ffe600", "#000", "#ffffff", "#0f0", "#7f7f7f", "#ff6a00", "#c8102e", "#14161c"] {
             let css = properties(Color::parse(brand).unwrap());
             let (light, dark) = css.split_once("@media").unwrap();
             for (css, surface) in [(light, WHITE), (dark, DARK_SURFACE)] {

@@ -85,7 +85,7 @@ fn consent<'a>(brand: &'a Brand, s: &Sample) -> ConsentPage<'a> {
     }
 }
 
-fn all<'a>(brand: &'a Brand, s: &Sample) -> Vec<(&'static str, Page)> {
+fn all(brand: &Brand, s: &Sample) -> Vec<(&'static str, Page)> {
     let link = || Some((s.app.to_owned(), s.url.to_owned()));
     let code = |error, resend_allowed| CodePage {
         brand,

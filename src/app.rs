@@ -1,0 +1,259 @@
+//! The application: everything the handlers and jobs share, built once from the configuration.
+//!
+//! `main` and the tests build it by the same function.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use quick_cache::sync::Cache;
+use tokio::sync::Notify;
+
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, DestinationPolicy};
+use crate::connector::Registry;
+use crate::credential::password::{HashPolicy, Hasher};
+use crate::credential::throttle::Throttle;
+use crate::handoff::signed_identity::Statements;
+use crate::handoff::{Destination, Destinations, Policy};
+use crate::http::browser::Cookies;
+use crate::http::pages::Brand;
+use crate::ids::CustomerId;
+use crate::keys::{KeyPolicy, KeyRing};
+use crate::kv::Kv;
+use crate::mail::Mailer;
+use crate::mail::templates::Letterhead;
+use crate::oidc::client::{Client, ClientRegistry, hash_client_secret};
+use crate::oidc::{Lifetimes, Provider};
+use crate::outbound::{Outbound, OutboundPolicy};
+use crate::protocol::client_metadata::SubjectType;
+use crate::secret::{DerivedKey, MasterKey};
+use crate::store::{self, Store};
+
+/// The most entries the in-process key-value store holds.
+const IN_PROCESS_ENTRIES: usize = 200_000;
+
+/// Everything shared, cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What [`App`] holds.
+pub struct Parts {
+    pub config: Config,
+    pub clock: Clock,
+    pub provider: Provider,
+    pub connectors: Registry,
+    pub hasher: Hasher,
+    pub throttle: Throttle,
+    pub mailer: Mailer,
+    /// Signaled when mail was queued.
+    pub mail_queued: Arc<Notify>,
+    pub letterhead: Letterhead,
+    pub statements: Statements,
+    pub destinations: Destinations,
+    /// Subjects of destinations by (sector, customer), with the customer's version, for forward-auth on the issuer's
+    /// own origin. Short-lived, so that a merge shows within a second.
+    pub known_subjects: Cache<(String, CustomerId), (String, i64, Timestamp)>,
+    /// The metadata document and its entity tag, made at the first request.
+    pub metadata_document: OnceLock<(Bytes, String)>,
+    pub brand: Brand,
+    pub cookies: Cookies,
+    pub secrets: Secrets,
+}
+
+/// Keys for one purpose each.
+pub struct Secrets {
+    pub master: MasterKey,
+    /// Codes sent by mail.
+    pub code: DerivedKey,
+    /// Cookies by which a browser proves that it has logged in before.
+    pub device: DerivedKey,
+    /// Queued mail.
+    pub mail: DerivedKey,
+    /// Tokens in forms that end a session.
+    pub form: DerivedKey,
+}
+
+/// Why the application cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("no master key is configured (secrets.master_key or secrets.master_key_file)")]
+    NoMasterKey,
+    #[error("database: {0}")]
+    Store(#[from] store::Error),
+    #[error("key-value store: {0}")]
+    Kv(#[from] crate::kv::Error),
+    #[error("signing keys: {0}")]
+    Keys(#[from] crate::keys::Error),
+    #[error("mail: {0}")]
+    Mail(#[from] crate::mail::MailerError),
+    #[error("passwords: {0}")]
+    Hasher(#[from] crate::credential::password::HasherError),
+    #[error("outgoing HTTP: {0}")]
+    Outbound(#[from] crate::outbound::OutboundSetupError),
+    #[error("{0}")]
+    Connector(#[from] crate::connector::RegistryError),
+}
+
+/// Connects to what the configuration names and migrates the database.
+///
+/// # Errors
+/// If the database or Redis cannot be reached or brought up to date.
+pub async fn connect(config: &Config, clock: &Clock) -> Result<(Store, Kv), StartError> {
+    let store = Store::connect(config.database.url.expose()).await?;
+    store.migrate().await?;
+    let kv = match &config.redis.url {
+        Some(url) => Kv::connect(url.expose(), &config.redis.prefix).await?,
+        None => Kv::in_process(clock.clone(), IN_PROCESS_ENTRIES),
+    };
+    Ok((store, kv))
+}
+
+/// The key policy of a configuration.
+pub fn key_policy(config: &Config) -> KeyPolicy {
+    let tokens = &config.tokens;
+    KeyPolicy {
+        jwks_max_age: config.keys.jwks_max_age,
+        longest_token: tokens.access_token.max(tokens.id_token).max(tokens.signed_identity),
+        rotate_after: config.keys.rotate_after,
+    }
+}
+
+impl App {
+    /// Builds the application on a migrated database.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn build(config: Config, clock: Clock, store: Store, kv: Kv) -> Result<Self, StartError> {
+        let master = config.secrets.master_key().ok_or(StartError::NoMasterKey)?;
+        let keys = KeyRing::load_or_create(&store, &master, key_policy(&config), clock.now()).await?;
+        let outbound = Outbound::new(outbound_policy(&config))?;
+        let issuer = config.server.issuer_text().to_owned();
+        let statements = Statements::new(
+            issuer.clone(),
+            keys.clone(),
+            config.tokens.signed_identity,
+            master.derive("statement-session"),
+        );
+        let provider = Provider {
+            issuer,
+            store,
+            kv,
+            keys,
+            clients: ClientRegistry::default(),
+            lifetimes: lifetimes(&config),
+            refresh_key: master.derive("refresh-token"),
+            subject_key: master.derive("pairwise-subject"),
+        };
+        let parts = Parts {
+            connectors: Registry::from_config(&config.connectors, outbound)?,
+            hasher: Hasher::new(hash_policy(&config))?,
+            throttle: Throttle::new(master.derive("throttle")),
+            mailer: Mailer::from_config(&config.mail)?,
+            mail_queued: Arc::new(Notify::new()),
+            letterhead: Letterhead::from(&config.brand),
+            statements,
+            destinations: destinations(&config),
+            known_subjects: Cache::new(10_000),
+            metadata_document: OnceLock::new(),
+            brand: Brand::from(&config.brand),
+            cookies: Cookies::for_issuer(&config.server.issuer),
+            secrets: Secrets {
+                code: master.derive("email-code"),
+                device: master.derive("device"),
+                mail: master.derive("mail"),
+                form: master.derive("form"),
+                master,
+            },
+            provider,
+            clock,
+            config,
+        };
+        let app = Self(Arc::new(parts));
+        app.reload_clients().await?;
+        Ok(app)
+    }
+
+    /// Takes over the clients of the database. To be called when the generation `clients` has moved.
+    ///
+    /// # Errors
+    /// If the database does not answer; the clients known so far stay.
+    pub async fn reload_clients(&self) -> Result<(), store::Error> {
+        let rows = self.provider.store.background().begin_read().await?.clients_all().await?;
+        let stored = rows.into_iter().map(|row| Client::new(row.metadata, row.secret_hash));
+        let configured = self.config.clients.iter().map(|client| {
+            let hash = client.client_secret.as_ref().map(|secret| hash_client_secret(secret.expose()));
+            Client::new(client.metadata.clone(), hash)
+        });
+        self.provider.clients.replace(configured, stored);
+        Ok(())
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.provider.store
+    }
+
+    /// The key-value store.
+    pub fn kv(&self) -> &Kv {
+        &self.provider.kv
+    }
+}
+
+fn lifetimes(config: &Config) -> Lifetimes {
+    let tokens = &config.tokens;
+    Lifetimes {
+        code: tokens.code,
+        access_token: tokens.access_token,
+        id_token: tokens.id_token,
+        refresh_idle: tokens.refresh_idle,
+        refresh_absolute: tokens.refresh_absolute,
+        refresh_grace: tokens.refresh_grace,
+    }
+}
+
+fn hash_policy(config: &Config) -> HashPolicy {
+    let password = &config.password;
+    HashPolicy {
+        memory_kib: password.memory_kib,
+        iterations: password.iterations,
+        threads: password.threads,
+        queue: password.queue,
+        min_length: password.min_length,
+    }
+}
+
+fn outbound_policy(config: &Config) -> OutboundPolicy {
+    let outbound = &config.outbound;
+    OutboundPolicy {
+        allow: outbound.allow.clone(),
+        connect_timeout: outbound.connect_timeout,
+        timeout: outbound.timeout,
+    }
+}
+
+fn destinations(config: &Config) -> Destinations {
+    let destination = |configured: &crate::config::Destination| Destination {
+        id: configured.id.clone(),
+        sector: configured.sector_name().to_owned(),
+        pairwise: configured.subject_type == SubjectType::Pairwise,
+        origins: configured.origins.clone(),
+        policy: match configured.policy {
+            DestinationPolicy::Observe => Policy::Observe,
+            DestinationPolicy::Authenticated => Policy::Authenticated,
+        },
+        algorithm: configured.alg,
+        internal: configured.internal,
+    };
+    Destinations::new(config.destinations.iter().map(destination).collect())
+}
+
+/// How long a destination's subject is believed without asking the database again.
+pub const SUBJECT_KNOWN_FOR: Duration = Duration::from_secs(1);

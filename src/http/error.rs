@@ -1,0 +1,174 @@
+//! Errors become responses here and nowhere else: OAuth JSON, a redirect, or a page with a request ID.
+
+use axum::Json;
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::context::Context;
+use super::pages::{Action, DeveloperDetail, ErrorPage, ExpiredPage, View};
+use crate::app::App;
+use crate::protocol::{ErrorCode, OAuthError};
+
+/// Something of ours failed under a page. The outermost layer of the browser routes makes the page.
+#[derive(Debug)]
+pub struct Failure {
+    pub status: StatusCode,
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        tracing::error!(error = text, "a request failed");
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR }
+    }
+}
+
+/// Marks a response that is still to be rendered as a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Unrendered;
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(Unrendered);
+        response
+    }
+}
+
+/// The page for a failure of ours.
+pub fn failure_page(app: &App, status: StatusCode, request_id: &str) -> Response {
+    let busy = status == StatusCode::SERVICE_UNAVAILABLE;
+    let page = ErrorPage {
+        brand: &app.brand,
+        title: if busy { "Too many people at once".to_owned() } else { "Something went wrong on our side".to_owned() },
+        text: "Nothing was lost. Please try again in a moment.".to_owned(),
+        what_to_do: vec![],
+        request_id: request_id.to_owned(),
+        developer: None,
+    };
+    let mut response = page.page().with_status(status).into_response();
+    if busy {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
+
+/// The page for an authorization request whose client or redirect URI is not proved: never a redirect.
+pub fn refused_page(app: &App, context: &Context, error: &OAuthError) -> Response {
+    tracing::info!(error = error.code.as_str(), description = error.description, "authorization request refused");
+    let page = ErrorPage {
+        brand: &app.brand,
+        title: "This sign-in link does not work".to_owned(),
+        text: "The app that sent you here made a mistake. Go back to it and try again; if that does not help, tell \
+               its support."
+            .to_owned(),
+        what_to_do: vec![],
+        request_id: context.request_id.clone(),
+        developer: Some(DeveloperDetail {
+            code: error.code.as_str().to_owned(),
+            description: error.description.clone(),
+        }),
+    };
+    page.page().with_status(StatusCode::BAD_REQUEST).into_response()
+}
+
+/// The page for a flow that has expired, belongs to another browser, or never was.
+pub fn expired_page(app: &App, context: &Context) -> Response {
+    let page = ExpiredPage { brand: &app.brand, start_again: None, request_id: context.request_id.clone() };
+    page.page().with_status(StatusCode::BAD_REQUEST).into_response()
+}
+
+/// A page that says what happened and what to do.
+pub fn plain_page(
+    app: &App,
+    context: &Context,
+    status: StatusCode,
+    title: &str,
+    text: &str,
+    what_to_do: Vec<Action>,
+) -> Response {
+    let page = ErrorPage {
+        brand: &app.brand,
+        title: title.to_owned(),
+        text: text.to_owned(),
+        what_to_do,
+        request_id: context.request_id.clone(),
+        developer: None,
+    };
+    page.page().with_status(status).into_response()
+}
+
+/// RFC 6749 §5.2: an error of the token endpoint. `basic`: the client tried the `Authorization` header.
+pub fn token_error(error: &OAuthError, basic: Scheme) -> Response {
+    log(error, "token request refused");
+    let status = match error.code {
+        ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
+        ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let body = Json(json!({ "error": error.code.as_str(), "error_description": error.description }));
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::UNAUTHORIZED && basic == Scheme::Basic {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"samesake\", charset=\"UTF-8\""));
+    }
+    response
+}
+
+/// Whether an `Authorization` header was there to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Basic,
+    Absent,
+}
+
+/// RFC 6750 §3: a refusal of a protected resource, as a challenge.
+pub fn bearer_error(error: &OAuthError) -> Response {
+    log(error, "access token refused");
+    let status = match error.code {
+        ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
+        ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
+        ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::UNAUTHORIZED,
+    };
+    let code = error.code.as_str();
+    let body = Json(json!({ "error": code, "error_description": error.description }));
+    let mut response = (status, body).into_response();
+    let mut challenge = format!("Bearer realm=\"samesake\", error=\"{code}\"");
+    challenge.push_str(&format!(", error_description=\"{}\"", error.description));
+    if error.code == ErrorCode::InsufficientScope {
+        challenge.push_str(", scope=\"openid\"");
+    }
+    if let Ok(value) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// RFC 6750 §3.1: without any token the challenge names no error.
+pub fn bearer_challenge() -> Response {
+    let mut response = StatusCode::UNAUTHORIZED.into_response();
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"samesake\""));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn log(error: &OAuthError, message: &str) {
+    let code = error.code.as_str();
+    let detail = error.detail.as_deref().unwrap_or_default();
+    match &error.source {
+        Some(source) => tracing::error!(error = code, detail, cause = %source, "{message}"),
+        None => tracing::info!(error = code, description = error.description, detail, "{message}"),
+    }
+}

@@ -1,0 +1,169 @@
+//! Consent for apps of others, and the choice of account (OpenID Connect Core §3.1.2.4, `prompt=select_account`).
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use url::Url;
+
+use super::step::{self, Walk};
+use super::{client_name, client_of, load_flow, posted_flow, see_other};
+use crate::app::App;
+use crate::events::{self, Actor, Event};
+use crate::http::context::Context;
+use crate::http::error::{self, Failure};
+use crate::http::pages::{ConsentPage, ScopeLine, SelectAccountPage, View};
+use crate::http::session::BrowserSession;
+use crate::identity::profile::Profile;
+use crate::ids::CustomerId;
+use crate::protocol::params::Params;
+use crate::protocol::scope::Scope;
+use crate::protocol::{ErrorCode, OAuthError};
+use crate::session::flow::Flow;
+
+/// The consent page.
+pub async fn get(
+    State(app): State<App>,
+    context: Context,
+    browser: BrowserSession,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes());
+    let flow = match load_flow(&app, &context, &params).await? {
+        Ok(flow) => flow,
+        Err(page) => return Ok(page),
+    };
+    let (Some(session), Some(client), Some(request)) =
+        (browser.current(&app, context.now).await?, client_of(&app, &flow), flow.request())
+    else {
+        return Ok(see_other("/login", &flow));
+    };
+    let metadata = &client.metadata;
+    let page = ConsentPage {
+        brand: &app.brand,
+        flow: flow.id.clone(),
+        client_name: client.name().to_owned(),
+        logo_uri: metadata.logo_uri.clone(),
+        policy_uri: metadata.policy_uri.clone(),
+        tos_uri: metadata.tos_uri.clone(),
+        client_host: host(&request.return_to.redirect_uri),
+        scopes: request.scope.iter().filter_map(scope_line).collect(),
+        account: account(&app, session.customer).await?,
+    };
+    Ok(page.page().into_response())
+}
+
+fn host(redirect_uri: &Url) -> String {
+    redirect_uri.host_str().unwrap_or_else(|| redirect_uri.scheme()).to_owned()
+}
+
+fn scope_line(scope: &str) -> Option<ScopeLine> {
+    let (title, text) = match scope {
+        "openid" => return None,
+        "profile" => ("Your name and picture", "How you are called, your language and your picture."),
+        "email" => ("Your e-mail address", "The address you use here, and whether it is confirmed."),
+        "phone" => ("Your phone number", "The number you use here."),
+        "address" => ("Your postal address", "Where you live."),
+        "offline_access" => ("Access while you are away", "The app may ask for this again without you."),
+        other => (other, "A permission of the app's own."),
+    };
+    Some(ScopeLine { title: title.to_owned(), text: text.to_owned() })
+}
+
+/// What the customer is called on pages: the address, the name, or nothing better.
+pub(super) async fn account(app: &App, customer: CustomerId) -> Result<String, Failure> {
+    let living = app.store().begin_read().await?.customer_living(customer).await?;
+    let profile = living.map(|customer| Profile::from_json(&customer.profile)).unwrap_or_default();
+    Ok(profile.text("email").or_else(|| profile.text("name")).unwrap_or_else(|| "your account".to_owned()))
+}
+
+/// The decision.
+pub async fn post(
+    State(app): State<App>,
+    context: Context,
+    browser: BrowserSession,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let (params, mut flow) = match posted_flow(&app, &context, &body).await? {
+        Ok(posted) => posted,
+        Err(page) => return Ok(page),
+    };
+    let (Some(session), Some(request)) = (browser.current(&app, context.now).await?, flow.request().cloned()) else {
+        return Ok(see_other("/login", &flow));
+    };
+    match params.get("decision") {
+        Some("allow") => {
+            grant(&app, session.customer, &request.client_id, &request.scope, &context).await?;
+            flow.progress.consented = true;
+            let walk = Walk { app: &app, context: &context, flow, session: Some(session), ops: vec![] };
+            step::advance(walk).await
+        }
+        Some("deny") => {
+            let error = OAuthError::new(ErrorCode::AccessDenied, "the end-user did not consent");
+            Ok(step::refuse(&app, &request.return_to, &error))
+        }
+        _ => Ok(see_other("/consent", &flow)),
+    }
+}
+
+/// Remembers a consent; one given before is widened, never narrowed.
+async fn grant(
+    app: &App,
+    customer: CustomerId,
+    client_id: &str,
+    scope: &Scope,
+    context: &Context,
+) -> Result<(), Failure> {
+    let mut tx = app.store().begin().await?;
+    let before = tx.consent_find(customer, client_id).await?.map(|scope| Scope::parse(&scope)).unwrap_or_default();
+    if !scope.is_within(&before) || before.is_empty() {
+        let all = before.union(scope).to_string();
+        tx.consent_put(customer, client_id, &all, context.now).await?;
+        let event = Event::ConsentGranted { client_id: client_id.to_owned(), scope: all };
+        events::record(&mut tx, customer, Actor::Customer, event, context.now).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The page that asks which account.
+pub async fn get_account(
+    State(app): State<App>,
+    context: Context,
+    browser: BrowserSession,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes());
+    let flow: Flow = match load_flow(&app, &context, &params).await? {
+        Ok(flow) => flow,
+        Err(page) => return Ok(page),
+    };
+    let Some(session) = browser.current(&app, context.now).await? else { return Ok(see_other("/login", &flow)) };
+    let page = SelectAccountPage {
+        brand: &app.brand,
+        flow: flow.id.clone(),
+        client_name: client_name(&app, &flow),
+        account: account(&app, session.customer).await?,
+    };
+    Ok(page.page().into_response())
+}
+
+/// The choice.
+pub async fn post_account(
+    State(app): State<App>,
+    context: Context,
+    browser: BrowserSession,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let (params, mut flow) = match posted_flow(&app, &context, &body).await? {
+        Ok(posted) => posted,
+        Err(page) => return Ok(page),
+    };
+    let session = browser.current(&app, context.now).await?;
+    match params.get("choice") {
+        Some("continue") if session.is_some() => {
+            flow.progress.account_selected = true;
+            step::advance(Walk { app: &app, context: &context, flow, session, ops: vec![] }).await
+        }
+        _ => Ok(see_other("/login", &flow)),
+    }
+}

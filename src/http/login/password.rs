@@ -1,0 +1,152 @@
+//! Sign in with address and password: enumeration-safe and throttled (spec/protocol.md rule 50).
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderValue;
+use axum::http::header::RETRY_AFTER;
+use axum::response::Response;
+
+use super::step::{self, Walk};
+use super::{load_flow, login_page, masked, posted_flow};
+use crate::app::App;
+use crate::credential::device::DeviceCookie;
+use crate::credential::password::Verdict;
+use crate::credential::throttle::{Action, Attempt, Check, Decision};
+use crate::http::context::Context;
+use crate::http::error::Failure;
+use crate::http::pages::Message;
+use crate::http::session::BrowserSession;
+use crate::identity::address::EmailAddress;
+use crate::identity::namespace::Namespace;
+use crate::identity::profile::Profile;
+use crate::ids::CustomerId;
+use crate::kv::Reply;
+use crate::protocol::params::Params;
+use crate::secret::Secret;
+use crate::session::Authentication;
+use crate::session::flow::Flow;
+use crate::store::{CustomerState, PasswordLogin};
+
+/// The login page.
+pub async fn get(
+    State(app): State<App>,
+    context: Context,
+    browser: BrowserSession,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes());
+    let flow = match load_flow(&app, &context, &params).await? {
+        Ok(flow) => flow,
+        Err(page) => return Ok(page),
+    };
+    let again_as = match browser.current(&app, context.now).await? {
+        Some(session) => address_of(&app, session.customer).await?.map(|email| masked(&email)),
+        None => None,
+    };
+    let hint = flow.request().and_then(|request| request.login_hint.clone()).unwrap_or_default();
+    let email = EmailAddress::parse(&hint).map(|address| address.display().to_owned()).unwrap_or_default();
+    Ok(login_page(&app, &flow, email, None, again_as))
+}
+
+async fn address_of(app: &App, customer: CustomerId) -> Result<Option<String>, Failure> {
+    let living = app.store().begin_read().await?.customer_living(customer).await?;
+    Ok(living.and_then(|customer| Profile::from_json(&customer.profile).text("email")))
+}
+
+/// The form of the login page.
+pub async fn post(
+    State(app): State<App>,
+    context: Context,
+    browser: BrowserSession,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    if !app.config.password.enabled {
+        return Ok(crate::http::error::expired_page(&app, &context));
+    }
+    let typed = Params::parse(&body).owned("email").unwrap_or_default();
+    let Ok(address) = EmailAddress::parse(&typed) else {
+        return Ok(match posted_flow(&app, &context, &body).await? {
+            Ok((_, flow)) => login_page(&app, &flow, typed, Some(Message::EmailInvalid), None),
+            Err(page) => page,
+        });
+    };
+    let (params, flow, check) = match begin(&app, &context, &address, &body).await? {
+        Begun::Go(begun) => *begun,
+        Begun::Stop(page) => return Ok(page),
+    };
+    let password = params.owned("password").unwrap_or_default();
+    let known = app.store().begin_read().await?.password_login(address.normalized()).await?;
+    let phc = known.as_ref().map(|known| known.phc.clone());
+    let refuse = |message| Ok(login_page(&app, &flow, typed.clone(), Some(message), None));
+    let verdict = match app.hasher.verify(Secret::new(password.clone()), phc).await {
+        Ok(verdict) => verdict,
+        Err(_) => return refuse(Message::Busy),
+    };
+    let (Verdict::Right { rehash }, Some(known)) = (verdict, known) else { return refuse(Message::WrongCredentials) };
+    if known.root_state != CustomerState::Active {
+        return refuse(Message::AccountBlocked);
+    }
+    let new_phc = if rehash { app.hasher.hash(Secret::new(password)).await.ok() } else { None };
+    remember_use(&app, &known, new_phc, &context).await?;
+    let authentication = Authentication {
+        auth_time: context.now,
+        acr: None,
+        amr: vec!["pwd".to_owned()],
+        via: Namespace::Email.to_string(),
+    };
+    let walk = Walk { app: &app, context: &context, flow: flow.clone(), session: None, ops: check.forgive() };
+    step::signed_in(walk, &browser, known.root, authentication, Some(&address)).await
+}
+
+enum Begun {
+    Go(Box<(Params, Flow, Check)>),
+    Stop(Response),
+}
+
+/// One round trip: counts the attempt and loads the flow.
+async fn begin(app: &App, context: &Context, address: &EmailAddress, body: &[u8]) -> Result<Begun, Failure> {
+    let params = match super::posted(app, context, body) {
+        Ok(params) => params,
+        Err(page) => return Ok(Begun::Stop(page)),
+    };
+    let device = DeviceCookie::parse(app.cookies.get(&context.cookies, "device").unwrap_or_default());
+    let attempt = Attempt {
+        action: Action::Password,
+        account: address.normalized(),
+        client: context.client,
+        browser: device.browser(&app.secrets.device, address.normalized(), context.now),
+    };
+    let check = app.throttle.before(&attempt, context.now);
+    let mut ops = check.ops();
+    ops.push(Flow::load_op(params.get("flow").unwrap_or_default()));
+    let mut replies: Vec<Reply> = app.kv().run(ops).await?;
+    let known = app.cookies.browser(&context.cookies);
+    let Some(flow) = Flow::decode(replies.pop(), known.known(), context.now)? else {
+        return Ok(Begun::Stop(crate::http::error::expired_page(app, context)));
+    };
+    match check.decide(&replies) {
+        Decision::Allowed => Ok(Begun::Go(Box::new((params, flow, check)))),
+        Decision::Refused { retry_after } => {
+            let seconds = retry_after.as_secs();
+            let email = address.display().to_owned();
+            let mut page = login_page(app, &flow, email, Some(Message::TooManyTries { seconds }), None);
+            page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            Ok(Begun::Stop(page))
+        }
+    }
+}
+
+async fn remember_use(
+    app: &App,
+    known: &PasswordLogin,
+    new_phc: Option<String>,
+    context: &Context,
+) -> Result<(), Failure> {
+    let mut tx = app.store().begin().await?;
+    if let Some(phc) = new_phc {
+        tx.credential_secret_set(known.credential, &phc, context.now).await?;
+    }
+    tx.credential_used(known.credential, context.now).await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Sign in through an upstream provider: out with state, nonce and PKCE, back once, in the same browser.
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use url::Url;
+
+use super::step::{self, Walk};
+use super::{login_page, posted_flow};
+use crate::app::App;
+use crate::connector::{ConnectorError, UpstreamCallback, UpstreamIdentity};
+use crate::http::context::Context;
+use crate::http::error::{self, Failure};
+use crate::http::pages::Message;
+use crate::http::session::BrowserSession;
+use crate::identity::namespace::Namespace;
+use crate::identity::sign_in::{self, SignedIn, Source};
+use crate::protocol::params::Params;
+use crate::session::Authentication;
+use crate::session::flow::{Flow, Returned, UpstreamFlow};
+
+/// The button of a provider.
+pub async fn begin(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
+    let (params, flow) = match posted_flow(&app, &context, &body).await? {
+        Ok(posted) => posted,
+        Err(page) => return Ok(page),
+    };
+    let Some(connector) = params.get("connector").and_then(|id| app.connectors.get(id)) else {
+        return Ok(error::expired_page(&app, &context));
+    };
+    match connector.authorization_request(&redirect_uri(&app, connector.id())?, context.now).await {
+        Ok(upstream) => {
+            UpstreamFlow { pending: upstream.pending, flow }.save(app.kv()).await?;
+            Ok(Redirect::to(upstream.url.as_str()).into_response())
+        }
+        Err(error) => Ok(failed(&app, &flow, connector.name(), &error)),
+    }
+}
+
+/// The provider's redirect back to us.
+pub async fn callback(
+    State(app): State<App>,
+    context: Context,
+    browser: BrowserSession,
+    Path(connector): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Failure> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes());
+    let known = app.cookies.browser(&context.cookies);
+    let Some(connector) = app.connectors.get(&connector) else { return Ok(error::expired_page(&app, &context)) };
+    let state = params.get("state").unwrap_or_default();
+    let upstream = match UpstreamFlow::take(app.kv(), state, connector.id(), known.known(), context.now).await? {
+        Returned::First(upstream) => *upstream,
+        Returned::Again(flow) => {
+            // The same callback once more: whoever is logged in goes on, anybody else sees the login page.
+            let session = browser.current(&app, context.now).await?;
+            return step::advance(Walk { app: &app, context: &context, flow: *flow, session, ops: vec![] }).await;
+        }
+        Returned::Unknown => return Ok(error::expired_page(&app, &context)),
+    };
+    let callback = UpstreamCallback {
+        code: params.owned("code"),
+        error: params.owned("error"),
+        error_description: params.owned("error_description"),
+        iss: params.owned("iss"),
+    };
+    let redirect_uri = redirect_uri(&app, connector.id())?;
+    let identity = match connector.finish(&callback, &upstream.pending, &redirect_uri, context.now).await {
+        Ok(identity) => identity,
+        Err(error) => return Ok(failed(&app, &upstream.flow, connector.name(), &error)),
+    };
+    let source = Source { connector: connector.id(), email_trust: connector.email_trust() };
+    let signed_in = sign_in::social(app.store(), source, &identity, context.now).await?;
+    let customer = match signed_in {
+        SignedIn::Known(customer) | SignedIn::Created(customer) => customer,
+        SignedIn::Refused => return Ok(refused(&app, &upstream.flow, Message::AccountBlocked)),
+        SignedIn::Blocked => {
+            let name = connector.name().to_owned();
+            return Ok(refused(&app, &upstream.flow, Message::ConnectorFailed { name }));
+        }
+    };
+    let authentication = authentication(connector.id(), &identity, &context);
+    let walk = Walk { app: &app, context: &context, flow: upstream.flow, session: None, ops: vec![] };
+    step::signed_in(walk, &browser, customer, authentication, None).await
+}
+
+/// What the provider's word is worth here: its `amr` is passed on, its `acr` speaks of its own levels.
+fn authentication(connector: &str, identity: &UpstreamIdentity, context: &Context) -> Authentication {
+    Authentication {
+        auth_time: context.now,
+        acr: None,
+        amr: identity.amr.clone(),
+        via: Namespace::Social(connector.to_owned()).to_string(),
+    }
+}
+
+fn redirect_uri(app: &App, connector: &str) -> Result<Url, url::ParseError> {
+    app.config.server.endpoint(&format!("/callback/{connector}")).parse()
+}
+
+fn failed(app: &App, flow: &Flow, name: &str, error: &ConnectorError) -> Response {
+    let name = name.to_owned();
+    match error {
+        ConnectorError::Denied => refused(app, flow, Message::ConnectorCancelled { name }),
+        error => {
+            tracing::warn!(connector = name, error = %error, "a login at an upstream provider failed");
+            refused(app, flow, Message::ConnectorFailed { name })
+        }
+    }
+}
+
+fn refused(app: &App, flow: &Flow, message: Message) -> Response {
+    login_page(app, flow, String::new(), Some(message), None)
+}

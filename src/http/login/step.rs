@@ -1,0 +1,237 @@
+//! One dispatcher: whatever has just happened, it decides what comes next and answers it.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Redirect, Response};
+use url::Url;
+
+use super::see_other;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::handoff::forward_auth;
+use crate::http::context::Context;
+use crate::http::error::{self, Failure};
+use crate::http::pages::{FormPostPage, View};
+use crate::http::session::BrowserSession;
+use crate::identity::address::EmailAddress;
+use crate::ids::CustomerId;
+use crate::keys::{Expect, Expiry};
+use crate::kv::Op;
+use crate::oidc::client::Client;
+use crate::oidc::interaction::{Consent, Facts, Hinted, SessionFacts, Step, next_step};
+use crate::oidc::{code, subject};
+use crate::protocol::authorization::{AuthorizationRequest, AuthorizationResponse, ResponseMode, ReturnTo};
+use crate::protocol::scope::Scope;
+use crate::protocol::token::{Audience, IdTokenClaims};
+use crate::protocol::{ErrorCode, OAuthError};
+use crate::session::flow::{Flow, Target};
+use crate::session::{Authentication, SsoSession};
+
+/// How long a browser that has logged in is known to the throttle.
+const DEVICE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// The flow and the session of the browser in it.
+pub struct Walk<'a> {
+    pub app: &'a App,
+    pub context: &'a Context,
+    pub flow: Flow,
+    pub session: Option<SsoSession>,
+    /// Writes that ride along with whatever the step writes.
+    pub ops: Vec<Op>,
+}
+
+/// Somebody has just proved who they are: begins the session and goes on.
+///
+/// # Errors
+/// If a store does not answer.
+pub async fn signed_in(
+    mut walk: Walk<'_>,
+    browser: &BrowserSession,
+    customer: CustomerId,
+    authentication: Authentication,
+    address: Option<&EmailAddress>,
+) -> Result<Response, Failure> {
+    let (app, context) = (walk.app, walk.context);
+    walk.session = Some(browser.start(app, customer, authentication, context.now).await?);
+    let mut response = advance(walk).await?;
+    if let Some(address) = address {
+        let known = app.cookies.get(&context.cookies, "device").unwrap_or_default();
+        let device = crate::credential::device::DeviceCookie::parse(known);
+        let value = device.remember(&app.secrets.device, address.normalized(), context.now);
+        app.cookies.set(&mut response, "device", value, DEVICE_LIFETIME);
+    }
+    Ok(response)
+}
+
+/// Decides the next step and answers it.
+///
+/// # Errors
+/// If a store does not answer.
+pub async fn advance(walk: Walk<'_>) -> Result<Response, Failure> {
+    match walk.flow.target.clone() {
+        Target::Authorization(request) => authorization(walk, &request).await,
+        Target::Destination { destination, return_to, state_hash } => {
+            to_destination(walk, &destination, return_to, state_hash).await
+        }
+        Target::Home => match walk.session {
+            Some(_) => {
+                run(walk.app, walk.ops).await?;
+                Ok(Redirect::to("/").into_response())
+            }
+            None => page(walk, "/login").await,
+        },
+    }
+}
+
+async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result<Response, Failure> {
+    let app = walk.app;
+    let Some(client) = app.provider.clients.find(&request.client_id) else {
+        return Ok(error::expired_page(app, walk.context));
+    };
+    let hinted = hinted(app, request, &client, walk.context.now).await?;
+    let given = given_consent(&walk, &client).await?;
+    let facts = Facts {
+        request,
+        began_at: walk.flow.began_at,
+        now: walk.context.now,
+        session: walk
+            .session
+            .as_ref()
+            .map(|sso| SessionFacts { customer: sso.customer, auth_time: sso.authentication.auth_time }),
+        hinted,
+        consent: if client.metadata.first_party { Consent::NotNeeded } else { Consent::Given(given.as_ref()) },
+        progress: walk.flow.progress,
+    };
+    match next_step(&facts) {
+        Step::Authenticate(_) => page(walk, "/login").await,
+        Step::SignUp if super::sign_up::is_offered(app) => page(walk, "/sign-up").await,
+        Step::SignUp => page(walk, "/login").await,
+        Step::SelectAccount => page(walk, "/select-account").await,
+        Step::AskConsent => page(walk, "/consent").await,
+        Step::Refuse(code) => {
+            run(app, walk.ops).await?;
+            Ok(refuse(app, &request.return_to, &OAuthError::new(code, refusal_text(code))))
+        }
+        Step::Issue => issue(walk, request).await,
+    }
+}
+
+async fn issue(walk: Walk<'_>, request: &AuthorizationRequest) -> Result<Response, Failure> {
+    let app = walk.app;
+    let Some(session) = &walk.session else { return Ok(error::expired_page(app, walk.context)) };
+    let (code, op) = code::issue(request, session, app.provider.lifetimes.code, walk.context.now)?;
+    let mut ops = walk.ops;
+    ops.push(op);
+    run(app, ops).await?;
+    Ok(respond(app, &request.return_to, &AuthorizationResponse::Code(code)))
+}
+
+const fn refusal_text(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::LoginRequired => "the end-user must log in",
+        ErrorCode::ConsentRequired => "the end-user must consent",
+        _ => "the request cannot be answered without the end-user",
+    }
+}
+
+/// An error to the client, by the way it asked for.
+pub fn refuse(app: &App, return_to: &ReturnTo, error: &OAuthError) -> Response {
+    let code = error.code.as_str();
+    tracing::info!(error = code, description = error.description, "authorization request refused");
+    respond(app, return_to, &AuthorizationResponse::from(error))
+}
+
+/// The authorization response: a redirect, or a form that posts itself.
+pub fn respond(app: &App, return_to: &ReturnTo, answer: &AuthorizationResponse) -> Response {
+    match return_to.response_mode {
+        ResponseMode::Query => {
+            let mut response =
+                Redirect::to(answer.redirect(return_to, &app.provider.issuer).as_str()).into_response();
+            // The code is in the address: no cache keeps it, no later page tells it on.
+            let headers = response.headers_mut();
+            headers.insert("cache-control", axum::http::HeaderValue::from_static("no-store"));
+            headers.insert("referrer-policy", axum::http::HeaderValue::from_static("no-referrer"));
+            response
+        }
+        ResponseMode::FormPost => {
+            let fields = answer.fields(return_to, &app.provider.issuer);
+            let page = FormPostPage {
+                brand: &app.brand,
+                action: return_to.redirect_uri.to_string(),
+                fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            };
+            page.page().into_response()
+        }
+    }
+}
+
+/// Whom the request's `id_token_hint` names.
+async fn hinted(
+    app: &App,
+    request: &AuthorizationRequest,
+    client: &Client,
+    now: Timestamp,
+) -> Result<Hinted, Failure> {
+    let Some(hint) = &request.id_token_hint else { return Ok(Hinted::Nobody) };
+    let issuer = &app.provider.issuer;
+    let expect = Expect { typ: &["JWT"], issuer, audience: None, now, expiry: Expiry::Ignored };
+    let Ok(claims) = app.provider.keys.verify::<IdTokenClaims>(hint, &expect) else { return Ok(Hinted::Unusable) };
+    // A hint issued to another client of the company names the subject of that client's sector.
+    let audience = match &claims.aud {
+        Audience::One(audience) => app.provider.clients.find(audience),
+        Audience::Many(_) => None,
+    };
+    let sector = audience.as_ref().map_or(&client.sector, |client| &client.sector);
+    let mut tx = app.store().begin_read().await?;
+    let customer = tx.subject_resolve(sector, &claims.sub).await?;
+    Ok(customer.map_or(Hinted::Unusable, Hinted::Customer))
+}
+
+async fn given_consent(walk: &Walk<'_>, client: &Client) -> Result<Option<Scope>, Failure> {
+    let Some(session) = walk.session.as_ref().filter(|_| !client.metadata.first_party) else { return Ok(None) };
+    let mut tx = walk.app.store().begin_read().await?;
+    let scope = tx.consent_find(session.customer, client.id()).await?;
+    Ok(scope.as_deref().map(Scope::parse))
+}
+
+async fn to_destination(
+    walk: Walk<'_>,
+    destination: &str,
+    return_to: Url,
+    state_hash: String,
+) -> Result<Response, Failure> {
+    let (app, now) = (walk.app, walk.context.now);
+    let Some(destination) = app.destinations.find(destination) else {
+        return Ok(error::expired_page(app, walk.context));
+    };
+    let Some(sso) = &walk.session else { return page(walk, "/login").await };
+    let sector = subject::Sector { name: &destination.sector, pairwise: destination.pairwise };
+    let mut tx = app.store().begin().await?;
+    let view = subject::view(&mut tx, sector, sso.customer, &app.provider.subject_key, now).await?;
+    tx.commit().await?;
+    let Some((view, sub)) = view else { return Ok(error::expired_page(app, walk.context)) };
+    let session = forward_auth::forward_session(&destination, sso, sub, view.version);
+    let mut callback = return_to.clone();
+    callback.set_query(None);
+    callback.set_fragment(None);
+    callback.set_path(&format!("/.samesake/{}/callback", destination.id));
+    let ticket = forward_auth::issue_ticket(app.kv(), session, return_to, state_hash, now).await?;
+    callback.query_pairs_mut().append_pair("ticket", &ticket);
+    run(app, walk.ops).await?;
+    Ok(Redirect::to(callback.as_str()).into_response())
+}
+
+/// Keeps the flow and shows a page of it.
+async fn page(walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
+    let mut ops = walk.ops;
+    ops.push(walk.flow.save(walk.context.now)?);
+    run(walk.app, ops).await?;
+    Ok(see_other(path, &walk.flow))
+}
+
+async fn run(app: &App, ops: Vec<Op>) -> Result<(), Failure> {
+    if !ops.is_empty() {
+        app.kv().run(ops).await?;
+    }
+    Ok(())
+}

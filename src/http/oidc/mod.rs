@@ -1,0 +1,29 @@
+//! The endpoints that relying parties talk to.
+
+pub mod authorize;
+pub mod discovery;
+pub mod end_session;
+pub mod token;
+pub mod userinfo;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::App;
+
+/// Endpoints a browser visits: they see the session.
+pub fn browser_routes() -> Router<App> {
+    Router::new()
+        .route("/authorize", get(authorize::get).post(authorize::post))
+        .route("/end-session", get(end_session::get).post(end_session::post))
+}
+
+/// Endpoints for programs: they never see a session.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/.well-known/openid-configuration", get(discovery::metadata))
+        .route("/.well-known/oauth-authorization-server", get(discovery::metadata))
+        .route("/jwks.json", get(discovery::jwks))
+        .route("/token", post(token::post).options(super::cors::preflight))
+        .route("/userinfo", get(userinfo::get).post(userinfo::post).options(super::cors::preflight))
+}

@@ -1,0 +1,184 @@
+//! A login flow: what a browser came for, kept while the person proves who they are.
+//!
+//! A flow belongs to the browser that began it, by the hash of a cookie; whoever else presents its ID gets nothing. It
+//! is not used up by its end, so that the back button and a second click lead to a working login.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::clock::Timestamp;
+use crate::connector::PendingUpstream;
+use crate::kv::{self, Kv, Op, Reply, When};
+use crate::oidc::interaction::Progress;
+use crate::protocol::authorization::AuthorizationRequest;
+use crate::secret;
+
+/// How long a person may take.
+pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// How long a person may take at the upstream provider.
+const UPSTREAM_LIFETIME: Duration = Duration::from_secs(20 * 60);
+const MAX_ID: usize = 64;
+
+/// One login flow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Flow {
+    pub id: String,
+    /// Hash of the browser cookie.
+    pub browser: String,
+    pub target: Target,
+    pub began_at: Timestamp,
+    pub expires_at: Timestamp,
+    #[serde(default)]
+    pub progress: Progress,
+    /// An account that is being made: waiting for its address to be proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_up: Option<PendingSignUp>,
+}
+
+/// Where the flow leads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Back to a client with a code.
+    Authorization(Box<AuthorizationRequest>),
+    /// Back to an app behind forward-auth.
+    Destination { destination: String, return_to: Url, state_hash: String },
+    /// Our own start page.
+    Home,
+}
+
+/// What was typed when an account was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingSignUp {
+    pub email: String,
+    /// argon2id, never the password itself.
+    pub password_phc: String,
+    pub name: Option<String>,
+}
+
+impl Flow {
+    /// A new flow of the browser whose cookie hashes to `browser`.
+    pub fn new(browser: String, target: Target, now: Timestamp) -> Self {
+        Self {
+            id: secret::random_token(),
+            browser,
+            target,
+            began_at: now,
+            expires_at: now + LIFETIME,
+            progress: Progress::default(),
+            sign_up: None,
+        }
+    }
+
+    /// The authorization request, if the flow is one's.
+    pub fn request(&self) -> Option<&AuthorizationRequest> {
+        match &self.target {
+            Target::Authorization(request) => Some(request),
+            Target::Destination { .. } | Target::Home => None,
+        }
+    }
+
+    /// The operation that writes it.
+    ///
+    /// # Errors
+    /// If it cannot be written down.
+    pub fn save(&self, now: Timestamp) -> Result<Op, kv::Error> {
+        let ttl = self.expires_at.since(now).max(Duration::from_secs(1));
+        Ok(Op::Set { key: key(&self.id), value: kv::to_json(self)?, ttl, when: When::Always })
+    }
+
+    /// The operation that reads a flow.
+    pub fn load_op(id: &str) -> Op {
+        Op::Get { key: key(id) }
+    }
+
+    /// Reads the answer to [`Flow::load_op`]: the flow, if it is this browser's and its time is not up.
+    ///
+    /// # Errors
+    /// If what is stored is not a flow.
+    pub fn decode(reply: Option<Reply>, browser: Option<&str>, now: Timestamp) -> Result<Option<Self>, kv::Error> {
+        let Some(Reply::Value(value)) = reply else { return Ok(None) };
+        let flow: Option<Self> = kv::from_json(value)?;
+        Ok(flow.filter(|flow| flow.is_usable(browser, now)))
+    }
+
+    /// Loads a flow: one round trip.
+    ///
+    /// # Errors
+    /// If the key-value store does not answer.
+    pub async fn load(kv: &Kv, id: &str, browser: Option<&str>, now: Timestamp) -> Result<Option<Self>, kv::Error> {
+        let mut replies = kv.run(vec![Self::load_op(id)]).await?;
+        Self::decode(replies.pop(), browser, now)
+    }
+
+    fn is_usable(&self, browser: Option<&str>, now: Timestamp) -> bool {
+        let same_browser = browser.is_some_and(|b| secret::constant_time_eq(b.as_bytes(), self.browser.as_bytes()));
+        same_browser && now < self.expires_at
+    }
+}
+
+fn key(id: &str) -> String {
+    // Longer IDs are not ours; their hash is as good a key as any.
+    if id.len() > MAX_ID { format!("flow:{}", secret::token_hash(id)) } else { format!("flow:{id}") }
+}
+
+/// A browser on its way through an upstream provider: the flow it belongs to travels along.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UpstreamFlow {
+    pub pending: PendingUpstream,
+    pub flow: Flow,
+}
+
+/// What a callback's `state` led to.
+#[derive(Debug)]
+pub enum Returned {
+    First(Box<UpstreamFlow>),
+    /// The same callback once more: a reload or a double click.
+    Again(Box<Flow>),
+    /// Unknown, expired, or begun in another browser.
+    Unknown,
+}
+
+impl UpstreamFlow {
+    /// Remembers what the callback will be checked against.
+    ///
+    /// # Errors
+    /// If the key-value store does not answer.
+    pub async fn save(&self, kv: &Kv) -> Result<(), kv::Error> {
+        kv.set_json(&upstream_key(&self.pending.state), self, UPSTREAM_LIFETIME).await
+    }
+
+    /// Finds the flow of a callback and marks its `state` as used: one round trip. The first to present it wins.
+    ///
+    /// # Errors
+    /// If the key-value store does not answer.
+    pub async fn take(
+        kv: &Kv,
+        state: &str,
+        connector: &str,
+        browser: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Returned, kv::Error> {
+        let key = upstream_key(state);
+        let used = Op::Set {
+            key: format!("{key}:used"),
+            value: b"1".to_vec(),
+            ttl: UPSTREAM_LIFETIME,
+            when: When::Absent,
+        };
+        let replies = kv.run(vec![Op::Get { key }, used]).await?;
+        let [Reply::Value(value), Reply::Done(first)] = replies.as_slice() else { return Ok(Returned::Unknown) };
+        let Some(upstream) = kv::from_json::<Self>(value.clone())? else { return Ok(Returned::Unknown) };
+        // RFC 9700 §4.4: the answer must come from the provider that was asked.
+        if upstream.pending.connector != connector || !upstream.flow.is_usable(browser, now) {
+            return Ok(Returned::Unknown);
+        }
+        Ok(if *first { Returned::First(Box::new(upstream)) } else { Returned::Again(Box::new(upstream.flow)) })
+    }
+}
+
+fn upstream_key(state: &str) -> String {
+    format!("upstream:{{{}}}", secret::token_hash(state))
+}
