@@ -5,13 +5,13 @@
 //! The algorithm is what the key allows, never what the token says; where the key is, the token does not say at all.
 
 use std::fmt;
+use std::time::Duration;
 
 use jsonwebtoken::Validation;
 use jsonwebtoken::jwk::Jwk;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use std::time::Duration;
 
 use super::material::{PublicKey, jose};
 use super::provider;

@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
-use samesake::kv::{Error, Op, Reply, When};
+use samesake::kv::{Error, Kv, Op, Reply, When};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
 
 use super::LONG;
-use crate::harness::Env;
+use crate::harness::{Env, until};
 use crate::on_both;
 
-const SHORT: Duration = Duration::from_millis(50);
-const AFTER_SHORT: Duration = Duration::from_millis(120);
+const SHORT: Duration = Duration::from_millis(100);
 
 fn bytes(text: &str) -> Vec<u8> {
     text.as_bytes().to_vec()
+}
+
+/// Waits until everything that was written for `SHORT` before this call has ended.
+async fn short_is_over(kv: &Kv) {
+    kv.set("written last", bytes("1"), SHORT).await.unwrap();
+    until("a key to end", async || kv.get("written last").await.unwrap().is_none()).await;
 }
 
 on_both! {
@@ -34,7 +38,7 @@ on_both! {
         kv.set("a", bytes("1"), SHORT).await.unwrap();
         assert!(kv.set_new("b", bytes("1"), SHORT).await.unwrap());
         kv.set("zero", bytes("1"), Duration::ZERO).await.unwrap();
-        sleep(AFTER_SHORT).await;
+        short_is_over(&kv).await;
         for key in ["a", "b", "zero"] {
             assert_eq!(kv.get(key).await.unwrap(), None, "{key}");
             assert_eq!(kv.take(key).await.unwrap(), None, "{key}");
@@ -56,7 +60,7 @@ on_both! {
         let replaced = kv.replace("replace", bytes("2"), LONG).await.unwrap();
         let swapped = kv.swap("swap", bytes("2"), LONG).await.unwrap().is_some();
         assert!(kv.replace("shortened", bytes("2"), SHORT).await.unwrap());
-        sleep(AFTER_SHORT).await;
+        short_is_over(&kv).await;
         assert_eq!(kv.get("set").await.unwrap(), Some(bytes("2")));
         assert_eq!(kv.get("replace").await.unwrap().is_some(), replaced);
         assert_eq!(kv.get("swap").await.unwrap().is_some(), swapped);
@@ -108,12 +112,10 @@ on_both! {
 
     async fn a_counter_ends_when_its_first_increment_said(env: &Env) {
         let kv = env.kv().await;
-        let second = Duration::from_secs(1);
-        assert_eq!(kv.increment("n", second).await.unwrap(), 1);
-        sleep(second * 2 / 5).await;
+        assert_eq!(kv.increment("n", Duration::from_secs(1)).await.unwrap(), 1);
         assert_eq!(kv.increment("n", LONG).await.unwrap(), 2);
         assert_eq!(kv.get("n").await.unwrap(), Some(bytes("2")));
-        sleep(second * 4 / 5).await;
+        until("the counter to end", async || kv.get("n").await.unwrap().is_none()).await;
         assert_eq!(kv.increment("n", LONG).await.unwrap(), 1);
     }
 
