@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "nobody links a test binary, so `pub` means visible to its other modules")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says that something is wrong by panicking")]
 
+mod connector;
 mod harness;
 mod keys;
 mod kv;

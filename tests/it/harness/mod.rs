@@ -3,16 +3,20 @@
 //! Nothing here knows a feature. `env` gives each test a database and a key-value store of its own; the macros run one
 //! test body on both pairs, or on the servers only where real concurrency is what the test is about.
 
+pub mod apache;
 pub mod browser;
 pub mod cookies;
 pub mod env;
 pub mod html;
 pub mod jwks;
 pub mod nginx;
+pub mod program;
 pub mod relying_party;
+pub mod upstream;
 pub mod wait;
 pub mod webdriver;
 
+pub use apache::Apache;
 pub use browser::{Browser, Page};
 pub use env::{Env, Pair};
 pub use nginx::Nginx;
