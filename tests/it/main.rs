@@ -1,2 +1,14 @@
-#[test]
-fn x() {}
+//! The one test binary: every feature, driven from outside through its public face, on both pairs of back ends.
+//!
+//! Run it with `tests/run`, which brings Postgres and Redis. One line here for each module; a module is a feature, and
+//! its tests are named after the rule they show. `tests/RULES.md` maps the rules to their tests.
+
+#![expect(unreachable_pub, reason = "nobody links a test binary, so `pub` means visible to its other modules")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says that something is wrong by panicking")]
+
+mod connector;
+mod harness;
+mod keys;
+mod kv;
+mod smoke;
+mod tidy;
