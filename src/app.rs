@@ -17,7 +17,7 @@ use crate::credential::throttle::Throttle;
 use crate::handoff::signed_identity::Statements;
 use crate::handoff::{Destination, Destinations, Policy};
 use crate::http::browser::Cookies;
-use crate::http::pages::Brand;
+use crate::http::pages::{Brand, BrandSettings};
 use crate::ids::CustomerId;
 use crate::keys::{KeyPolicy, KeyRing};
 use crate::kv::Kv;
@@ -163,7 +163,7 @@ impl App {
             destinations: destinations(&config),
             known_subjects: Cache::new(10_000),
             metadata_document: OnceLock::new(),
-            brand: Brand::from(&config.brand),
+            brand: Brand::new(BrandSettings::from(&config.brand)),
             cookies: Cookies::for_issuer(&config.server.issuer),
             secrets: Secrets {
                 code: master.derive("email-code"),

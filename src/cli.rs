@@ -179,9 +179,9 @@ pub struct KeysList {
 pub struct KeysRotate {
     #[command(flatten)]
     pub installation: Installation,
-    /// Take this key out of the JWKS at once, as after a theft: its tokens stop being valid
-    #[arg(long, value_name = "KID")]
-    pub emergency: Option<String>,
+    /// Replace every key at once, as after a theft: all tokens signed so far stop being valid
+    #[arg(long)]
+    pub emergency: bool,
 }
 
 /// `samesake client …`

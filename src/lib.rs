@@ -1,5 +1,6 @@
 //! Samesake, the customer identity gateway.
 
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -19,6 +20,7 @@ pub mod oidc;
 pub mod outbound;
 pub mod protocol;
 pub mod secret;
+pub mod serve;
 pub mod session;
 pub mod store;
 pub mod telemetry;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use samesake::cli::{self, Command};
+use samesake::cli;
 use samesake::commands;
 
 // Frees hashing memory back to its own pools, so that the process does not grow under bursts of logins.
@@ -10,11 +10,7 @@ use samesake::commands;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let done = match cli::parse() {
-        Command::CheckConfig(command) => commands::check_config(&command),
-        command => Err(anyhow::anyhow!("{command:?} is not part of this build")),
-    };
-    match done {
+    match commands::run(&cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cli::report(&error),
     }

@@ -32,9 +32,9 @@ CREATE TABLE links (
     ended_at INTEGER,
     CHECK ((state = 'ended') = (ended_at IS NOT NULL))
 ) STRICT;
--- The first keeps an identifier single; resolving one reads the second and nothing else.
+-- Resolving an identifier is one probe of this index. A second one that also covers the root would be passed over: the
+-- planner prefers the unique one.
 CREATE UNIQUE INDEX links_live ON links (namespace, external_id) WHERE exclusive AND state = 'live';
-CREATE INDEX links_resolve ON links (namespace, external_id, root) WHERE exclusive AND state = 'live';
 -- All that links_live leaves out: hints, browsers, history.
 CREATE INDEX links_other ON links (namespace, external_id) WHERE NOT exclusive OR state <> 'live';
 CREATE INDEX links_root ON links (root);

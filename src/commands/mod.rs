@@ -1,5 +1,32 @@
 //! What the commands do, one file each: they read the configuration, call the parts, and print.
 
 mod check_config;
+mod client;
+mod customer;
+mod keys;
+mod migrate;
+mod serve;
 
 pub use check_config::check_config;
+
+use crate::cli::Command;
+
+/// Runs one command to its end.
+///
+/// # Errors
+/// Why it could not be done.
+pub fn run(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::CheckConfig(command) => check_config(command),
+        Command::Demo(_) => anyhow::bail!("the demo is not part of this build"),
+        Command::Serve(command) => block_on(serve::run(command)),
+        Command::Migrate(command) => block_on(migrate::run(command)),
+        Command::Keys(command) => block_on(keys::run(command)),
+        Command::Client(command) => block_on(client::run(command)),
+        Command::Customer(command) => block_on(customer::run(command)),
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}

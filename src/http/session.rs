@@ -3,8 +3,6 @@
 //! The session ID changes at every change of level. Nothing is written on a request that changes nothing, except that a
 //! session in use is kept from idling out.
 
-use std::convert::Infallible;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use time::OffsetDateTime;

@@ -209,11 +209,7 @@ fn live_link(
 }
 
 fn added(link: &Link) -> Event {
-    Event::LinkAdded {
-        link: link.id,
-        namespace: link.namespace.clone(),
-        external_id: link.external_id.clone(),
-    }
+    Event::LinkAdded { link: link.id, namespace: link.namespace.clone(), external_id: link.external_id.clone() }
 }
 
 fn delivered(upstream: &UpstreamIdentity) -> Value {

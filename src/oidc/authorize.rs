@@ -129,7 +129,10 @@ fn scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
     let asked = Scope::parse(params.get("scope").unwrap_or_default());
     let granted = asked.intersection(&client.scope);
     if granted.is_empty() {
-        return Err(OAuthError::new(ErrorCode::InvalidScope, "none of the requested scopes is available to this client"));
+        return Err(OAuthError::new(
+            ErrorCode::InvalidScope,
+            "none of the requested scopes is available to this client",
+        ));
     }
     Ok(granted)
 }

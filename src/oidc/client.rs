@@ -204,8 +204,6 @@ mod tests {
             assert!(!native.owns_redirect_uri(other), "{other} must not match");
         }
         assert!(!client(ApplicationType::Web, "http://127.0.0.1/cb").owns_redirect_uri("http://127.0.0.1:1/cb"));
-        assert!(
-            !client(ApplicationType::Native, "http://localhost/cb").owns_redirect_uri("http://localhost:49152/cb")
-        );
+        assert!(!client(ApplicationType::Native, "http://localhost/cb").owns_redirect_uri("http://localhost:49152/cb"));
     }
 }

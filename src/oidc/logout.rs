@@ -49,8 +49,7 @@ pub fn decide(provider: &Provider, params: &Params, session: Option<&SsoSession>
 
 /// RP-Initiated Logout §2: an expired ID token is accepted as a hint; its signature and issuer are not optional.
 fn verify_hint(provider: &Provider, hint: &str, now: Timestamp) -> Option<IdTokenClaims> {
-    let expect =
-        Expect { typ: &["JWT"], issuer: &provider.issuer, audience: None, now, expiry: Expiry::Ignored };
+    let expect = Expect { typ: &["JWT"], issuer: &provider.issuer, audience: None, now, expiry: Expiry::Ignored };
     provider.keys.verify(hint, &expect).ok()
 }
 

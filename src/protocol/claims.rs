@@ -62,6 +62,24 @@ impl UserinfoClaims {
 
 /// The claims that metadata may promise.
 pub const SUPPORTED: &[&str] = &[
-    "iss", "sub", "aud", "iat", "exp", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "name", "given_name",
-    "family_name", "preferred_username", "picture", "locale", "updated_at", "email", "email_verified",
+    "iss",
+    "sub",
+    "aud",
+    "iat",
+    "exp",
+    "auth_time",
+    "nonce",
+    "acr",
+    "amr",
+    "sid",
+    "at_hash",
+    "name",
+    "given_name",
+    "family_name",
+    "preferred_username",
+    "picture",
+    "locale",
+    "updated_at",
+    "email",
+    "email_verified",
 ];

@@ -162,12 +162,8 @@ impl UpstreamFlow {
         now: Timestamp,
     ) -> Result<Returned, kv::Error> {
         let key = upstream_key(state);
-        let used = Op::Set {
-            key: format!("{key}:used"),
-            value: b"1".to_vec(),
-            ttl: UPSTREAM_LIFETIME,
-            when: When::Absent,
-        };
+        let used =
+            Op::Set { key: format!("{key}:used"), value: b"1".to_vec(), ttl: UPSTREAM_LIFETIME, when: When::Absent };
         let replies = kv.run(vec![Op::Get { key }, used]).await?;
         let [Reply::Value(value), Reply::Done(first)] = replies.as_slice() else { return Ok(Returned::Unknown) };
         let Some(upstream) = kv::from_json::<Self>(value.clone())? else { return Ok(Returned::Unknown) };

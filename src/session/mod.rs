@@ -67,7 +67,9 @@ pub fn suspect_key(sid: &str) -> String {
 
 /// Reads the answer to a `Get` of [`sid_key`]: whether that session is live.
 pub fn is_live_record(value: Option<&[u8]>, now: Timestamp) -> bool {
-    value.and_then(|bytes| serde_json::from_slice::<SidRecord>(bytes).ok()).is_some_and(|record| now < record.expires_at)
+    value
+        .and_then(|bytes| serde_json::from_slice::<SidRecord>(bytes).ok())
+        .is_some_and(|record| now < record.expires_at)
 }
 
 /// Ends a session everywhere it is looked up. Ending one that has ended is no error.

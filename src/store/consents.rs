@@ -8,16 +8,13 @@ use super::{Result, Tx};
 use crate::clock::Timestamp;
 use crate::ids::CustomerId;
 
+pub(super) const CONSENT_FIND: &str =
+    "SELECT scope FROM consents WHERE root = $1 AND client_id = $2 ORDER BY granted_at, customer";
+
 impl Tx {
     /// The scope a root allowed a client: space-separated, what every side of a merge allowed. `None` if none ever did.
     pub async fn consent_find(&mut self, root: CustomerId, client_id: &str) -> Result<Option<String>> {
-        let rows: Vec<(String,)> = fetch_all!(
-            self,
-            (String,),
-            "SELECT scope FROM consents WHERE root = $1 AND client_id = $2 ORDER BY granted_at, customer",
-            root,
-            client_id,
-        )?;
+        let rows: Vec<(String,)> = fetch_all!(self, (String,), CONSENT_FIND, root, client_id,)?;
         Ok(rows.into_iter().map(|(scope,)| scope).reduce(|all, one| {
             let both = all.split(' ').filter(|word| one.split(' ').any(|other| other == *word));
             both.collect::<Vec<_>>().join(" ")

@@ -81,6 +81,12 @@ pub struct PasswordLogin {
 
 from_row!(PasswordLogin { link, credential, customer, root, root_state, phc, profile, version });
 
+pub(super) const PASSWORD_LOGIN: &str = "SELECT l.id AS link, p.id AS credential, l.customer, l.root, c.state AS root_state, p.secret AS phc, c.profile, \
+     c.version FROM links l \
+     JOIN credentials p ON p.customer = l.customer AND p.kind = 'password' AND p.state = 'live' \
+     JOIN customers c ON c.id = l.root \
+     WHERE l.namespace = 'email' AND l.external_id = $1 AND l.exclusive AND l.state = 'live'";
+
 impl Tx {
     /// Adds a credential; `false` if the customer has a live password already and this is another.
     pub async fn credential_insert(&mut self, credential: &Credential) -> Result<bool> {
@@ -104,16 +110,7 @@ impl Tx {
 
     /// All that a password login by a proved address needs, in one statement. The address is in its normal form.
     pub async fn password_login(&mut self, email: &str) -> Result<Option<PasswordLogin>> {
-        fetch_optional!(
-            self,
-            PasswordLogin,
-            "SELECT l.id AS link, p.id AS credential, l.customer, l.root, c.state AS root_state, p.secret AS phc, \
-             c.profile, c.version FROM links l \
-             JOIN credentials p ON p.customer = l.customer AND p.kind = 'password' AND p.state = 'live' \
-             JOIN customers c ON c.id = l.root \
-             WHERE l.namespace = 'email' AND l.external_id = $1 AND l.exclusive AND l.state = 'live'",
-            email,
-        )
+        fetch_optional!(self, PasswordLogin, PASSWORD_LOGIN, email,)
     }
 
     /// Notes that a credential was used.

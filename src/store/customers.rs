@@ -58,6 +58,9 @@ impl Customer {
 
 from_row!(Customer { id, canonical, state, version, event_seq, profile, created_at, updated_at });
 
+pub(super) const CUSTOMER_LIVING: &str = "SELECT r.id, r.canonical, r.state, r.version, r.event_seq, r.profile, r.created_at, r.updated_at \
+     FROM customers c JOIN customers r ON r.id = c.canonical WHERE c.id = $1";
+
 impl Tx {
     /// Adds a customer.
     ///
@@ -93,13 +96,7 @@ impl Tx {
 
     /// The customer whom any ID ever issued means today (rule 24).
     pub async fn customer_living(&mut self, id: CustomerId) -> Result<Option<Customer>> {
-        fetch_optional!(
-            self,
-            Customer,
-            "SELECT r.id, r.canonical, r.state, r.version, r.event_seq, r.profile, r.created_at, r.updated_at \
-             FROM customers c JOIN customers r ON r.id = c.canonical WHERE c.id = $1",
-            id,
-        )
+        fetch_optional!(self, Customer, CUSTOMER_LIVING, id,)
     }
 
     /// Replaces the profile of a root. Follow it by `customer_advance`: it is a visible change.

@@ -4,7 +4,9 @@
 //! poisoned unless it succeeded: on Postgres, a commit after an error answers Ok and loses the rows, and a future
 //! that was dropped half-way leaves nobody to tell. Knows no table but the migrator's.
 
+use std::fs::OpenOptions;
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -54,11 +56,29 @@ impl Driver {
     }
 
     pub(super) async fn migrate(&self) -> Result<()> {
-        let done = match self {
-            Self::Postgres(pool) => migrator(|postgres, _| postgres).run(pool).await,
-            Self::Sqlite { writer, .. } => migrator(|_, sqlite| sqlite).run(writer).await,
-        };
-        Ok(done?)
+        match self {
+            Self::Postgres(pool) => {
+                // On a connection of its own: an index on a billion rows takes longer than a request may, and so does
+                // waiting for the replica that builds it.
+                let mut connection = pool.acquire().await?.detach();
+                sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
+                migrator(|postgres, _| postgres).run(&mut connection).await?;
+                connection.close().await?;
+            }
+            Self::Sqlite { writer, .. } => {
+                let migrator = migrator(|_, sqlite| sqlite);
+                // The migrator locks out others on Postgres only. Here a migration that another process has just done
+                // fails and is rolled back; once for each at most, and then there is nothing left to do.
+                let mut others = MIGRATIONS.len();
+                while let Err(error) = migrator.run(writer).await {
+                    if others == 0 {
+                        return Err(error.into());
+                    }
+                    others -= 1;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether `migrate` would do anything. Writes nothing.
@@ -89,12 +109,14 @@ impl Driver {
     pub(super) async fn begin(&self) -> Result<Conn> {
         match self {
             Self::Postgres(pool) => {
-                // A connection that died in the pool shows at BEGIN, where nothing has been done yet.
-                let begun = match pool.begin().await {
-                    Err(sqlx::Error::Io(_)) => pool.begin().await,
-                    begun => begun,
-                };
-                Ok(Conn::Postgres(PostgresConn::Write(begun?)))
+                // A connection that died in the pool shows at BEGIN, where nothing has been done yet: take another.
+                let mut others = pool.size();
+                loop {
+                    match pool.begin().await {
+                        Err(error) if others > 0 && is_gone(&error) => others -= 1,
+                        begun => return Ok(Conn::Postgres(PostgresConn::Write(begun?))),
+                    }
+                }
             }
             // A deferred transaction that reads and then writes fails at once when another has written in between.
             Self::Sqlite { writer, .. } => {
@@ -236,9 +258,20 @@ async fn connect_sqlite(url: &str) -> Result<Driver> {
         .busy_timeout(ACQUIRE_TIMEOUT)
         .synchronous(synchronous)
         .statement_cache_capacity(256);
+    create_private(options.get_filename())?;
     let writer = sqlite_pool(1).connect_with(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
     let readers = sqlite_pool(SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "ON"));
     Ok(Driver::Sqlite { writer, readers })
+}
+
+/// Makes a missing database file that only its owner can read. SQLite gives its side files the same mode.
+fn create_private(path: &Path) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(sqlx::Error::Io)?;
+    Ok(())
 }
 
 fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
@@ -248,6 +281,15 @@ fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
+}
+
+/// Whether the connection is of no more use: it broke, or the server said goodbye on it.
+fn is_gone(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(refusal) => matches!(refusal.code().as_deref(), Some("57P01" | "57P02")),
+        _ => false,
+    }
 }
 
 /// Takes one of our own parameters out of a URL: the driver would complain about it.
@@ -355,3 +397,42 @@ macro_rules! from_row {
 }
 
 pub(super) use {exec, fetch, fetch_all, fetch_one, fetch_optional, from_row, per_driver};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_parameters_leave_the_url() {
+        let url = "postgres://u@h/db?sslmode=require&max_connections=7&options=x";
+        let (rest, value) = take_parameter(url, "max_connections");
+        assert_eq!((rest.as_str(), value.as_deref()), ("postgres://u@h/db?sslmode=require&options=x", Some("7")));
+        let (rest, value) = take_parameter("sqlite:///a/b.db?synchronous=off", "synchronous");
+        assert_eq!((rest.as_str(), value.as_deref()), ("sqlite:///a/b.db", Some("off")));
+        let (rest, value) = take_parameter("sqlite:///a/b.db", "synchronous");
+        assert_eq!((rest.as_str(), value), ("sqlite:///a/b.db", None));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_new_database_file_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let name: String = crate::clock::random::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = std::env::temp_dir().join(format!("samesake-{name}.db"));
+        let driver = Driver::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+        driver.migrate().await.unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        let wal = std::fs::metadata(path.with_extension("db-wal")).unwrap().permissions().mode();
+        driver.close().await;
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((mode & 0o777, wal & 0o777), (0o600, 0o600));
+    }
+
+    #[tokio::test]
+    async fn a_url_of_no_use_is_refused_by_name() {
+        for url in ["mysql://h/db", "sqlite::memory:", "sqlite://:memory:", "sqlite:///tmp/x.db?synchronous=maybe"] {
+            assert!(matches!(Driver::connect(url).await, Err(Error::Url(_))), "{url}");
+        }
+    }
+}

@@ -70,6 +70,22 @@ macro_rules! grant_columns {
     };
 }
 
+pub(super) const GRANT_FIND: &str = concat!("SELECT ", grant_columns!(), " FROM grants WHERE id = $1");
+
+pub(super) const GRANT_ROTATE: &str = concat!(
+    "UPDATE grants SET generation = generation + 1, rotated_at = $4, last_used_at = $4, \
+     idle_expires_at = CASE WHEN $5 < expires_at THEN $5 ELSE expires_at END \
+     WHERE id = $1 AND client_id = $2 AND generation = $3 AND revoked_at IS NULL \
+     AND idle_expires_at > $4 AND expires_at > $4 RETURNING ",
+    grant_columns!()
+);
+
+pub(super) const GRANTS_END_SESSION: &str = "UPDATE grants SET revoked_at = $2, revoked_reason = 'session_ended' \
+     WHERE sid = $1 AND NOT offline AND revoked_at IS NULL";
+
+pub(super) const GRANTS_REVOKE_CUSTOMER: &str = "UPDATE grants SET revoked_at = $3, revoked_reason = $2 \
+     WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) AND revoked_at IS NULL";
+
 impl Tx {
     /// Adds a grant; `false` if its ID is taken, which a replay of the code did before us.
     pub async fn grant_insert(&mut self, grant: &Grant) -> Result<bool> {
@@ -103,7 +119,7 @@ impl Tx {
 
     /// The grant of this ID, be it revoked or expired.
     pub async fn grant_find(&mut self, id: GrantId) -> Result<Option<Grant>> {
-        fetch_optional!(self, Grant, concat!("SELECT ", grant_columns!(), " FROM grants WHERE id = $1"), id)
+        fetch_optional!(self, Grant, GRANT_FIND, id)
     }
 
     /// Moves a grant on from `generation` to the next and gives it a new idle time, never beyond its end. `None`
@@ -116,22 +132,7 @@ impl Tx {
         now: Timestamp,
         idle_expires_at: Timestamp,
     ) -> Result<Option<Grant>> {
-        fetch_optional!(
-            self,
-            Grant,
-            concat!(
-                "UPDATE grants SET generation = generation + 1, rotated_at = $4, last_used_at = $4, \
-                 idle_expires_at = CASE WHEN $5 < expires_at THEN $5 ELSE expires_at END \
-                 WHERE id = $1 AND client_id = $2 AND generation = $3 AND revoked_at IS NULL \
-                 AND idle_expires_at > $4 AND expires_at > $4 RETURNING ",
-                grant_columns!()
-            ),
-            id,
-            client_id,
-            generation,
-            now,
-            idle_expires_at,
-        )
+        fetch_optional!(self, Grant, GRANT_ROTATE, id, client_id, generation, now, idle_expires_at,)
     }
 
     /// Revokes a grant; `false` if there is none or it was revoked before.
@@ -175,24 +176,22 @@ impl Tx {
 
     /// Revokes what came from a session and does not outlive it; answers how many.
     pub async fn grants_end_session(&mut self, sid: &Sid, now: Timestamp) -> Result<u64> {
-        exec!(
-            self,
-            "UPDATE grants SET revoked_at = $2, revoked_reason = 'session_ended' \
-             WHERE sid = $1 AND NOT offline AND revoked_at IS NULL",
-            sid,
-            now,
-        )
+        exec!(self, GRANTS_END_SESSION, sid, now,)
     }
 
     /// Revokes everything a customer gave, by whatever ID it did; answers how many.
     pub async fn grants_revoke_customer(&mut self, root: CustomerId, reason: &str, now: Timestamp) -> Result<u64> {
+        exec!(self, GRANTS_REVOKE_CUSTOMER, root, reason, now,)
+    }
+
+    /// Removes grants that ended before a time, at most `limit`; answers how many. Run it again while it removes any.
+    pub async fn grants_purge(&mut self, ended_before: Timestamp, limit: i64) -> Result<u64> {
         exec!(
             self,
-            "UPDATE grants SET revoked_at = $3, revoked_reason = $2 \
-             WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) AND revoked_at IS NULL",
-            root,
-            reason,
-            now,
+            "DELETE FROM grants WHERE id IN \
+             (SELECT id FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+            ended_before,
+            limit,
         )
     }
 }

@@ -91,6 +91,24 @@ macro_rules! link_columns {
     };
 }
 
+pub(super) const LINK_RESOLVE: &str =
+    "SELECT root FROM links WHERE namespace = $1 AND external_id = $2 AND exclusive AND state = 'live'";
+
+pub(super) const LINK_LOGIN: &str = "SELECT l.id AS link, l.customer, l.root, c.state AS root_state, l.verified_at, l.last_seen, c.profile, c.version \
+     FROM links l JOIN customers c ON c.id = l.root \
+     WHERE l.namespace = $1 AND l.external_id = $2 AND l.exclusive AND l.state = 'live'";
+
+/// Two partial indexes cover the table between them, and each half names the condition of its own.
+pub(super) const LINKS_FIND: &str = concat!(
+    "SELECT ",
+    link_columns!(),
+    " FROM links WHERE namespace = $1 AND external_id = $2 AND exclusive AND state = 'live' \
+     UNION ALL SELECT ",
+    link_columns!(),
+    " FROM links WHERE namespace = $1 AND external_id = $2 AND (NOT exclusive OR state <> 'live') \
+     ORDER BY first_seen DESC, id DESC LIMIT 50"
+);
+
 impl Tx {
     /// Adds a link; `false` if its identifier is exclusive and live already, whoever has it.
     ///
@@ -125,27 +143,13 @@ impl Tx {
 
     /// Whose a live exclusive identifier is today: one probe of one index (rule 2).
     pub async fn link_resolve(&mut self, namespace: &str, external_id: &str) -> Result<Option<CustomerId>> {
-        let found: Option<(CustomerId,)> = fetch_optional!(
-            self,
-            (CustomerId,),
-            "SELECT root FROM links WHERE namespace = $1 AND external_id = $2 AND exclusive AND state = 'live'",
-            namespace,
-            external_id,
-        )?;
+        let found: Option<(CustomerId,)> = fetch_optional!(self, (CustomerId,), LINK_RESOLVE, namespace, external_id,)?;
         Ok(found.map(|(root,)| root))
     }
 
     /// All that a login by a live exclusive identifier needs, in one statement.
     pub async fn link_login(&mut self, namespace: &str, external_id: &str) -> Result<Option<LinkLogin>> {
-        fetch_optional!(
-            self,
-            LinkLogin,
-            "SELECT l.id AS link, l.customer, l.root, c.state AS root_state, l.verified_at, l.last_seen, c.profile, \
-             c.version FROM links l JOIN customers c ON c.id = l.root \
-             WHERE l.namespace = $1 AND l.external_id = $2 AND l.exclusive AND l.state = 'live'",
-            namespace,
-            external_id,
-        )
+        fetch_optional!(self, LinkLogin, LINK_LOGIN, namespace, external_id,)
     }
 
     /// Notes that a link was used, and the profile it brought.
@@ -167,21 +171,6 @@ impl Tx {
 
     /// Every link an identifier has or had, exclusive or not, newest first; at most 50.
     pub async fn links_find(&mut self, namespace: &str, external_id: &str) -> Result<Vec<Link>> {
-        fetch_all!(
-            self,
-            Link,
-            // Two partial indexes cover the table between them, and each half names the condition of its own.
-            concat!(
-                "SELECT ",
-                link_columns!(),
-                " FROM links WHERE namespace = $1 AND external_id = $2 AND exclusive AND state = 'live' \
-                 UNION ALL SELECT ",
-                link_columns!(),
-                " FROM links WHERE namespace = $1 AND external_id = $2 AND (NOT exclusive OR state <> 'live') \
-                 ORDER BY first_seen DESC, id DESC LIMIT 50"
-            ),
-            namespace,
-            external_id,
-        )
+        fetch_all!(self, Link, LINKS_FIND, namespace, external_id,)
     }
 }

@@ -101,6 +101,25 @@ fn code(error: &sqlx::Error) -> String {
     }
 }
 
+/// The statements that requests wait for, by the method that sends them: a test holds their plans to indexes.
+pub const HOT_STATEMENTS: &[(&str, &str)] = &[
+    ("link_resolve", links::LINK_RESOLVE),
+    ("link_login", links::LINK_LOGIN),
+    ("links_find", links::LINKS_FIND),
+    ("customer_living", customers::CUSTOMER_LIVING),
+    ("subject_find", subjects::SUBJECT_FIND),
+    ("subject_resolve", subjects::SUBJECT_RESOLVE),
+    ("subject_resolve_any", subjects::SUBJECT_RESOLVE_ANY),
+    ("subject_view", token::SUBJECT_VIEW),
+    ("subject_view_by_sub", token::SUBJECT_VIEW_BY_SUB),
+    ("password_login", credentials::PASSWORD_LOGIN),
+    ("consent_find", consents::CONSENT_FIND),
+    ("grant_find", grants::GRANT_FIND),
+    ("grant_rotate", grants::GRANT_ROTATE),
+    ("grants_end_session", grants::GRANTS_END_SESSION),
+    ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
+];
+
 /// One database. Clones share its connections and the count of statements.
 #[derive(Clone, Debug)]
 pub struct Store {

@@ -25,16 +25,17 @@ pub struct Subject {
 
 from_row!(Subject { sector, sub, customer, root, current, issued_at, retired_at });
 
+pub(super) const SUBJECT_FIND: &str = "SELECT sub FROM subjects WHERE sector = $1 AND root = $2 AND current";
+
+pub(super) const SUBJECT_RESOLVE: &str = "SELECT root FROM subjects WHERE sector = $1 AND sub = $2";
+
+pub(super) const SUBJECT_RESOLVE_ANY: &str =
+    "SELECT sector, root FROM subjects WHERE sub = $1 ORDER BY sector LIMIT 50";
+
 impl Tx {
     /// What a sector calls a root now.
     pub async fn subject_find(&mut self, sector: &str, root: CustomerId) -> Result<Option<String>> {
-        let found: Option<(String,)> = fetch_optional!(
-            self,
-            (String,),
-            "SELECT sub FROM subjects WHERE sector = $1 AND root = $2 AND current",
-            sector,
-            root,
-        )?;
+        let found: Option<(String,)> = fetch_optional!(self, (String,), SUBJECT_FIND, sector, root,)?;
         Ok(found.map(|(sub,)| sub))
     }
 
@@ -61,24 +62,13 @@ impl Tx {
 
     /// Whom a sector means by a subject, today.
     pub async fn subject_resolve(&mut self, sector: &str, sub: &str) -> Result<Option<CustomerId>> {
-        let found: Option<(CustomerId,)> = fetch_optional!(
-            self,
-            (CustomerId,),
-            "SELECT root FROM subjects WHERE sector = $1 AND sub = $2",
-            sector,
-            sub,
-        )?;
+        let found: Option<(CustomerId,)> = fetch_optional!(self, (CustomerId,), SUBJECT_RESOLVE, sector, sub,)?;
         Ok(found.map(|(root,)| root))
     }
 
     /// Whom each sector that knows this subject means by it; at most 50.
     pub async fn subject_resolve_any(&mut self, sub: &str) -> Result<Vec<(String, CustomerId)>> {
-        fetch_all!(
-            self,
-            (String, CustomerId),
-            "SELECT sector, root FROM subjects WHERE sub = $1 ORDER BY sector LIMIT 50",
-            sub,
-        )
+        fetch_all!(self, (String, CustomerId), SUBJECT_RESOLVE_ANY, sub,)
     }
 
     /// Every subject a root has or had.

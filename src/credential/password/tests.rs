@@ -131,7 +131,8 @@ async fn nobody_hashes_for_a_caller_who_has_left() {
 async fn memory_that_an_imported_hash_needed_is_given_back() {
     let params = Params::new(64, 1, 1, None).unwrap();
     let mut bench = Bench { params, memory: Vec::new(), hashes: Arc::default() };
-    let phc = Hasher::new(HashPolicy { memory_kib: 4096, ..CHEAP }).unwrap().hash(secret("correct horse")).await.unwrap();
+    let phc =
+        Hasher::new(HashPolicy { memory_kib: 4096, ..CHEAP }).unwrap().hash(secret("correct horse")).await.unwrap();
     assert_eq!(bench.verify("correct horse", Some(&phc)), Ok(Verdict::Right { rehash: true }));
     assert!(bench.memory.capacity() <= 64, "{} blocks are kept", bench.memory.capacity());
 }

@@ -47,8 +47,7 @@ pub async fn sign_in(State(app): State<App>, context: Context, browser: BrowserS
     let mut this_browser = app.cookies.browser(&context.cookies);
     let flow = Flow::new(this_browser.hash.clone(), Target::Home, context.now);
     let session = browser.current(&app, context.now).await?;
-    let mut response =
-        step::advance(Walk { app: &app, context: &context, flow, session, ops: vec![] }).await?;
+    let mut response = step::advance(Walk { app: &app, context: &context, flow, session, ops: vec![] }).await?;
     app.cookies.introduce(&mut response, &mut this_browser);
     Ok(response)
 }

@@ -10,7 +10,7 @@ use super::{client_name, client_of, load_flow, posted_flow, see_other};
 use crate::app::App;
 use crate::events::{self, Actor, Event};
 use crate::http::context::Context;
-use crate::http::error::{self, Failure};
+use crate::http::error::Failure;
 use crate::http::pages::{ConsentPage, ScopeLine, SelectAccountPage, View};
 use crate::http::session::BrowserSession;
 use crate::identity::profile::Profile;

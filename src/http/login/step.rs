@@ -145,8 +145,7 @@ pub fn refuse(app: &App, return_to: &ReturnTo, error: &OAuthError) -> Response {
 pub fn respond(app: &App, return_to: &ReturnTo, answer: &AuthorizationResponse) -> Response {
     match return_to.response_mode {
         ResponseMode::Query => {
-            let mut response =
-                Redirect::to(answer.redirect(return_to, &app.provider.issuer).as_str()).into_response();
+            let mut response = Redirect::to(answer.redirect(return_to, &app.provider.issuer).as_str()).into_response();
             // The code is in the address: no cache keeps it, no later page tells it on.
             let headers = response.headers_mut();
             headers.insert("cache-control", axum::http::HeaderValue::from_static("no-store"));
@@ -166,12 +165,7 @@ pub fn respond(app: &App, return_to: &ReturnTo, answer: &AuthorizationResponse) 
 }
 
 /// Whom the request's `id_token_hint` names.
-async fn hinted(
-    app: &App,
-    request: &AuthorizationRequest,
-    client: &Client,
-    now: Timestamp,
-) -> Result<Hinted, Failure> {
+async fn hinted(app: &App, request: &AuthorizationRequest, client: &Client, now: Timestamp) -> Result<Hinted, Failure> {
     let Some(hint) = &request.id_token_hint else { return Ok(Hinted::Nobody) };
     let issuer = &app.provider.issuer;
     let expect = Expect { typ: &["JWT"], issuer, audience: None, now, expiry: Expiry::Ignored };

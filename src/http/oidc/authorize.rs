@@ -33,12 +33,7 @@ pub async fn post(
     answer(&app, &context, &browser, &Params::parse(&body)).await
 }
 
-async fn answer(
-    app: &App,
-    context: &Context,
-    browser: &BrowserSession,
-    params: &Params,
-) -> Result<Response, Failure> {
+async fn answer(app: &App, context: &Context, browser: &BrowserSession, params: &Params) -> Result<Response, Failure> {
     let request = match check(params, &app.provider.clients) {
         Ok((request, _)) => request,
         Err(Refusal::Page(error)) => return Ok(error::refused_page(app, context, &error)),

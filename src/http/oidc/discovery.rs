@@ -1,9 +1,7 @@
 //! Metadata and keys: served from memory, with an entity tag.
 
 use axum::extract::State;
-use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -33,8 +31,7 @@ pub async fn jwks(State(app): State<App>, headers: HeaderMap) -> Response {
 fn cached(request: &HeaderMap, body: Bytes, etag: &str, max_age: u64) -> Response {
     let known = request.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let fresh = known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag);
-    let mut response =
-        if fresh { StatusCode::NOT_MODIFIED.into_response() } else { body.into_response() };
+    let mut response = if fresh { StatusCode::NOT_MODIFIED.into_response() } else { body.into_response() };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -32,12 +32,7 @@ pub async fn post(
     answer(&app, &context, &browser, &Params::parse(&body)).await
 }
 
-async fn answer(
-    app: &App,
-    context: &Context,
-    browser: &BrowserSession,
-    params: &Params,
-) -> Result<Response, Failure> {
+async fn answer(app: &App, context: &Context, browser: &BrowserSession, params: &Params) -> Result<Response, Failure> {
     let session = browser.current(app, context.now).await?;
     let decision = logout::decide(&app.provider, params, session.as_ref(), context.now);
     let name = decision.client.as_deref().map(|client| client.name().to_owned());

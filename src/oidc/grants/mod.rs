@@ -38,10 +38,6 @@ pub fn revoked_key(grant: GrantId) -> String {
 ///
 /// # Errors
 /// If the key-value store does not answer.
-pub async fn revoke_access_tokens(
-    kv: &Kv,
-    grant: GrantId,
-    lifetime: std::time::Duration,
-) -> Result<(), kv::Error> {
+pub async fn revoke_access_tokens(kv: &Kv, grant: GrantId, lifetime: std::time::Duration) -> Result<(), kv::Error> {
     kv.set(&revoked_key(grant), b"1".to_vec(), lifetime).await
 }

@@ -1,0 +1,191 @@
+//! Serving: the listener, its limits, the jobs beside it, and a graceful end.
+//!
+//! hyper-util instead of `axum::serve`, which has no header-read timeout and no bound on connections.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tower::ServiceExt;
+
+use crate::app::{App, key_policy};
+use crate::http;
+use crate::http::context::Peer;
+use crate::keys;
+use crate::mail::queue::MailJob;
+
+/// How often a replica asks whether clients or keys have changed.
+const POLL: Duration = Duration::from_millis(500);
+/// How often it is looked whether a key rotation is due.
+const ROTATION_CHECK: Duration = Duration::from_secs(3600);
+/// After an error of `accept`, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Limits of a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub max_connections: usize,
+    pub header_timeout: Duration,
+    pub shutdown_grace: Duration,
+}
+
+/// Runs the application and its jobs until `shutdown`.
+///
+/// # Errors
+/// If the listener fails for good.
+pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> std::io::Result<()> {
+    let server = &app.config.server;
+    let limits = Limits {
+        max_connections: server.max_connections,
+        header_timeout: server.header_timeout,
+        shutdown_grace: server.shutdown_grace,
+    };
+    let (stop, stopped) = watch::channel(false);
+    let jobs = spawn_jobs(&app, &stopped);
+    let served = listen(http::router(&app), listener, limits, shutdown).await;
+    // The jobs finish the round they are in.
+    stop.send_replace(true);
+    for job in jobs {
+        if let Err(error) = job.await {
+            tracing::error!(%error, "a job ended abnormally");
+        }
+    }
+    served
+}
+
+/// Serves a router until `shutdown`, then lets requests under way finish.
+///
+/// # Errors
+/// If the listener fails for good.
+pub async fn listen(
+    router: Router,
+    listener: TcpListener,
+    limits: Limits,
+    shutdown: impl Future<Output = ()> + Send,
+) -> std::io::Result<()> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(32 * 1024);
+    let graceful = GracefulShutdown::new();
+    let permits = Arc::new(Semaphore::new(limits.max_connections));
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &permits) => accepted,
+        };
+        let Some((stream, peer, permit)) = accepted else { continue };
+        let _ = stream.set_nodelay(true);
+        let service = router.clone().map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            request
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.shutdown_grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still under way at the end of the grace period");
+    }
+    Ok(())
+}
+
+type Accepted = (tokio::net::TcpStream, std::net::SocketAddr, tokio::sync::OwnedSemaphorePermit);
+
+/// The next connection, once there is room for it.
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<Accepted> {
+    let permit = permits.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => Some((stream, peer, permit)),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+fn spawn_jobs(app: &App, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
+    let mail = MailJob::new(app.store(), app.mailer.clone(), app.secrets.mail.clone(), app.clock.clone());
+    vec![
+        tokio::spawn(mail.run(wait_for(stopped.clone()), app.mail_queued.clone())),
+        tokio::spawn(follow_changes(app.clone(), stopped.clone())),
+        tokio::spawn(rotate_keys(app.clone(), stopped.clone())),
+    ]
+}
+
+async fn wait_for(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is the end as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Takes over changes of clients and keys that another replica or a command made.
+async fn follow_changes(app: App, stopped: watch::Receiver<bool>) {
+    let store = app.store().background();
+    let mut known: Option<Vec<(String, i64)>> = None;
+    while !ended(&stopped, POLL).await {
+        let read = async { store.begin_read().await?.generations().await };
+        let current = match read.await {
+            Ok(current) => current,
+            Err(error) => {
+                tracing::warn!(%error, "changes of clients and keys cannot be followed");
+                continue;
+            }
+        };
+        if known.as_ref() == Some(&current) {
+            continue;
+        }
+        let clients = app.reload_clients().await.map_err(|error| error.to_string());
+        let keys = app.provider.keys.reload(&store, app.clock.now()).await.map_err(|error| error.to_string());
+        match clients.and(keys) {
+            Ok(()) => known = Some(current),
+            Err(error) => tracing::error!(error, "changed clients or keys could not be taken over"),
+        }
+    }
+}
+
+/// Rotates the signing keys when they are due. The database lets one replica do it.
+async fn rotate_keys(app: App, stopped: watch::Receiver<bool>) {
+    let store = app.store().background();
+    while !ended(&stopped, ROTATION_CHECK).await {
+        let policy = key_policy(&app.config);
+        match keys::rotate_when_due(&store, &app.secrets.master, policy, app.clock.now()).await {
+            Ok(Some(keys::Rotation::Done(_))) => tracing::info!("the signing keys were rotated"),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the signing keys could not be rotated"),
+        }
+    }
+}
+
+/// Waits; `true` if it is time to stop.
+async fn ended(stopped: &watch::Receiver<bool>, pause: Duration) -> bool {
+    tokio::time::timeout(pause, wait_for(stopped.clone())).await.is_ok()
+}
+
+/// Ends on Ctrl-C or SIGTERM.
+pub async fn signal() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::error!(%error, "SIGTERM cannot be waited for");
+            return;
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+}

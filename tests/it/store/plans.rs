@@ -1,0 +1,124 @@
+//! Query plans: nothing that a request waits for scans a table.
+//!
+//! Identity rule 2. On Postgres the planner is free to scan, has statistics of 20,000 customers, and plans without
+//! knowing the parameters, as it does for a prepared statement in use; an identifier resolves from its index alone.
+
+use samesake::store::HOT_STATEMENTS;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
+
+use super::samples::{execute, postgres, sqlite};
+use crate::harness::{Env, Pair};
+use crate::on_both;
+
+/// Customers with everything that is theirs. `n` numbers them, `id` makes an ID of a number.
+async fn fill(env: &Env) {
+    let (numbers, id, ids) = match env.pair {
+        Pair::SqliteInProcess => (
+            "WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 20000)",
+            "CAST(printf('%016d', n) AS BLOB)",
+            "s",
+        ),
+        Pair::PostgresRedis => ("", "md5(n::text)::uuid", "generate_series(1, 20000) AS n"),
+    };
+    let link = |namespace: &str, external_id: &str, exclusive: &str, of: &str| {
+        format!(
+            "INSERT INTO links (id, namespace, external_id, exclusive, customer, root, state, source, profile, \
+             first_seen, last_seen) {numbers} SELECT {of}, '{namespace}', {external_id} || n, {exclusive}, {id}, {id}, \
+             'live', 'import', '{{}}', n, n FROM {ids}"
+        )
+    };
+    // An ID of another table's may be the same number in another place, but not twice in one table.
+    let other = |salt: &str| match env.pair {
+        Pair::SqliteInProcess => format!("CAST(printf('{salt}%015d', n) AS BLOB)"),
+        Pair::PostgresRedis => format!("md5('{salt}' || n)::uuid"),
+    };
+    let statements = [
+        format!(
+            "INSERT INTO customers (id, canonical, state, version, event_seq, profile, created_at, updated_at) \
+             {numbers} SELECT {id}, {id}, 'active', 1, 0, '{{}}', n, n FROM {ids}"
+        ),
+        link("social:google", "'s'", "TRUE", &other("g")),
+        link("email", "'e'", "TRUE", &other("e")),
+        link("email", "'hint'", "FALSE", &other("h")),
+        format!(
+            "INSERT INTO subjects (sector, sub, customer, root, current, issued_at) \
+             {numbers} SELECT 'shop', 'sub' || n, {id}, {id}, TRUE, n FROM {ids}"
+        ),
+        format!(
+            "INSERT INTO credentials (id, customer, root, kind, secret, state, created_at, updated_at) \
+             {numbers} SELECT {id}, {id}, {id}, 'password', 'phc', 'live', n, n FROM {ids}"
+        ),
+        format!(
+            "INSERT INTO consents (customer, root, client_id, scope, granted_at, updated_at) \
+             {numbers} SELECT {id}, {id}, 'shop', 'openid', n, n FROM {ids}"
+        ),
+        format!(
+            "INSERT INTO grants (id, client_id, customer, sid, scope, audience, offline, claims, generation, \
+             rotated_at, created_at, last_used_at, idle_expires_at, expires_at) \
+             {numbers} SELECT {id}, 'shop', {id}, 'sid' || n, 'openid', '[]', FALSE, '{{}}', 0, n, n, n, n, n FROM {ids}"
+        ),
+    ];
+    execute(env, &statements.join("; ")).await;
+}
+
+async fn sqlite_plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+    let rows = sqlx::query(explain).fetch_all(connection).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+}
+
+async fn postgres_plan(connection: &mut PgConnection, name: &str, sql: &str) -> Vec<String> {
+    let parameters = (1..10).take_while(|number| sql.contains(&format!("${number}"))).count();
+    let nulls = vec!["NULL"; parameters].join(", ");
+    let prepare = AssertSqlSafe(format!("PREPARE {name} AS {sql}"));
+    sqlx::raw_sql(prepare).execute(&mut *connection).await.unwrap();
+    let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE {name} ({nulls})"));
+    let rows = sqlx::raw_sql(explain).fetch_all(connection).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>(0)).collect()
+}
+
+async fn check_sqlite(connection: &mut SqliteConnection) {
+    for (name, sql) in HOT_STATEMENTS {
+        let plan = sqlite_plan(connection, sql).await;
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{name} scans: {plan:#?}");
+        assert!(plan.iter().any(|step| step.contains("INDEX")), "{name}: {plan:#?}");
+    }
+    let (name, sql) = HOT_STATEMENTS.iter().find(|(name, _)| *name == "link_resolve").unwrap();
+    let plan = sqlite_plan(connection, sql).await;
+    assert!(plan.iter().all(|step| step.starts_with("SEARCH links USING INDEX links_live")), "{name}: {plan:#?}");
+}
+
+async fn check_postgres(connection: &mut PgConnection) {
+    sqlx::raw_sql("SET plan_cache_mode = force_generic_plan").execute(&mut *connection).await.unwrap();
+    for (name, sql) in HOT_STATEMENTS {
+        let plan = postgres_plan(connection, name, sql).await;
+        assert!(!plan.iter().any(|step| step.contains("Seq Scan")), "{name} scans: {plan:#?}");
+        assert!(plan.iter().any(|step| step.contains("Index")), "{name}: {plan:#?}");
+    }
+    let explain = "EXPLAIN (ANALYZE) EXECUTE link_resolve ('social:google', 's77')";
+    let rows = sqlx::raw_sql(explain).fetch_all(connection).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get::<String, _>(0)).collect();
+    assert!(plan.iter().any(|step| step.contains("Index Only Scan using links_live")), "{plan:#?}");
+    assert!(plan.iter().any(|step| step.contains("rows=1 ") && step.contains("actual")), "{plan:#?}");
+    assert!(plan.iter().any(|step| step.contains("Heap Fetches: 0")), "{plan:#?}");
+}
+
+on_both! {
+    async fn every_hot_statement_uses_an_index(env: &Env) {
+        fill(env).await;
+        match env.pair {
+            Pair::SqliteInProcess => {
+                let mut connection = sqlite(env).await;
+                // A fresh installation has no statistics, an old one may have.
+                check_sqlite(&mut connection).await;
+                sqlx::raw_sql("ANALYZE").execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+                check_sqlite(&mut sqlite(env).await).await;
+            }
+            Pair::PostgresRedis => {
+                execute(env, "VACUUM ANALYZE").await;
+                check_postgres(&mut postgres(env).await).await;
+            }
+        }
+    }
+}
