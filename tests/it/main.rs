@@ -8,6 +8,7 @@
 
 mod connector;
 mod harness;
+mod interop;
 mod keys;
 mod kv;
 mod smoke;

@@ -19,6 +19,8 @@ pub struct Browser {
     jar: Arc<Mutex<Jar>>,
     headers: HeaderMap,
     stops: Vec<String>,
+    /// What goes to this origin is sent to that address.
+    detour: Option<(Url, Url)>,
 }
 
 /// Where the browser stands after a request and its redirects.
@@ -46,7 +48,7 @@ impl Browser {
         headers.insert(header::USER_AGENT, HeaderValue::from_static("Mozilla/5.0 (X11; Linux x86_64) Test/1.0"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
         headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static("en"));
-        Browser { client: http_client(), jar: Arc::default(), headers, stops: Vec::new() }
+        Browser { client: http_client(), jar: Arc::default(), headers, stops: Vec::new(), detour: None }
     }
 
     /// A header sent with every request from now on.
@@ -60,6 +62,13 @@ impl Browser {
     #[must_use]
     pub fn stop_at(mut self, address: &Url) -> Browser {
         self.stops.push(address.to_string());
+        self
+    }
+
+    /// The same browser, but its load balancer sends what is for `issuer` to another replica.
+    #[must_use]
+    pub fn via(mut self, issuer: &Url, replica: &Url) -> Browser {
+        self.detour = Some((issuer.clone(), replica.clone()));
         self
     }
 
@@ -147,7 +156,14 @@ impl Browser {
 
     async fn fetch(&self, step: &Step) -> Page {
         assert!(is_loopback(&step.url), "{} is not on loopback, and tests stay there", step.url);
-        let mut request = self.client.request(step.method.clone(), step.url.clone()).headers(self.headers.clone());
+        let mut url = step.url.clone();
+        if let Some((issuer, replica)) = &self.detour
+            && url.origin() == issuer.origin()
+        {
+            url.set_port(replica.port()).unwrap();
+        }
+        let mut request = self.client.request(step.method.clone(), url).headers(self.headers.clone());
+        request = request.header(header::HOST, step.url.authority());
         if let Some(cookies) = self.jar.lock().unwrap().header(&step.url) {
             request = request.header(header::COOKIE, cookies);
         }

@@ -2,8 +2,10 @@
 //!
 //! RFC 7515 §5.2 and RFC 7517 on the primitives of aws-lc-rs, so that a fault in `samesake::keys` shows.
 
+use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey};
-use samesake::secret::from_base64url;
+use samesake::protocol::jwk::SigningAlgorithm;
+use samesake::secret::{base64url, from_base64url};
 use serde_json::Value;
 
 /// The header and claims of a token that the key it names has signed.
@@ -50,6 +52,17 @@ pub fn peek(token: &str) -> (Value, Value) {
     let mut parts = token.split('.');
     let mut next = || json(parts.next().unwrap_or_default()).unwrap();
     (next(), next())
+}
+
+/// `at_hash` of an access token: the left half of its hash, by the hash of the signature algorithm (OpenID Connect Core
+/// §3.1.3.6). Ed25519 hashes with SHA-512.
+pub fn half_hash(algorithm: SigningAlgorithm, token: &str) -> String {
+    let hash = match algorithm {
+        SigningAlgorithm::EdDsa => &digest::SHA512,
+        SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 | SigningAlgorithm::Es256 => &digest::SHA256,
+    };
+    let hash = digest::digest(hash, token.as_bytes());
+    base64url(&hash.as_ref()[..hash.as_ref().len() / 2])
 }
 
 /// `aud`, which is one text or a list.

@@ -4,6 +4,7 @@
 //! test body on both pairs, or on the servers only where real concurrency is what the test is about.
 
 pub mod apache;
+pub mod app;
 pub mod browser;
 pub mod cookies;
 pub mod env;
@@ -17,6 +18,7 @@ pub mod wait;
 pub mod webdriver;
 
 pub use apache::Apache;
+pub use app::TestApp;
 pub use browser::{Browser, Page};
 pub use env::{Env, Pair};
 pub use nginx::Nginx;

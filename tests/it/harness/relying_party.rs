@@ -60,7 +60,7 @@ pub struct Tokens {
 }
 
 impl RelyingParty {
-    /// Reads the discovery document (OpenID Connect Discovery §4), which must name `issuer` exactly.
+    /// Reads the discovery document (OpenID Connect Discovery §4) at `issuer`, which must be named in it exactly.
     pub async fn discover(issuer: &Url, client: &ClientMetadata, secret: Option<&str>, clock: &Clock) -> RelyingParty {
         let http = http_client();
         let issuer = issuer.as_str().trim_end_matches('/').to_owned();
@@ -76,6 +76,18 @@ impl RelyingParty {
             clock: clock.clone(),
             http,
         }
+    }
+
+    /// The same app, but what it calls itself goes to another replica, as behind a load balancer.
+    #[must_use]
+    pub fn via(mut self, replica: &Url) -> RelyingParty {
+        for name in ["token_endpoint", "userinfo_endpoint", "introspection_endpoint", "revocation_endpoint", "jwks_uri"]
+        {
+            if self.metadata[name].is_string() {
+                self.metadata[name] = replica.join(self.endpoint(name).path()).unwrap().as_str().into();
+            }
+        }
+        self
     }
 
     /// An endpoint by its name in the metadata, such as `token_endpoint`.
@@ -207,7 +219,7 @@ impl RelyingParty {
         let id_token = text("id_token").unwrap();
         let claims = self.id_token(&id_token).await;
         if let Some(at_hash) = claims["at_hash"].as_str() {
-            assert_eq!(at_hash, base64url(&sha256(&[access_token.as_bytes()])[..16]));
+            assert_eq!(at_hash, jwks::half_hash(self.client.id_token_signed_response_alg, &access_token));
         }
         Tokens { access_token, id_token, refresh_token: text("refresh_token"), claims, body: answer.body }
     }
