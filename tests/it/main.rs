@@ -4,7 +4,12 @@
 //! its tests are named after the rule they show. `tests/RULES.md` maps the rules to their tests.
 
 #![expect(unreachable_pub, reason = "nobody links a test binary, so `pub` means visible to its other modules")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says that something is wrong by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says that something is wrong by panicking"
+)]
 
 mod connector;
 mod harness;
@@ -12,4 +17,5 @@ mod interop;
 mod keys;
 mod kv;
 mod smoke;
+mod store;
 mod tidy;
