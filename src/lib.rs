@@ -1,4 +1,4 @@
-//! Samesake, the customer identity gateway.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod app;
 pub mod cli;

@@ -92,7 +92,7 @@ CREATE TABLE clients (
 CREATE TABLE grants (
     id UUID PRIMARY KEY,                                     -- derived from the authorization code
     client_id TEXT NOT NULL,
-    customer UUID REFERENCES customers (id),                -- null only where a replayed code was voided first
+    customer UUID REFERENCES customers (id),                 -- null only where a replayed code was voided first
     sid TEXT,
     scope TEXT NOT NULL,
     audience JSONB NOT NULL,

@@ -92,7 +92,7 @@ CREATE TABLE clients (
 CREATE TABLE grants (
     id BLOB PRIMARY KEY NOT NULL,                            -- derived from the authorization code
     client_id TEXT NOT NULL,
-    customer BLOB REFERENCES customers (id),                -- null only where a replayed code was voided first
+    customer BLOB REFERENCES customers (id),                 -- null only where a replayed code was voided first
     sid TEXT,
     scope TEXT NOT NULL,
     audience TEXT NOT NULL,

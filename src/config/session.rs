@@ -49,9 +49,6 @@ pub struct TokensConfig {
     /// The signed identity handed to destinations.
     #[serde(deserialize_with = "forms::duration")]
     pub signed_identity: Duration,
-    /// Tolerated difference between our clock and others'.
-    #[serde(deserialize_with = "forms::duration")]
-    pub clock_skew: Duration,
 }
 
 impl SessionConfig {
@@ -74,7 +71,6 @@ impl TokensConfig {
         forms::check_range(problems, "tokens.refresh_absolute", self.refresh_absolute, SECOND..=800 * DAY);
         forms::check_range(problems, "tokens.refresh_grace", self.refresh_grace, Duration::ZERO..=5 * MINUTE);
         forms::check_range(problems, "tokens.signed_identity", self.signed_identity, SECOND..=5 * MINUTE);
-        forms::check_range(problems, "tokens.clock_skew", self.clock_skew, Duration::ZERO..=5 * MINUTE);
         if self.refresh_idle > self.refresh_absolute {
             problems.add(
                 "tokens.refresh_idle",

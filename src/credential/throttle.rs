@@ -90,7 +90,7 @@ impl Default for ThrottlePolicy {
                 // NIST SP 800-63B §3.2.2: no more than 100 failed attempts on one account.
                 account: limits([(10, 5 * MINUTE), (30, HOUR), (100, DAY)]),
                 known_browser: limits([(10, 5 * MINUTE), (30, HOUR), (100, DAY)]),
-                network: limits([(60, MINUTE), (1000, HOUR), (10_000, DAY)]),
+                network: limits([(100, MINUTE), (1500, HOUR), (10_000, DAY)]),
             },
             mail: Limits {
                 // With five tries a code, ten codes a day are 50 guesses at a million.

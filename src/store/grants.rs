@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::driver::{exec, fetch_optional, from_row};
+use super::driver::{exec, fetch_one, fetch_optional, from_row};
 use super::{Result, Tx};
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, GrantId, Sid};
@@ -156,32 +156,32 @@ impl Tx {
         reason: &str,
         now: Timestamp,
     ) -> Result<Option<CustomerId>> {
-        let voided = fetch_optional!(
+        let (customer,): (Option<CustomerId>,) = fetch_one!(
             self,
-            Grant,
+            (Option<CustomerId>,),
             "INSERT INTO grants (id, client_id, scope, audience, offline, claims, generation, rotated_at, \
              created_at, last_used_at, idle_expires_at, expires_at, revoked_at, revoked_reason) \
              VALUES ($1, $2, '', '[]', FALSE, '{}', 0, $4, $4, $4, $4, $5, $4, $3) \
              ON CONFLICT (id) DO UPDATE SET revoked_at = coalesce(grants.revoked_at, excluded.revoked_at), \
              revoked_reason = coalesce(grants.revoked_reason, excluded.revoked_reason) \
-             RETURNING *",
+             RETURNING customer",
             id,
             client_id,
             reason,
             now,
             now + TOMBSTONE_LIFETIME,
         )?;
-        Ok(voided.and_then(|grant| grant.customer))
+        Ok(customer)
     }
 
     /// Revokes what came from a session and does not outlive it; answers how many.
     pub async fn grants_end_session(&mut self, sid: &Sid, now: Timestamp) -> Result<u64> {
-        exec!(self, GRANTS_END_SESSION, sid, now,)
+        exec!(self, GRANTS_END_SESSION, sid, now)
     }
 
     /// Revokes everything a customer gave, by whatever ID it did; answers how many.
     pub async fn grants_revoke_customer(&mut self, root: CustomerId, reason: &str, now: Timestamp) -> Result<u64> {
-        exec!(self, GRANTS_REVOKE_CUSTOMER, root, reason, now,)
+        exec!(self, GRANTS_REVOKE_CUSTOMER, root, reason, now)
     }
 
     /// Removes grants that ended before a time, at most `limit`; answers how many. Run it again while it removes any.

@@ -12,10 +12,12 @@
 )]
 
 mod connector;
+mod credential;
 mod harness;
 mod interop;
 mod keys;
 mod kv;
+mod mail;
 mod smoke;
 mod store;
 mod tidy;

@@ -1,3 +1,5 @@
+//! Hashing and verifying with cheap parameters; costs are asserted by counting hashes, never by a clock.
+
 use super::*;
 
 const CHEAP: HashPolicy = HashPolicy { memory_kib: 64, iterations: 1, threads: 2, queue: 16, min_length: 8 };

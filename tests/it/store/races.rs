@@ -92,7 +92,7 @@ on_both! {
             if number % 2 == 0 {
                 tx.grant_insert(&grant(&code, customer)).await.unwrap();
             } else {
-                tx.grant_void(GrantId::of_code(&code), "shop", customer, "code_replayed", at(1)).await.unwrap();
+                tx.grant_void(GrantId::of_code(&code), "shop", "code_replayed", at(1)).await.unwrap();
             }
             tx.commit().await.unwrap();
         })

@@ -72,7 +72,7 @@ pub fn grant(code: &str, customer: CustomerId) -> Grant {
     Grant {
         id: GrantId::of_code(code),
         client_id: "shop".to_owned(),
-        customer,
+        customer: Some(customer),
         sid: Some(Sid::from("session".to_owned())),
         scope: "openid offline_access".to_owned(),
         audience: vec!["https://api.example.org".to_owned()],
