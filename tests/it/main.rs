@@ -15,6 +15,7 @@ mod connector;
 mod credential;
 mod harness;
 mod interop;
+mod journey;
 mod keys;
 mod kv;
 mod mail;
