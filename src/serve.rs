@@ -16,15 +16,20 @@ use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
 use crate::app::{App, key_policy};
+use crate::clock::Timestamp;
 use crate::http;
 use crate::http::context::Peer;
 use crate::keys;
 use crate::mail::queue::MailJob;
+use crate::store::{self, Store};
 
 /// How often a replica asks whether clients or keys have changed.
 const POLL: Duration = Duration::from_millis(500);
-/// How often it is looked whether a key rotation is due.
-const ROTATION_CHECK: Duration = Duration::from_secs(3600);
+/// How often it is looked whether a key rotation is due and whether there is anything to throw away.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+/// How long a grant is kept after its end, to tell a reuse from an unknown token.
+const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const PURGE_BATCH: i64 = 1000;
 /// After an error of `accept`, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -122,7 +127,7 @@ fn spawn_jobs(app: &App, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::Jo
     vec![
         tokio::spawn(mail.run(wait_for(stopped.clone()), app.mail_queued.clone())),
         tokio::spawn(follow_changes(app.clone(), stopped.clone())),
-        tokio::spawn(rotate_keys(app.clone(), stopped.clone())),
+        tokio::spawn(keep_house(app.clone(), stopped.clone())),
     ]
 }
 
@@ -156,15 +161,30 @@ async fn follow_changes(app: App, stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Rotates the signing keys when they are due. The database lets one replica do it.
-async fn rotate_keys(app: App, stopped: watch::Receiver<bool>) {
+/// Rotates the signing keys when they are due, and removes grants that ended long ago. The database lets one replica
+/// do each.
+async fn keep_house(app: App, stopped: watch::Receiver<bool>) {
     let store = app.store().background();
-    while !ended(&stopped, ROTATION_CHECK).await {
-        let policy = key_policy(&app.config);
-        match keys::rotate_when_due(&store, &app.secrets.master, policy, app.clock.now()).await {
+    while !ended(&stopped, HOUSEKEEPING).await {
+        let now = app.clock.now();
+        match keys::rotate_when_due(&store, &app.secrets.master, key_policy(&app.config), now).await {
             Ok(Some(keys::Rotation::Done(_))) => tracing::info!("the signing keys were rotated"),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "the signing keys could not be rotated"),
+        }
+        if let Err(error) = purge_grants(&store, now - GRANTS_KEPT).await {
+            tracing::error!(%error, "ended grants could not be removed");
+        }
+    }
+}
+
+async fn purge_grants(store: &Store, ended_before: Timestamp) -> Result<(), store::Error> {
+    loop {
+        let mut tx = store.begin().await?;
+        let removed = tx.grants_purge(ended_before, PURGE_BATCH).await?;
+        tx.commit().await?;
+        if removed == 0 {
+            return Ok(());
         }
     }
 }
