@@ -2,8 +2,6 @@
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::HeaderValue;
-use axum::http::header::RETRY_AFTER;
 use axum::response::Response;
 
 use super::step::{self, Walk};
@@ -129,9 +127,7 @@ async fn begin(app: &App, context: &Context, address: &EmailAddress, body: &[u8]
         Decision::Refused { retry_after } => {
             let seconds = retry_after.as_secs();
             let email = address.display().to_owned();
-            let mut page = login_page(app, &flow, email, Some(Message::TooManyTries { seconds }), None);
-            page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-            Ok(Begun::Stop(page))
+            Ok(Begun::Stop(login_page(app, &flow, email, Some(Message::TooManyTries { seconds }), None)))
         }
     }
 }
