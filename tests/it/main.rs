@@ -19,6 +19,7 @@ mod journey;
 mod keys;
 mod kv;
 mod mail;
+mod oidc;
 mod smoke;
 mod store;
 mod tidy;
