@@ -26,6 +26,7 @@ use crate::protocol::token::{Audience, IdTokenClaims};
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::session::flow::{Flow, Target};
 use crate::session::{Authentication, SsoSession};
+use crate::store::CustomerState;
 
 /// How long a browser that has logged in is known to the throttle.
 const DEVICE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -89,7 +90,19 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         return Ok(error::expired_page(app, walk.context));
     };
     let hinted = hinted(app, request, &client, walk.context.now).await?;
-    let given = given_consent(&walk, &client).await?;
+    let mut walk = walk;
+    let given = match &walk.session {
+        Some(session) => app.store().begin_read().await?.consent_view(session.customer, client.id()).await?,
+        None => None,
+    };
+    let given = match given {
+        Some(view) if view.state == CustomerState::Active => view.scope.as_deref().map(Scope::parse),
+        // A session may be older than the blocking of its customer: it counts for nothing.
+        _ => {
+            walk.session = None;
+            None
+        }
+    };
     let facts = Facts {
         request,
         began_at: walk.flow.began_at,
@@ -181,13 +194,6 @@ async fn hinted(app: &App, request: &AuthorizationRequest, client: &Client, now:
     Ok(customer.map_or(Hinted::Unusable, Hinted::Customer))
 }
 
-async fn given_consent(walk: &Walk<'_>, client: &Client) -> Result<Option<Scope>, Failure> {
-    let Some(session) = walk.session.as_ref().filter(|_| !client.metadata.first_party) else { return Ok(None) };
-    let mut tx = walk.app.store().begin_read().await?;
-    let scope = tx.consent_find(session.customer, client.id()).await?;
-    Ok(scope.as_deref().map(Scope::parse))
-}
-
 async fn to_destination(
     walk: Walk<'_>,
     destination: &str,
@@ -203,7 +209,10 @@ async fn to_destination(
     let mut tx = app.store().begin().await?;
     let view = subject::view(&mut tx, sector, sso.customer, &app.provider.subject_key, now).await?;
     tx.commit().await?;
-    let Some((view, sub)) = view else { return Ok(error::expired_page(app, walk.context)) };
+    // A session may be older than the blocking of its customer: the login page is the way on, and says why not.
+    let Some((view, sub)) = view.filter(|(view, _)| view.state == CustomerState::Active) else {
+        return page(walk, "/login").await;
+    };
     let session = forward_auth::forward_session(&destination, sso, sub, view.version);
     let mut callback = return_to.clone();
     callback.set_query(None);
