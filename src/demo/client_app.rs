@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_time_of_the_login_is_readable() {
-        let at = |seconds| shown("auth_time", &Value::from(1000), Timestamp::from_seconds(1000 + seconds));
+        let at = |seconds: i64| shown("auth_time", &Value::from(1000), Timestamp::from_seconds(1000 + seconds));
         assert_eq!(at(2), "1000 (just now)");
         assert_eq!(at(60), "1000 (60 seconds ago)");
         assert_eq!(at(600), "1000 (10 minutes ago)");

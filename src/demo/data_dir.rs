@@ -7,7 +7,9 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::secret;
+use uuid::Uuid;
+
+use crate::clock::random;
 
 /// The directory; a temporary one is removed on drop.
 pub(super) struct DataDir {
@@ -19,7 +21,7 @@ impl DataDir {
     /// Makes the directory if it is not there.
     pub(super) fn open(wanted: Option<PathBuf>) -> io::Result<Self> {
         let kept = wanted.is_some();
-        let name = format!("samesake-demo-{}", secret::random_token());
+        let name = format!("samesake-demo-{}", Uuid::from_bytes(random()).simple());
         let path = wanted.unwrap_or_else(|| std::env::temp_dir().join(name));
         let made = DirBuilder::new().recursive(kept).mode(0o700).create(&path);
         made.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;

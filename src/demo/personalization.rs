@@ -27,6 +27,10 @@ use crate::http::context::Peer;
 use crate::outbound::{Outbound, OutboundRequest, OutboundResponse};
 use crate::secret;
 
+/// The order in which a person wants to read the claims.
+const CLAIMS: [&str; 12] =
+    ["iss", "aud", "sub", "level", "acr", "amr", "auth_time", "sid", "version", "iat", "exp", "jti"];
+
 /// The destination's name at the gateway.
 pub(super) const AUDIENCE: &str = "personalization";
 
@@ -107,8 +111,8 @@ impl Personalization {
         let left = number("exp").saturating_sub(self.issuer.now().seconds());
         let lifetime = number("exp").saturating_sub(number("iat"));
         Statement {
-            header: indented(header(&jwt).as_ref()),
-            claims: indented(Some(&Value::Object(claims.clone()))),
+            header: header(&jwt).map(|header| indented(&header, &["typ", "alg", "kid"])).unwrap_or_default(),
+            claims: indented(claims, &CLAIMS),
             seconds_left: u64::try_from(left).unwrap_or(0),
             lifetime: u64::try_from(lifetime).unwrap_or(0),
             jwt,
@@ -142,12 +146,19 @@ fn level(claims: &Claims) -> Option<String> {
 }
 
 /// The protected header of a verified JWT, for the page to show.
-fn header(jwt: &str) -> Option<Value> {
+fn header(jwt: &str) -> Option<Claims> {
     serde_json::from_slice(&secret::from_base64url(jwt.split('.').next()?)?).ok()
 }
 
-fn indented(json: Option<&Value>) -> String {
-    json.and_then(|json| serde_json::to_string_pretty(json).ok()).unwrap_or_default()
+/// JSON for people: one member on each line, those named in `order` first and in that order.
+fn indented(members: &Claims, order: &[&str]) -> String {
+    let mut names: Vec<&String> = members.keys().collect();
+    names.sort_by_key(|name| order.iter().position(|known| known == name).unwrap_or(order.len()));
+    let lines: Vec<String> = names
+        .into_iter()
+        .filter_map(|name| Some(format!("  {}: {}", Value::from(name.as_str()), members.get(name)?)))
+        .collect();
+    format!("{{\n{}\n}}", lines.join(",\n"))
 }
 
 fn recommendations(known: bool) -> Vec<Recommendation> {
@@ -171,4 +182,18 @@ fn time_of_day(seconds: i64) -> String {
     let date = OffsetDateTime::from_unix_timestamp(seconds).ok();
     let text = date.and_then(|date| date.format(format_description!("[hour]:[minute]:[second] UTC")).ok());
     text.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_are_shown_in_the_order_people_read_them() {
+        let Value::Object(claims) = serde_json::json!({ "amr": ["pwd"], "x": 1, "sub": "s", "iss": "i" }) else {
+            panic!("not an object");
+        };
+        let shown = indented(&claims, &CLAIMS);
+        assert_eq!(shown, "{\n  \"iss\": \"i\",\n  \"sub\": \"s\",\n  \"amr\": [\"pwd\"],\n  \"x\": 1\n}");
+    }
 }

@@ -37,8 +37,9 @@ pub(super) fn page(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => {
             let mut response = html.into_response();
-            let headers = PAGE_HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)));
-            response.headers_mut().extend(headers);
+            for (name, value) in PAGE_HEADERS {
+                response.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
             response
         }
         Err(error) => {

@@ -13,6 +13,7 @@
 
 mod connector;
 mod credential;
+mod demo;
 mod harness;
 mod interop;
 mod journey;

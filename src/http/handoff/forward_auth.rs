@@ -68,10 +68,12 @@ async fn look_up(
 /// Who the browser is: by its cookie on the app's domain, or by the session itself where the domain is the issuer's.
 async fn person(app: &App, context: &Context, destination: &Destination) -> Result<Option<Person>, Failure> {
     let now = context.now;
-    if let Some(cookie) = app.cookies.get(&context.cookies, &cookie_name(destination)) {
-        let session = forward_auth::look_up(app.kv(), destination, cookie, now).await?;
-        return Ok(session.map(Person::from));
+    if let Some(cookie) = app.cookies.get(&context.cookies, &cookie_name(destination))
+        && let Some(session) = forward_auth::look_up(app.kv(), destination, cookie, now).await?
+    {
+        return Ok(Some(Person::from(session)));
     }
+    // A cookie of a session that has ended must not hide a live one.
     let cookie = app.cookies.get(&context.cookies, "session").and_then(session_store::session_id);
     let Some(id) = cookie else { return Ok(None) };
     let record = session_store::load_record(app.kv(), &id, now).await?;
