@@ -1,3 +1,5 @@
+//! The customer identity gateway.
+#![doc = ""]
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod app;

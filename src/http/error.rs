@@ -11,10 +11,20 @@ use super::pages::{Action, DeveloperDetail, ErrorPage, ExpiredPage, View};
 use crate::app::App;
 use crate::protocol::{ErrorCode, OAuthError};
 
-/// Something of ours failed under a page. The outermost layer of the browser routes makes the page.
+/// Why a handler of pages ends early: something of ours failed, or the request already has its answer.
 #[derive(Debug)]
-pub struct Failure {
-    pub status: StatusCode,
+pub enum Failure {
+    /// The outermost layer makes the page.
+    Internal(StatusCode),
+    /// The page itself.
+    Answer(Box<Response>),
+}
+
+impl Failure {
+    /// Ends the handler with this answer.
+    pub fn answer(response: Response) -> Self {
+        Self::Answer(Box::new(response))
+    }
 }
 
 impl<E: std::error::Error> From<E> for Failure {
@@ -27,7 +37,7 @@ impl<E: std::error::Error> From<E> for Failure {
             source = cause.source();
         }
         tracing::error!(error = text, "a request failed");
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR }
+        Self::Internal(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -37,9 +47,14 @@ pub struct Unrendered;
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
-        response.extensions_mut().insert(Unrendered);
-        response
+        match self {
+            Self::Internal(status) => {
+                let mut response = status.into_response();
+                response.extensions_mut().insert(Unrendered);
+                response
+            }
+            Self::Answer(response) => *response,
+        }
     }
 }
 

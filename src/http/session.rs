@@ -28,7 +28,7 @@ impl FromRequestParts<App> for BrowserSession {
         let session = Session::from_request_parts(parts, app).await;
         session.map(Self).map_err(|(status, reason)| {
             tracing::error!(%status, reason, "the session layer is not mounted on this route");
-            Failure { status }
+            Failure::Internal(status)
         })
     }
 }

@@ -100,7 +100,9 @@ fn without_loopback_port(uri: &str) -> Option<(&'static str, &str)> {
 
 /// Every client of the installation: those of the configuration first, then those of the database.
 #[derive(Clone, Debug, Default)]
-pub struct ClientRegistry(Arc<RwLock<Arc<HashMap<String, Arc<Client>>>>>);
+pub struct ClientRegistry(Arc<RwLock<Arc<Clients>>>);
+
+type Clients = HashMap<String, Arc<Client>>;
 
 impl ClientRegistry {
     /// Replaces all clients. One of the configuration wins over one of the database with the same ID.
@@ -138,7 +140,7 @@ impl ClientRegistry {
         })
     }
 
-    fn snapshot(&self) -> Arc<HashMap<String, Arc<Client>>> {
+    fn snapshot(&self) -> Arc<Clients> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -7,9 +7,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says that something is wrong by panicking")]
 
 mod connector;
+mod credential;
 mod harness;
 mod interop;
 mod keys;
 mod kv;
+mod mail;
 mod smoke;
+mod store;
 mod tidy;

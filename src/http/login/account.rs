@@ -55,10 +55,7 @@ pub async fn sign_in(State(app): State<App>, context: Context, browser: BrowserS
 
 /// The customer turns back: the app is told (RFC 6749 §4.1.2.1).
 pub async fn cancel(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
-    let (_, flow) = match posted_flow(&app, &context, &body).await? {
-        Ok(posted) => posted,
-        Err(page) => return Ok(page),
-    };
+    let (_, flow) = posted_flow(&app, &context, &body).await?;
     let error = OAuthError::new(ErrorCode::AccessDenied, "the end-user canceled");
     Ok(match &flow.target {
         Target::Authorization(request) => step::refuse(&app, &request.return_to, &error),
@@ -101,10 +98,7 @@ pub async fn confirm_logout(
     browser: BrowserSession,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let params = match posted(&app, &context, &body) {
-        Ok(params) => params,
-        Err(page) => return Ok(page),
-    };
+    let params = posted(&app, &context, &body)?;
     let session = browser.current(&app, context.now).await?;
     let token = params.get("token").unwrap_or_default();
     let confirmation: Option<Confirmation> = app.kv().take_json(&confirmation_key(token)).await?;

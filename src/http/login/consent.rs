@@ -28,10 +28,7 @@ pub async fn get(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let flow = match load_flow(&app, &context, &params).await? {
-        Ok(flow) => flow,
-        Err(page) => return Ok(page),
-    };
+    let flow = load_flow(&app, &context, &params).await?;
     let (Some(session), Some(client), Some(request)) =
         (browser.current(&app, context.now).await?, client_of(&app, &flow), flow.request())
     else {
@@ -83,10 +80,7 @@ pub async fn post(
     browser: BrowserSession,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let (params, mut flow) = match posted_flow(&app, &context, &body).await? {
-        Ok(posted) => posted,
-        Err(page) => return Ok(page),
-    };
+    let (params, mut flow) = posted_flow(&app, &context, &body).await?;
     let (Some(session), Some(request)) = (browser.current(&app, context.now).await?, flow.request().cloned()) else {
         return Ok(see_other("/login", &flow));
     };
@@ -133,10 +127,7 @@ pub async fn get_account(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let flow: Flow = match load_flow(&app, &context, &params).await? {
-        Ok(flow) => flow,
-        Err(page) => return Ok(page),
-    };
+    let flow: Flow = load_flow(&app, &context, &params).await?;
     let Some(session) = browser.current(&app, context.now).await? else { return Ok(see_other("/login", &flow)) };
     let page = SelectAccountPage {
         brand: &app.brand,
@@ -154,10 +145,7 @@ pub async fn post_account(
     browser: BrowserSession,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let (params, mut flow) = match posted_flow(&app, &context, &body).await? {
-        Ok(posted) => posted,
-        Err(page) => return Ok(page),
-    };
+    let (params, mut flow) = posted_flow(&app, &context, &body).await?;
     let session = browser.current(&app, context.now).await?;
     match params.get("choice") {
         Some("continue") if session.is_some() => {

@@ -39,39 +39,38 @@ pub fn routes() -> Router<App> {
         .route("/logout/confirm", post(account::confirm_logout))
 }
 
-/// A POST of one of our forms: its origin, its fields and the flow it belongs to.
+/// A POST of one of our forms: its fields and the flow it belongs to.
 ///
 /// # Errors
-/// `Ok(Err(page))` if it does not come from our own page, or the flow has expired or is another browser's.
-async fn posted_flow(app: &App, context: &Context, body: &[u8]) -> Result<Result<(Params, Flow), Response>, Failure> {
-    let params = match posted(app, context, body) {
-        Ok(params) => params,
-        Err(page) => return Ok(Err(page)),
-    };
-    Ok(load_flow(app, context, &params).await?.map(|flow| (params, flow)))
+/// A page, if the form does not come from us, or the flow has expired or is another browser's.
+async fn posted_flow(app: &App, context: &Context, body: &[u8]) -> Result<(Params, Flow), Failure> {
+    let params = posted(app, context, body)?;
+    let flow = load_flow(app, context, &params).await?;
+    Ok((params, flow))
 }
 
 /// The fields of a POST of one of our forms, unless another site sent it (spec/protocol.md rule 43). The flow's
 /// unguessable ID, tied to the browser's cookie, is the main defense; this is the second.
-fn posted(app: &App, context: &Context, body: &[u8]) -> Result<Params, Response> {
+fn posted(app: &App, context: &Context, body: &[u8]) -> Result<Params, Failure> {
     match &context.origin {
-        Some(origin) if *origin != app.provider.issuer => Err(error::plain_page(
+        Some(origin) if *origin != app.provider.issuer => Err(Failure::answer(error::plain_page(
             app,
             context,
             StatusCode::FORBIDDEN,
             "This form came from another site",
             "For your safety nothing was done. Go back to the app and sign in from there.",
             vec![],
-        )),
+        ))),
         _ => Ok(Params::parse(body)),
     }
 }
 
-async fn load_flow(app: &App, context: &Context, params: &Params) -> Result<Result<Flow, Response>, Failure> {
-    let Some(id) = params.get("flow") else { return Ok(Err(error::expired_page(app, context))) };
+/// The flow that a page's address or form names, if it is this browser's.
+async fn load_flow(app: &App, context: &Context, params: &Params) -> Result<Flow, Failure> {
+    let id = params.get("flow").unwrap_or_default();
     let browser = app.cookies.browser(&context.cookies);
     let flow = Flow::load(app.kv(), id, browser.known(), context.now).await?;
-    Ok(flow.ok_or_else(|| error::expired_page(app, context)))
+    flow.ok_or_else(|| Failure::answer(error::expired_page(app, context)))
 }
 
 /// The client a flow leads back to.

@@ -7,13 +7,13 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::Response;
 
 use super::step::{self, Walk};
-use super::{load_flow, login_page, masked, posted_flow};
+use super::{load_flow, login_page, masked, posted, posted_flow};
 use crate::app::App;
 use crate::credential::device::DeviceCookie;
 use crate::credential::password::Verdict;
 use crate::credential::throttle::{Action, Attempt, Check, Decision};
 use crate::http::context::Context;
-use crate::http::error::Failure;
+use crate::http::error::{self, Failure};
 use crate::http::pages::Message;
 use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
@@ -35,10 +35,7 @@ pub async fn get(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let flow = match load_flow(&app, &context, &params).await? {
-        Ok(flow) => flow,
-        Err(page) => return Ok(page),
-    };
+    let flow = load_flow(&app, &context, &params).await?;
     let again_as = match browser.current(&app, context.now).await? {
         Some(session) => address_of(&app, session.customer).await?.map(|email| masked(&email)),
         None => None,
@@ -61,19 +58,14 @@ pub async fn post(
     body: Bytes,
 ) -> Result<Response, Failure> {
     if !app.config.password.enabled {
-        return Ok(crate::http::error::expired_page(&app, &context));
+        return Ok(error::expired_page(&app, &context));
     }
     let typed = Params::parse(&body).owned("email").unwrap_or_default();
     let Ok(address) = EmailAddress::parse(&typed) else {
-        return Ok(match posted_flow(&app, &context, &body).await? {
-            Ok((_, flow)) => login_page(&app, &flow, typed, Some(Message::EmailInvalid), None),
-            Err(page) => page,
-        });
+        let (_, flow) = posted_flow(&app, &context, &body).await?;
+        return Ok(login_page(&app, &flow, typed, Some(Message::EmailInvalid), None));
     };
-    let (params, flow, check) = match begin(&app, &context, &address, &body).await? {
-        Begun::Go(begun) => *begun,
-        Begun::Stop(page) => return Ok(page),
-    };
+    let (params, flow, check) = begin(&app, &context, &address, &body).await?;
     let password = params.owned("password").unwrap_or_default();
     let known = app.store().begin_read().await?.password_login(address.normalized()).await?;
     let phc = known.as_ref().map(|known| known.phc.clone());
@@ -98,17 +90,14 @@ pub async fn post(
     step::signed_in(walk, &browser, known.root, authentication, Some(&address)).await
 }
 
-enum Begun {
-    Go(Box<(Params, Flow, Check)>),
-    Stop(Response),
-}
-
 /// One round trip: counts the attempt and loads the flow.
-async fn begin(app: &App, context: &Context, address: &EmailAddress, body: &[u8]) -> Result<Begun, Failure> {
-    let params = match super::posted(app, context, body) {
-        Ok(params) => params,
-        Err(page) => return Ok(Begun::Stop(page)),
-    };
+async fn begin(
+    app: &App,
+    context: &Context,
+    address: &EmailAddress,
+    body: &[u8],
+) -> Result<(Params, Flow, Check), Failure> {
+    let params = posted(app, context, body)?;
     let device = DeviceCookie::parse(app.cookies.get(&context.cookies, "device").unwrap_or_default());
     let attempt = Attempt {
         action: Action::Password,
@@ -122,16 +111,16 @@ async fn begin(app: &App, context: &Context, address: &EmailAddress, body: &[u8]
     let mut replies: Vec<Reply> = app.kv().run(ops).await?;
     let known = app.cookies.browser(&context.cookies);
     let Some(flow) = Flow::decode(replies.pop(), known.known(), context.now)? else {
-        return Ok(Begun::Stop(crate::http::error::expired_page(app, context)));
+        return Err(Failure::answer(error::expired_page(app, context)));
     };
     match check.decide(&replies) {
-        Decision::Allowed => Ok(Begun::Go(Box::new((params, flow, check)))),
+        Decision::Allowed => Ok((params, flow, check)),
         Decision::Refused { retry_after } => {
             let seconds = retry_after.as_secs();
             let email = address.display().to_owned();
             let mut page = login_page(app, &flow, email, Some(Message::TooManyTries { seconds }), None);
             page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-            Ok(Begun::Stop(page))
+            Err(Failure::answer(page))
         }
     }
 }

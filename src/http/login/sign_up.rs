@@ -39,11 +39,11 @@ pub fn is_offered(app: &App) -> bool {
 /// The sign-up page.
 pub async fn get(State(app): State<App>, context: Context, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    match load_flow(&app, &context, &params).await? {
-        Ok(flow) if !is_offered(&app) => Ok(see_other("/login", &flow)),
-        Ok(flow) => Ok(sign_up_page(&app, &flow, String::new(), String::new(), None)),
-        Err(page) => Ok(page),
+    let flow = load_flow(&app, &context, &params).await?;
+    if !is_offered(&app) {
+        return Ok(see_other("/login", &flow));
     }
+    Ok(sign_up_page(&app, &flow, String::new(), String::new(), None))
 }
 
 fn sign_up_page(app: &App, flow: &Flow, email: String, name: String, error: Option<Message>) -> Response {
@@ -62,10 +62,7 @@ fn sign_up_page(app: &App, flow: &Flow, email: String, name: String, error: Opti
 
 /// The form: hashes the password, mails a code, and asks for it.
 pub async fn post(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
-    let (params, mut flow) = match posted_flow(&app, &context, &body).await? {
-        Ok(posted) => posted,
-        Err(page) => return Ok(page),
-    };
+    let (params, mut flow) = posted_flow(&app, &context, &body).await?;
     if !is_offered(&app) {
         return Ok(see_other("/login", &flow));
     }
@@ -149,10 +146,8 @@ pub async fn get_code(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    match load_flow(&app, &context, &params).await? {
-        Ok(flow) => Ok(code_page(&app, &flow, None)),
-        Err(page) => Ok(page),
-    }
+    let flow = load_flow(&app, &context, &params).await?;
+    Ok(code_page(&app, &flow, None))
 }
 
 fn code_page(app: &App, flow: &Flow, error: Option<Message>) -> Response {
@@ -176,10 +171,7 @@ pub async fn post_code(
     browser: BrowserSession,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    let (params, mut flow) = match posted_flow(&app, &context, &body).await? {
-        Ok(posted) => posted,
-        Err(page) => return Ok(page),
-    };
+    let (params, mut flow) = posted_flow(&app, &context, &body).await?;
     let pending = flow.sign_up.clone();
     let Some((pending, address)) = pending.and_then(|p| EmailAddress::parse(&p.email).ok().map(|a| (p, a))) else {
         // A second click on a form that has done its work: whoever is signed in goes on.
@@ -217,10 +209,7 @@ pub async fn post_code(
 
 /// Another code.
 pub async fn resend(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
-    let (_, flow) = match posted_flow(&app, &context, &body).await? {
-        Ok(posted) => posted,
-        Err(page) => return Ok(page),
-    };
+    let (_, flow) = posted_flow(&app, &context, &body).await?;
     let Some(address) = flow.sign_up.as_ref().and_then(|pending| EmailAddress::parse(&pending.email).ok()) else {
         return Ok(see_other("/sign-up", &flow));
     };

@@ -21,10 +21,7 @@ use crate::session::flow::{Flow, Returned, UpstreamFlow};
 
 /// The button of a provider.
 pub async fn begin(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
-    let (params, flow) = match posted_flow(&app, &context, &body).await? {
-        Ok(posted) => posted,
-        Err(page) => return Ok(page),
-    };
+    let (params, flow) = posted_flow(&app, &context, &body).await?;
     let Some(connector) = params.get("connector").and_then(|id| app.connectors.get(id)) else {
         return Ok(error::expired_page(&app, &context));
     };

@@ -95,12 +95,26 @@ async fn check_postgres(connection: &mut PgConnection) {
         assert!(!plan.iter().any(|step| step.contains("Seq Scan")), "{name} scans: {plan:#?}");
         assert!(plan.iter().any(|step| step.contains("Index")), "{name}: {plan:#?}");
     }
-    let explain = "EXPLAIN (ANALYZE) EXECUTE link_resolve ('social:google', 's77')";
-    let rows = sqlx::raw_sql(explain).fetch_all(connection).await.unwrap();
-    let plan: Vec<String> = rows.iter().map(|row| row.get::<String, _>(0)).collect();
+    let plan = index_only_plan(connection).await;
     assert!(plan.iter().any(|step| step.contains("Index Only Scan using links_live")), "{plan:#?}");
     assert!(plan.iter().any(|step| step.contains("rows=1 ") && step.contains("actual")), "{plan:#?}");
     assert!(plan.iter().any(|step| step.contains("Heap Fetches: 0")), "{plan:#?}");
+}
+
+/// A backend that is just starting anywhere in the cluster can keep VACUUM from marking a page as visible to all; the
+/// next VACUUM does it.
+async fn index_only_plan(connection: &mut PgConnection) -> Vec<String> {
+    let mut plan = Vec::new();
+    for _ in 0..100 {
+        sqlx::raw_sql("VACUUM links").execute(&mut *connection).await.unwrap();
+        let explain = "EXPLAIN (ANALYZE) EXECUTE link_resolve ('social:google', 's77')";
+        let rows = sqlx::raw_sql(explain).fetch_all(&mut *connection).await.unwrap();
+        plan = rows.iter().map(|row| row.get::<String, _>(0)).collect();
+        if plan.iter().any(|step| step.contains("Heap Fetches: 0")) {
+            break;
+        }
+    }
+    plan
 }
 
 on_both! {
