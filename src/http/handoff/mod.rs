@@ -20,5 +20,7 @@ pub fn routes() -> Router<App> {
 
 /// On the issuer's own origin.
 pub fn browser_routes() -> Router<App> {
-    Router::new().route("/handoff/{destination}", get(ticket::authorize))
+    Router::new()
+        .route("/handoff/{destination}", get(ticket::authorize))
+        .route("/handoff/{destination}/expired", get(ticket::expired))
 }
