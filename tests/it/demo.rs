@@ -163,7 +163,7 @@ async fn the_page_behind_forward_auth_signs_in_by_itself_and_again() {
         let (urls, home) = (&at.urls, format!("{}/", at.urls.personalization));
         for person in ["ronja", "birk"] {
             assert_eq!(at.level().await, "anonymous");
-            at.click_to(".enter a", &urls.gateway).await;
+            at.click_to(".fresh a", &urls.gateway).await;
             at.choose(person, &home).await;
             assert_eq!(at.url().await, home, "back where the visitor was");
             assert_eq!(at.text(".ladder .here strong").await, "authenticated");
