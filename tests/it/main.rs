@@ -8,6 +8,7 @@
 
 mod connector;
 mod credential;
+mod handoff;
 mod harness;
 mod interop;
 mod keys;
