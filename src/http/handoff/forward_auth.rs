@@ -53,11 +53,11 @@ pub async fn answer(
 pub async fn answer_below(
     State(app): State<App>,
     context: Context,
-    Path((destination, _)): Path<(String, String)>,
+    Path(parameters): Path<Vec<(String, String)>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let Some(destination) = app.destinations.find(&destination) else {
+    let Some(destination) = parameters.first().and_then(|(_, destination)| app.destinations.find(destination)) else {
         return Ok(refused(StatusCode::NOT_FOUND, "no such destination"));
     };
     let redirect = headers.get(MODE).is_some_and(|mode| mode == "redirect");

@@ -60,10 +60,10 @@ on_both! {
 
     /// Policy is per route: the proxy says so in the address it asks.
     async fn a_route_may_ask_for_more_or_less(env: &Env) {
-        let app = start(with_shop(env, json!({}))).await;
+        let guarded = destination("orders", json!({ "policy": "authenticated" }));
+        let app = start(with_shop(env, json!({})).destination(guarded)).await;
         assert_challenge(&ask_with(&app, "shop?policy=authenticated", &[]).await);
-        let app = guarded(env).await;
-        assert_eq!(level(&ask_with(&app, "shop?policy=observe", &[]).await), "anonymous");
+        assert_eq!(level(&ask_with(&app, "orders?policy=observe", &[]).await), "anonymous");
         let misspelt = ask_with(&app, "shop?policy=obsreve", &[]).await;
         assert_eq!((misspelt.status, misspelt.header("samesake-identity")), (StatusCode::BAD_REQUEST, None));
     }

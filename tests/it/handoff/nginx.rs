@@ -61,6 +61,7 @@ fn configuration(app: &Url, gateway: &Url) -> String {
         }}
         location /.samesake/ {{
             proxy_pass {gateway_without_path};
+            proxy_redirect off;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         }}",
         app = app.as_str().trim_end_matches('/'),
