@@ -139,6 +139,7 @@ impl App {
             config.tokens.signed_identity,
             master.derive("statement-session"),
         );
+        let mailer = Mailer::from_config(&config.mail)?;
         let provider = Provider {
             issuer,
             store,
@@ -146,6 +147,8 @@ impl App {
             keys,
             clients: ClientRegistry::default(),
             lifetimes: lifetimes(&config),
+            // An address is proved by mail.
+            offers_sign_up: config.password.enabled && config.password.sign_up && mailer.is_offered(),
             refresh_key: master.derive("refresh-token"),
             subject_key: master.derive("pairwise-subject"),
         };
@@ -153,7 +156,7 @@ impl App {
             connectors: Registry::from_config(&config.connectors, outbound)?,
             hasher: Hasher::new(hash_policy(&config))?,
             throttle: Throttle::new(master.derive("throttle")),
-            mailer: Mailer::from_config(&config.mail)?,
+            mailer,
             mail_queued: Arc::new(Notify::new()),
             letterhead: Letterhead::from(&config.brand),
             statements,

@@ -2,7 +2,7 @@
 //!
 //! `config/default.toml` is the documentation and the defaults in one. Every mistake is reported at once, each with its
 //! file, its key and what was expected. One file here per section, with the checks of its values; what is unfit for
-//! production is in [`production`]. Knows nothing of the parts that are configured.
+//! production is in `production`. Knows nothing of the parts that are configured.
 
 mod brand;
 mod client;

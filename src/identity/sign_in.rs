@@ -17,7 +17,8 @@ use crate::store::{self, Credential, Customer, CustomerState, Link, LinkLogin, L
 
 /// How often a lost race is read again before it is an error.
 const TRIES: usize = 4;
-/// `last_seen` is written at most this often per link, unless the delivered profile changed.
+/// A link's `last_seen` and its copy of the profile are written at most this often: logins of one customer in many
+/// tabs do not queue for a row.
 const SEEN_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The answer to a proved external identity.
@@ -94,8 +95,10 @@ async fn first_login(
     let customer = CustomerId::new(now);
     let social = LinkId::new(now);
     let address = upstream.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
-    let trusted = upstream.email_verified && source.email_trust != EmailTrust::Unverified;
-    tx.customer_insert(&Customer::new(customer, profile_of(upstream, social, trusted, now).to_json(), now)).await?;
+    let address = address.filter(|address| !address.is_blocked());
+    let trusted = address.is_some() && upstream.email_verified && source.email_trust != EmailTrust::Unverified;
+    let mut profile = profile_of(upstream, social, trusted, now);
+    tx.customer_insert(&Customer::new(customer, profile.to_json(), now)).await?;
     let namespace = Namespace::Social(source.connector.to_owned());
     let origin = format!("connector:{}", source.connector);
     let link = Link {
@@ -108,20 +111,36 @@ async fn first_login(
     }
     let mut events = vec![Event::CustomerCreated {}, added(&link)];
     if let Some(address) = address {
-        let proved = trusted.then(|| email_link(&address, Namespace::Email, customer, &origin, now));
-        let made = match proved {
-            // An address somebody else has proved stays theirs; here it is only a hint.
-            Some(link) if !address.is_blocked() && tx.link_insert(&link).await? => link,
-            _ => {
-                let link = email_link(&address, Namespace::UnprovedEmail, customer, &origin, now);
-                tx.link_insert(&link).await?;
-                link
-            }
-        };
-        events.push(added(&made));
+        let link = first_address(tx, &address, trusted, customer, &origin, now).await?;
+        if trusted && link.verified_at.is_none() {
+            profile.set("email_verified", Some(false), Some(social), now);
+            tx.customer_profile_set(customer, &profile.to_json(), now).await?;
+        }
+        events.push(added(&link));
     }
     events::record_all(tx, customer, Actor::Customer, events, now).await?;
     Ok(Some(SignedIn::Created(customer)))
+}
+
+/// Links the address of a first login: proved if the provider is trusted for it and nobody has it, else as a hint.
+async fn first_address(
+    tx: &mut Tx,
+    address: &EmailAddress,
+    trusted: bool,
+    customer: CustomerId,
+    origin: &str,
+    now: Timestamp,
+) -> Result<Link, store::Error> {
+    if trusted {
+        let link = email_link(address, Namespace::Email, customer, origin, now);
+        if tx.link_insert(&link).await? {
+            return Ok(link);
+        }
+    }
+    // An address somebody else has proved stays theirs; here it is only a hint.
+    let link = email_link(address, Namespace::UnprovedEmail, customer, origin, now);
+    tx.link_insert(&link).await?;
+    Ok(link)
 }
 
 fn email_link(
@@ -216,7 +235,8 @@ fn delivered(upstream: &UpstreamIdentity) -> Value {
     upstream.raw.clone()
 }
 
-fn profile_of(upstream: &UpstreamIdentity, from: LinkId, email_trusted: bool, now: Timestamp) -> Profile {
+/// What the provider says of the customer. Its address counts as verified only if it is a proved link of theirs.
+fn profile_of(upstream: &UpstreamIdentity, from: LinkId, email_proved: bool, now: Timestamp) -> Profile {
     let mut profile = Profile::default();
     let from = Some(from);
     for (name, value) in [
@@ -231,7 +251,7 @@ fn profile_of(upstream: &UpstreamIdentity, from: LinkId, email_trusted: bool, no
         profile.set(name, value.as_deref(), from, now);
     }
     if upstream.email.is_some() {
-        profile.set("email_verified", Some(email_trusted), from, now);
+        profile.set("email_verified", Some(email_proved), from, now);
     }
     profile
 }

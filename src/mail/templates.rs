@@ -100,7 +100,8 @@ pub fn account_exists(letterhead: &Letterhead, to: &EmailAddress, sign_in_url: &
             "Someone, probably you, wanted to create an account at {brand} with this e-mail address. \
              You already have one, so no new account was made."
         ),
-        what_to_do: "Sign in with the account you have. There you can also choose a new password.",
+        what_to_do: "Sign in to the account you have, the way you usually do: with your password, or through the provider \
+                     that you used the first time.",
         link: sign_in_url,
         link_text: "Sign in",
     };

@@ -119,7 +119,20 @@ impl Tx {
         Ok(())
     }
 
-    /// Replaces a live credential's secret: a new password, or the same one hashed anew.
+    /// Replaces a live credential's secret by the same password hashed anew; nothing, if it was changed meanwhile.
+    pub async fn credential_rehash(&mut self, id: CredentialId, from: &str, to: &str, now: Timestamp) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE credentials SET secret = $3, updated_at = $4 WHERE id = $1 AND secret = $2 AND state = 'live'",
+            id,
+            from,
+            to,
+            now,
+        )?;
+        Ok(())
+    }
+
+    /// Replaces a live credential's secret by that of a new password.
     pub async fn credential_secret_set(&mut self, id: CredentialId, secret: &str, now: Timestamp) -> Result<()> {
         exec!(
             self,

@@ -27,6 +27,7 @@ use driver::{Conn, Driver};
 
 pub use audit::{AuditCheck, AuditEntry, AuditRow};
 pub use clients::ClientRow;
+pub use consents::ConsentView;
 pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin};
 pub use customers::{Customer, CustomerState};
 pub use grants::Grant;
@@ -114,6 +115,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("subject_view_by_sub", token::SUBJECT_VIEW_BY_SUB),
     ("password_login", credentials::PASSWORD_LOGIN),
     ("consent_find", consents::CONSENT_FIND),
+    ("consent_view", consents::CONSENT_VIEW),
     ("grant_find", grants::GRANT_FIND),
     ("grant_rotate", grants::GRANT_ROTATE),
     ("grants_end_session", grants::GRANTS_END_SESSION),

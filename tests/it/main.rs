@@ -4,13 +4,20 @@
 //! its tests are named after the rule they show. `tests/RULES.md` maps the rules to their tests.
 
 #![expect(unreachable_pub, reason = "nobody links a test binary, so `pub` means visible to its other modules")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says that something is wrong by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says that something is wrong by panicking"
+)]
 
 mod connector;
 mod credential;
+mod demo;
 mod handoff;
 mod harness;
 mod interop;
+mod journey;
 mod keys;
 mod kv;
 mod mail;

@@ -20,7 +20,7 @@ use crate::http::error::Failure;
 use crate::http::session_store;
 use crate::ids::{CustomerId, Sid};
 use crate::protocol::params::Params;
-use crate::session::Authentication;
+use crate::session::{Authentication, SsoSession};
 
 /// The header that carries the signed identity.
 pub const IDENTITY: &str = "samesake-identity";
@@ -100,21 +100,27 @@ async fn look_up(
 /// Who the browser is: by its cookie on the app's domain, or by the session itself where the domain is the issuer's.
 async fn person(app: &App, context: &Context, destination: &Destination) -> Result<Option<Person>, Failure> {
     let now = context.now;
-    let session: Option<(CustomerId, Sid, Authentication)> =
-        if let Some(cookie) = app.cookies.get(&context.cookies, &cookie_name(destination)) {
-            let session = forward_auth::look_up(app.kv(), destination, cookie, now).await?;
-            session.map(|session| (session.customer, session.sid, session.authentication))
-        } else if let Some(id) = app.cookies.get(&context.cookies, "session").and_then(session_store::session_id) {
-            let record = session_store::load_record(app.kv(), &id, now).await?;
-            let session = record.as_ref().and_then(session_store::sso_session);
-            let live = session.filter(|session| session.is_live(now, app.config.session.idle));
-            live.map(|session| (session.customer, session.sid, session.authentication))
-        } else {
-            None
-        };
+    let forwarded = match app.cookies.get(&context.cookies, &cookie_name(destination)) {
+        Some(cookie) => forward_auth::look_up(app.kv(), destination, cookie, now).await?,
+        None => None,
+    };
+    let session: Option<(CustomerId, Sid, Authentication)> = match forwarded {
+        Some(session) => Some((session.customer, session.sid, session.authentication)),
+        // A cookie of a session that has ended must not hide a live one.
+        None => own_session(app, context).await?.map(|sso| (sso.customer, sso.sid, sso.authentication)),
+    };
     let Some((customer, sid, authentication)) = session else { return Ok(None) };
     let known = app.known_customers.find(app.store(), destination, customer, now).await?;
     Ok(known.map(|known| Person { customer, sub: known.sub, sid, version: known.version, authentication }))
+}
+
+/// The SSO session itself, where the app shares the issuer's domain.
+async fn own_session(app: &App, context: &Context) -> Result<Option<SsoSession>, Failure> {
+    let cookie = app.cookies.get(&context.cookies, "session").and_then(session_store::session_id);
+    let Some(id) = cookie else { return Ok(None) };
+    let record = session_store::load_record(app.kv(), &id, context.now).await?;
+    let session = record.as_ref().and_then(session_store::sso_session);
+    Ok(session.filter(|session| session.is_live(context.now, app.config.session.idle)))
 }
 
 /// The name of the cookie on an app's own domain.

@@ -8,17 +8,21 @@ pub mod social;
 pub mod step;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
 use super::context::Context;
 use super::error::{self, Failure};
-use super::pages::{ConnectorButton, LoginPage, Message, View};
+use super::pages::{ConnectorButton, LoginPage, Message, Page, View};
 use crate::app::App;
 use crate::oidc::client::Client;
 use crate::protocol::params::Params;
 use crate::session::flow::Flow;
+
+/// After how many seconds a queue of passwords that was full is worth another try.
+const BUSY_SECONDS: u64 = 5;
 
 /// The routes of this surface.
 pub fn routes() -> Router<App> {
@@ -102,8 +106,22 @@ fn login_page(app: &App, flow: &Flow, email: String, error: Option<Message>, aga
         reauthenticate: again_as,
         error,
     };
-    let status = page.error.as_ref().map_or(StatusCode::OK, status_of);
-    page.page().with_status(status).into_response()
+    told(page.page(), page.error.as_ref())
+}
+
+/// A page with a message on it: the status says the same to programs, and when to come back.
+fn told(page: Page, message: Option<&Message>) -> Response {
+    let status = message.map_or(StatusCode::OK, status_of);
+    let mut response = page.with_status(status).into_response();
+    let wait = match message {
+        Some(Message::TooManyTries { seconds }) => Some(*seconds),
+        Some(Message::Busy) => Some(BUSY_SECONDS),
+        _ => None,
+    };
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 /// The status a page with this message is sent with.

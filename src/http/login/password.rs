@@ -2,8 +2,6 @@
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::HeaderValue;
-use axum::http::header::RETRY_AFTER;
 use axum::response::Response;
 
 use super::step::{self, Walk};
@@ -118,8 +116,7 @@ async fn begin(
         Decision::Refused { retry_after } => {
             let seconds = retry_after.as_secs();
             let email = address.display().to_owned();
-            let mut page = login_page(app, &flow, email, Some(Message::TooManyTries { seconds }), None);
-            page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            let page = login_page(app, &flow, email, Some(Message::TooManyTries { seconds }), None);
             Err(Failure::answer(page))
         }
     }
@@ -133,7 +130,7 @@ async fn remember_use(
 ) -> Result<(), Failure> {
     let mut tx = app.store().begin().await?;
     if let Some(phc) = new_phc {
-        tx.credential_secret_set(known.credential, &phc, context.now).await?;
+        tx.credential_rehash(known.credential, &known.phc, &phc, context.now).await?;
     }
     tx.credential_used(known.credential, context.now).await?;
     tx.commit().await?;

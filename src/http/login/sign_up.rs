@@ -5,11 +5,10 @@
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::step::{self, Walk};
-use super::{client_name, load_flow, login_page, masked, posted_flow, see_other, status_of};
+use super::{client_name, load_flow, login_page, masked, posted_flow, see_other, told};
 use crate::app::App;
 use crate::credential::device::DeviceCookie;
 use crate::credential::email_code::{self, Binding, CODE_LIFETIME, Code, Issued, Outcome, Purpose};
@@ -33,7 +32,7 @@ const MAX_NAME: usize = 200;
 
 /// Whether visitors may make an account here: it needs passwords, and mail that reaches them.
 pub fn is_offered(app: &App) -> bool {
-    app.config.password.enabled && app.config.password.sign_up && app.mailer.is_offered()
+    app.provider.offers_sign_up
 }
 
 /// The sign-up page.
@@ -47,7 +46,6 @@ pub async fn get(State(app): State<App>, context: Context, RawQuery(query): RawQ
 }
 
 fn sign_up_page(app: &App, flow: &Flow, email: String, name: String, error: Option<Message>) -> Response {
-    let status = error.as_ref().map_or(StatusCode::OK, status_of);
     let page = SignUpPage {
         brand: &app.brand,
         flow: flow.id.clone(),
@@ -57,7 +55,7 @@ fn sign_up_page(app: &App, flow: &Flow, email: String, name: String, error: Opti
         error,
         password_min_length: app.config.password.min_length,
     };
-    page.page().with_status(status).into_response()
+    told(page.page(), page.error.as_ref())
 }
 
 /// The form: hashes the password, mails a code, and asks for it.
@@ -152,7 +150,6 @@ pub async fn get_code(
 
 fn code_page(app: &App, flow: &Flow, error: Option<Message>) -> Response {
     let Some(pending) = &flow.sign_up else { return see_other("/sign-up", flow) };
-    let status = error.as_ref().map_or(StatusCode::OK, status_of);
     let page = CodePage {
         brand: &app.brand,
         flow: flow.id.clone(),
@@ -161,7 +158,7 @@ fn code_page(app: &App, flow: &Flow, error: Option<Message>) -> Response {
         error,
         resend_allowed: true,
     };
-    page.page().with_status(status).into_response()
+    told(page.page(), page.error.as_ref())
 }
 
 /// The code: if it is right, the customer is made and signed in.

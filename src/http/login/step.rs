@@ -28,6 +28,7 @@ use crate::protocol::token::{Audience, IdTokenClaims};
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::session::flow::{Flow, Target};
 use crate::session::{Authentication, SsoSession};
+use crate::store::CustomerState;
 
 /// How long a browser that has logged in is known to the throttle.
 const DEVICE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -91,7 +92,19 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         return Ok(error::expired_page(app, walk.context));
     };
     let hinted = hinted(app, request, &client, walk.context.now).await?;
-    let given = given_consent(&walk, &client).await?;
+    let mut walk = walk;
+    let given = match &walk.session {
+        Some(session) => app.store().begin_read().await?.consent_view(session.customer, client.id()).await?,
+        None => None,
+    };
+    let given = match given {
+        Some(view) if view.state == CustomerState::Active => view.scope.as_deref().map(Scope::parse),
+        // A session may be older than the blocking of its customer: it counts for nothing.
+        _ => {
+            walk.session = None;
+            None
+        }
+    };
     let facts = Facts {
         request,
         began_at: walk.flow.began_at,
@@ -186,13 +199,6 @@ async fn hinted(app: &App, request: &AuthorizationRequest, client: &Client, now:
     Ok(customer.map_or(Hinted::Unusable, Hinted::Customer))
 }
 
-async fn given_consent(walk: &Walk<'_>, client: &Client) -> Result<Option<Scope>, Failure> {
-    let Some(session) = walk.session.as_ref().filter(|_| !client.metadata.first_party) else { return Ok(None) };
-    let mut tx = walk.app.store().begin_read().await?;
-    let scope = tx.consent_find(session.customer, client.id()).await?;
-    Ok(scope.as_deref().map(Scope::parse))
-}
-
 async fn to_destination(
     walk: Walk<'_>,
     destination: &str,
@@ -205,8 +211,8 @@ async fn to_destination(
     };
     let Some(sso) = &walk.session else { return page(walk, "/login").await };
     if app.known_customers.find(app.store(), &destination, sso.customer, now).await?.is_none() {
-        // Blocked since the session began.
-        return Ok(error::expired_page(app, walk.context));
+        // A session may be older than the blocking of its customer: the login page is the way on, and says why not.
+        return page(walk, "/login").await;
     }
     let session = forward_auth::forward_session(&destination, sso);
     let mut callback = destination.page_on(&return_to, "callback");

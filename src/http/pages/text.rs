@@ -256,7 +256,7 @@ catalogue! {
     signed_in_title: text = "You’re signed in";
     in_this_browser: text = "In this browser as";
     signed_out_home: text = "You’re not signed in";
-    signed_out_home_text: text = "Open an app and sign in there. Signing in once is enough for all of them.";
+    signed_out_home_text: text = "Sign in here, or open an app and sign in there. Once is enough for all of them.";
     apps: text = "Apps";
     logout_title: text = "Sign out?";
     logout_asked_by: gap = "{} asks to sign you out.";

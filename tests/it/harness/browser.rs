@@ -179,11 +179,9 @@ impl Browser {
         }
         let response = request.send().await.unwrap_or_else(|error| panic!("{} {}: {error}", step.method, step.url));
         let (status, headers) = (response.status(), response.headers().clone());
-        let mut jar = self.jar.lock().unwrap();
         for line in headers.get_all(header::SET_COOKIE) {
-            jar.set(&step.url, line.to_str().unwrap());
+            self.jar.lock().unwrap().set(&step.url, line.to_str().unwrap());
         }
-        drop(jar);
         let body = response.text().await.unwrap();
         Page { url: step.url.clone(), status, headers, body, stopped: false, visited: vec![step.url.clone()] }
     }

@@ -1,7 +1,7 @@
 //! Passwords and consents: what a customer proves itself with, and what it allowed.
 
 use samesake::ids::CustomerId;
-use samesake::store::{CredentialState, CustomerState, Store};
+use samesake::store::{ConsentView, CredentialState, CustomerState, Store};
 use serde_json::json;
 
 use super::samples::{at, customer, link, merge, password, stored_customer};
@@ -81,6 +81,12 @@ on_both! {
         let all = tx.credentials_of(id).await.unwrap();
         let read = all.iter().find(|credential| credential.id == live.id).unwrap();
         assert_eq!((read.secret.as_str(), read.updated_at, read.last_used_at), ("$2", at(4), Some(at(3))));
+        // A login that was under way when the password changed does not bring the old one back.
+        tx.credential_rehash(live.id, "$1", "$1 anew", at(5)).await.unwrap();
+        tx.credential_rehash(live.id, "$2", "$2 anew", at(6)).await.unwrap();
+        let all = tx.credentials_of(id).await.unwrap();
+        let read = all.iter().find(|credential| credential.id == live.id).unwrap();
+        assert_eq!((read.secret.as_str(), read.updated_at), ("$2 anew", at(6)));
         assert!(all.contains(&ended));
     }
 
@@ -97,6 +103,19 @@ on_both! {
         assert_eq!(tx.consent_find(customer().id, "shop").await.unwrap(), None);
     }
 
+    async fn consent_is_seen_with_the_state_of_the_customer(env: &Env) {
+        let store = env.store().await;
+        let id = stored_customer(&store).await;
+        let mut tx = store.begin().await.unwrap();
+        let view = |state, scope: Option<&str>| Some(ConsentView { state, scope: scope.map(str::to_owned) });
+        assert_eq!(tx.consent_view(id, "shop").await.unwrap(), view(CustomerState::Active, None));
+        tx.consent_put(id, "shop", "openid email", at(1)).await.unwrap();
+        tx.customer_state_set(id, CustomerState::Blocked, at(2)).await.unwrap();
+        assert_eq!(tx.consent_view(id, "shop").await.unwrap(), view(CustomerState::Blocked, Some("openid email")));
+        assert_eq!(tx.consent_view(id, "bank").await.unwrap(), view(CustomerState::Blocked, None));
+        assert_eq!(tx.consent_view(customer().id, "shop").await.unwrap(), None);
+    }
+
     /// Identity rules 27 and 33.
     async fn merged_consent_is_the_most_restrictive_and_goes_to_both(env: &Env) {
         let store = env.store().await;
@@ -109,6 +128,8 @@ on_both! {
         merge(env, survivor, absorbed).await;
         let mut tx = store.begin().await.unwrap();
         assert_eq!(tx.consent_find(survivor, "shop").await.unwrap().as_deref(), Some("openid phone"));
+        let view = tx.consent_view(absorbed, "shop").await.unwrap().unwrap();
+        assert_eq!((view.state, view.scope.as_deref()), (CustomerState::Active, Some("openid phone")));
         assert_eq!(tx.consent_find(survivor, "bank").await.unwrap().as_deref(), Some("openid"));
         tx.consent_put(survivor, "shop", "openid address", at(3)).await.unwrap();
         assert_eq!(tx.consent_find(survivor, "shop").await.unwrap().as_deref(), Some("openid address"));
