@@ -46,7 +46,10 @@ impl Destination {
         if text.bytes().any(ambiguous) {
             return None;
         }
-        Url::parse(text).ok().filter(|url| self.owns(url))
+        let (scheme, rest) = text.split_once("://")?;
+        let url = Url::parse(text).ok()?;
+        let spelt_out = scheme.eq_ignore_ascii_case(url.scheme()) && !rest.starts_with('/');
+        (spelt_out && self.owns(&url)).then_some(url)
     }
 
     /// The scheme is compared by itself: the origin of a `blob:` URL is that of the URL inside.

@@ -1,7 +1,8 @@
 //! Forward-auth (spec/handoff.md rules 11, 12): nginx `auth_request`, Traefik, Caddy, Envoy.
 //!
-//! 200 with `Samesake-Identity`, or, where the destination asks for a login, 401 or (with `mode=redirect`) a redirect to
-//! it. One round trip at most; the statement is reused until half of its life has passed.
+//! 200 with `Samesake-Identity`, or, where the destination or the route (`policy=authenticated`) asks for a login, 401 or
+//! (with `mode=redirect`) a redirect to it. One round trip at most; the statement is reused until half of its life has
+//! passed.
 
 use std::sync::Arc;
 
@@ -34,35 +35,48 @@ pub async fn answer(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let Some(destination) = app.destinations.find(&destination) else { return Ok(unknown()) };
+    let Some(destination) = app.destinations.find(&destination) else {
+        return Ok(refused(StatusCode::NOT_FOUND, "no such destination"));
+    };
     let query = Params::parse(query.unwrap_or_default().as_bytes());
-    let asked = Asked { redirect: query.get("mode") == Some("redirect"), wanted: forwarded_url(&headers) };
-    look_up(&app, &context, &destination, asked).await
+    let policy = match query.get("policy") {
+        None => destination.policy,
+        Some("observe") => Policy::Observe,
+        Some("authenticated") => Policy::Authenticated,
+        Some(_) => return Ok(refused(StatusCode::BAD_REQUEST, "no such policy")),
+    };
+    let redirect = query.get("mode") == Some("redirect");
+    look_up(&app, &context, &destination, Asked { policy, redirect, wanted: forwarded_url(&headers) }).await
 }
 
 /// The same, for proxies that append the original path and query to ours (Envoy).
 pub async fn answer_below(
     State(app): State<App>,
     context: Context,
-    Path((destination, _)): Path<(String, String)>,
+    Path(parameters): Path<Vec<(String, String)>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let Some(destination) = app.destinations.find(&destination) else { return Ok(unknown()) };
+    let Some(destination) = parameters.first().and_then(|(_, destination)| app.destinations.find(destination)) else {
+        return Ok(refused(StatusCode::NOT_FOUND, "no such destination"));
+    };
     let redirect = headers.get(MODE).is_some_and(|mode| mode == "redirect");
     let wanted = forwarded_url(&headers).or_else(|| appended_url(&headers, &uri));
-    look_up(&app, &context, &destination, Asked { redirect, wanted }).await
+    look_up(&app, &context, &destination, Asked { policy: destination.policy, redirect, wanted }).await
 }
 
 /// What the proxy tells about the request it asks for.
 struct Asked {
+    /// The route's own, or else the destination's.
+    policy: Policy,
     redirect: bool,
     /// Where the browser wants to go. Used only where it is on a registered origin.
     wanted: Option<String>,
 }
 
-fn unknown() -> Response {
-    (StatusCode::NOT_FOUND, [(CACHE_CONTROL, "private, no-store")], "no such destination").into_response()
+/// The proxy is configured wrongly.
+fn refused(status: StatusCode, reason: &'static str) -> Response {
+    (status, [(CACHE_CONTROL, "private, no-store")], reason).into_response()
 }
 
 async fn look_up(
@@ -73,11 +87,11 @@ async fn look_up(
 ) -> Result<Response, Failure> {
     let person = match person(app, context, destination).await {
         // Never blocks, whatever happens: nobody is vouched for, and the page is shown.
-        Err(_) if destination.policy == Policy::Observe => None,
+        Err(_) if asked.policy == Policy::Observe => None,
         person => person?,
     };
     let statement = app.statements.statement(destination, person.as_ref(), context.now)?;
-    if statement.level == Level::Anonymous && destination.policy == Policy::Authenticated {
+    if statement.level == Level::Anonymous && asked.policy == Policy::Authenticated {
         return Ok(challenge(destination, asked));
     }
     Ok(vouched(&statement))
