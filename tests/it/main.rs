@@ -13,6 +13,8 @@
 
 mod connector;
 mod credential;
+mod demo;
+mod handoff;
 mod harness;
 mod interop;
 mod journey;
