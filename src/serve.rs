@@ -17,13 +17,14 @@ use tower::ServiceExt;
 
 use crate::app::{App, key_policy};
 use crate::clock::Timestamp;
+use crate::handoff::known::Follower;
 use crate::http;
 use crate::http::context::Peer;
 use crate::keys;
 use crate::mail::queue::MailJob;
 use crate::store::{self, Store};
 
-/// How often a replica asks whether clients or keys have changed.
+/// How often a replica asks whether clients, keys or customers have changed.
 const POLL: Duration = Duration::from_millis(500);
 /// How often it is looked whether a key rotation is due and whether there is anything to throw away.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
@@ -127,6 +128,7 @@ fn spawn_jobs(app: &App, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::Jo
     vec![
         tokio::spawn(mail.run(wait_for(stopped.clone()), app.mail_queued.clone())),
         tokio::spawn(follow_changes(app.clone(), stopped.clone())),
+        tokio::spawn(follow_customers(app.clone(), stopped.clone())),
         tokio::spawn(keep_house(app.clone(), stopped.clone())),
     ]
 }
@@ -155,8 +157,22 @@ async fn follow_changes(app: App, stopped: watch::Receiver<bool>) {
         let clients = app.reload_clients().await.map_err(|error| error.to_string());
         let keys = app.provider.keys.reload(&store, app.clock.now()).await.map_err(|error| error.to_string());
         match clients.and(keys) {
-            Ok(()) => known = Some(current),
+            Ok(()) => {
+                app.statements.forget();
+                known = Some(current);
+            }
             Err(error) => tracing::error!(error, "changed clients or keys could not be taken over"),
+        }
+    }
+}
+
+/// Notices what happens to customers, here or on another replica, so that destinations hear of it.
+async fn follow_customers(app: App, stopped: watch::Receiver<bool>) {
+    let store = app.store().background();
+    let mut follower = Follower::default();
+    while !ended(&stopped, POLL).await {
+        if let Err(error) = follower.catch_up(&store, &app.known_customers, app.clock.now()).await {
+            tracing::warn!(%error, "changes of customers cannot be followed");
         }
     }
 }

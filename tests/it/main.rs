@@ -14,6 +14,7 @@
 mod connector;
 mod credential;
 mod demo;
+mod handoff;
 mod harness;
 mod interop;
 mod journey;
