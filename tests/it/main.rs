@@ -21,6 +21,7 @@ mod journey;
 mod keys;
 mod kv;
 mod mail;
+mod oidc;
 mod smoke;
 mod store;
 mod tidy;
