@@ -14,10 +14,13 @@
 mod connector;
 mod credential;
 mod harness;
+mod identity;
 mod interop;
 mod keys;
 mod kv;
+mod login;
 mod mail;
 mod smoke;
 mod store;
 mod tidy;
+mod unauthorized;

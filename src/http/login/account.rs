@@ -120,10 +120,7 @@ pub async fn end(
 ) -> Result<Response, Failure> {
     browser.end(app, session, context.now).await?;
     tracing::info!("a customer signed out");
-    let mut response = done(app, return_to);
-    // The session layer's own removal lacks the attributes that a `__Host-` cookie insists on.
-    app.cookies.remove(&mut response, "session");
-    Ok(response)
+    Ok(done(app, return_to))
 }
 
 /// What follows a sign-out.
