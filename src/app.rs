@@ -3,22 +3,20 @@
 //! `main` and the tests build it by the same function.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
-use quick_cache::sync::Cache;
 use tokio::sync::Notify;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::config::{Config, DestinationPolicy};
 use crate::connector::Registry;
 use crate::credential::password::{HashPolicy, Hasher};
 use crate::credential::throttle::Throttle;
+use crate::handoff::known::KnownCustomers;
 use crate::handoff::signed_identity::Statements;
 use crate::handoff::{Destination, Destinations, Policy};
 use crate::http::browser::Cookies;
 use crate::http::pages::{Brand, BrandSettings};
-use crate::ids::CustomerId;
 use crate::keys::{KeyPolicy, KeyRing};
 use crate::kv::Kv;
 use crate::mail::Mailer;
@@ -58,9 +56,8 @@ pub struct Parts {
     pub letterhead: Letterhead,
     pub statements: Statements,
     pub destinations: Destinations,
-    /// Subjects of destinations by (sector, customer), with the customer's version, for forward-auth on the issuer's
-    /// own origin. Short-lived, so that a merge shows within a second.
-    pub known_subjects: Cache<(String, CustomerId), (String, i64, Timestamp)>,
+    /// Who the customers that come through forward-auth are to its destinations.
+    pub known_customers: KnownCustomers,
     /// The metadata document and its entity tag, made at the first request.
     pub metadata_document: OnceLock<(Bytes, String)>,
     pub brand: Brand,
@@ -142,6 +139,7 @@ impl App {
             config.tokens.signed_identity,
             master.derive("statement-session"),
         );
+        let mailer = Mailer::from_config(&config.mail)?;
         let provider = Provider {
             issuer,
             store,
@@ -149,6 +147,8 @@ impl App {
             keys,
             clients: ClientRegistry::default(),
             lifetimes: lifetimes(&config),
+            // An address is proved by mail.
+            offers_sign_up: config.password.enabled && config.password.sign_up && mailer.is_offered(),
             refresh_key: master.derive("refresh-token"),
             subject_key: master.derive("pairwise-subject"),
         };
@@ -156,12 +156,12 @@ impl App {
             connectors: Registry::from_config(&config.connectors, outbound)?,
             hasher: Hasher::new(hash_policy(&config))?,
             throttle: Throttle::new(master.derive("throttle")),
-            mailer: Mailer::from_config(&config.mail)?,
+            mailer,
             mail_queued: Arc::new(Notify::new()),
             letterhead: Letterhead::from(&config.brand),
             statements,
             destinations: destinations(&config),
-            known_subjects: Cache::new(10_000),
+            known_customers: KnownCustomers::new(master.derive("pairwise-subject")),
             metadata_document: OnceLock::new(),
             brand: Brand::new(BrandSettings::from(&config.brand)),
             cookies: Cookies::for_issuer(&config.server.issuer),
@@ -242,7 +242,8 @@ fn outbound_policy(config: &Config) -> OutboundPolicy {
 fn destinations(config: &Config) -> Destinations {
     let destination = |configured: &crate::config::Destination| Destination {
         id: configured.id.clone(),
-        sector: configured.sector_name().to_owned(),
+        name: configured.display_name().to_owned(),
+        sector: configured.sector_name(),
         pairwise: configured.subject_type == SubjectType::Pairwise,
         origins: configured.origins.clone(),
         policy: match configured.policy {
@@ -254,6 +255,3 @@ fn destinations(config: &Config) -> Destinations {
     };
     Destinations::new(config.destinations.iter().map(destination).collect())
 }
-
-/// How long a destination's subject is believed without asking the database again.
-pub const SUBJECT_KNOWN_FOR: Duration = Duration::from_secs(1);

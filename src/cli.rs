@@ -267,7 +267,7 @@ pub struct ClientFlags {
     /// Algorithm of ID tokens: RS256, ES256, EdDSA or PS256 [default: RS256]
     #[arg(long, value_name = "ALG", value_parser = word::<SigningAlgorithm>)]
     id_token_signed_response_alg: Option<SigningAlgorithm>,
-    /// Algorithm of access tokens [default: RS256]
+    /// Algorithm of access tokens [default: ES256]
     #[arg(long, value_name = "ALG", value_parser = word::<SigningAlgorithm>)]
     access_token_signed_response_alg: Option<SigningAlgorithm>,
     /// Resource server it may ask tokens for (RFC 8707); repeat for more
@@ -311,7 +311,7 @@ impl ClientFlags {
             subject_type: self.subject_type.unwrap_or_default(),
             sector: self.sector.clone(),
             id_token_signed_response_alg: self.id_token_signed_response_alg.unwrap_or_default(),
-            access_token_signed_response_alg: self.access_token_signed_response_alg.unwrap_or_default(),
+            access_token_signed_response_alg: self.access_token_signed_response_alg.unwrap_or(SigningAlgorithm::Es256),
             logo_uri: None,
             policy_uri: None,
             tos_uri: None,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
@@ -16,15 +16,21 @@ use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
 use crate::app::{App, key_policy};
+use crate::clock::Timestamp;
+use crate::handoff::known::Follower;
 use crate::http;
 use crate::http::context::Peer;
 use crate::keys;
 use crate::mail::queue::MailJob;
+use crate::store::{self, Store};
 
-/// How often a replica asks whether clients or keys have changed.
+/// How often a replica asks whether clients, keys or customers have changed.
 const POLL: Duration = Duration::from_millis(500);
-/// How often it is looked whether a key rotation is due.
-const ROTATION_CHECK: Duration = Duration::from_secs(3600);
+/// How often it is looked whether a key rotation is due and whether there is anything to throw away.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+/// How long a grant is kept after its end, to tell a reuse from an unknown token.
+const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const PURGE_BATCH: i64 = 1000;
 /// After an error of `accept`, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -70,8 +76,8 @@ pub async fn listen(
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(32 * 1024);
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(32 * 1024);
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.max_connections));
     let mut shutdown = std::pin::pin!(shutdown);
@@ -86,11 +92,11 @@ pub async fn listen(
             request.extensions_mut().insert(Peer(peer));
             request
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(error, "a connection ended early");
+                tracing::debug!(%error, "a connection ended early");
             }
             drop(permit);
         });
@@ -122,7 +128,8 @@ fn spawn_jobs(app: &App, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::Jo
     vec![
         tokio::spawn(mail.run(wait_for(stopped.clone()), app.mail_queued.clone())),
         tokio::spawn(follow_changes(app.clone(), stopped.clone())),
-        tokio::spawn(rotate_keys(app.clone(), stopped.clone())),
+        tokio::spawn(follow_customers(app.clone(), stopped.clone())),
+        tokio::spawn(keep_house(app.clone(), stopped.clone())),
     ]
 }
 
@@ -150,21 +157,50 @@ async fn follow_changes(app: App, stopped: watch::Receiver<bool>) {
         let clients = app.reload_clients().await.map_err(|error| error.to_string());
         let keys = app.provider.keys.reload(&store, app.clock.now()).await.map_err(|error| error.to_string());
         match clients.and(keys) {
-            Ok(()) => known = Some(current),
+            Ok(()) => {
+                app.statements.forget();
+                known = Some(current);
+            }
             Err(error) => tracing::error!(error, "changed clients or keys could not be taken over"),
         }
     }
 }
 
-/// Rotates the signing keys when they are due. The database lets one replica do it.
-async fn rotate_keys(app: App, stopped: watch::Receiver<bool>) {
+/// Notices what happens to customers, here or on another replica, so that destinations hear of it.
+async fn follow_customers(app: App, stopped: watch::Receiver<bool>) {
     let store = app.store().background();
-    while !ended(&stopped, ROTATION_CHECK).await {
-        let policy = key_policy(&app.config);
-        match keys::rotate_when_due(&store, &app.secrets.master, policy, app.clock.now()).await {
+    let mut follower = Follower::default();
+    while !ended(&stopped, POLL).await {
+        if let Err(error) = follower.catch_up(&store, &app.known_customers, app.clock.now()).await {
+            tracing::warn!(%error, "changes of customers cannot be followed");
+        }
+    }
+}
+
+/// Rotates the signing keys when they are due, and removes grants that ended long ago. The database lets one replica
+/// do each.
+async fn keep_house(app: App, stopped: watch::Receiver<bool>) {
+    let store = app.store().background();
+    while !ended(&stopped, HOUSEKEEPING).await {
+        let now = app.clock.now();
+        match keys::rotate_when_due(&store, &app.secrets.master, key_policy(&app.config), now).await {
             Ok(Some(keys::Rotation::Done(_))) => tracing::info!("the signing keys were rotated"),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "the signing keys could not be rotated"),
+        }
+        if let Err(error) = purge_grants(&store, now - GRANTS_KEPT).await {
+            tracing::error!(%error, "ended grants could not be removed");
+        }
+    }
+}
+
+async fn purge_grants(store: &Store, ended_before: Timestamp) -> Result<(), store::Error> {
+    loop {
+        let mut tx = store.begin().await?;
+        let removed = tx.grants_purge(ended_before, PURGE_BATCH).await?;
+        tx.commit().await?;
+        if removed == 0 {
+            return Ok(());
         }
     }
 }

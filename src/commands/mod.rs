@@ -3,6 +3,7 @@
 mod check_config;
 mod client;
 mod customer;
+mod demo;
 mod keys;
 mod migrate;
 mod serve;
@@ -18,7 +19,7 @@ use crate::cli::Command;
 pub fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::CheckConfig(command) => check_config(command),
-        Command::Demo(_) => anyhow::bail!("the demo is not part of this build"),
+        Command::Demo(command) => block_on(demo::run(command)),
         Command::Serve(command) => block_on(serve::run(command)),
         Command::Migrate(command) => block_on(migrate::run(command)),
         Command::Keys(command) => block_on(keys::run(command)),

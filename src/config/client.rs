@@ -10,6 +10,7 @@ use url::Url;
 use super::forms;
 use super::problem::Problems;
 use super::secret_file::SecretFiles;
+use crate::oidc::subject::is_subject_like;
 use crate::protocol::client_metadata::{
     ApplicationType, ClientMetadata, GrantType, SubjectType, TokenEndpointAuthMethod,
 };
@@ -64,6 +65,10 @@ pub fn check_metadata(client: &ClientMetadata, key: &str, problems: &mut Problem
         || !client.client_id.bytes().all(|byte| byte.is_ascii_graphic())
     {
         problems.add(at("client_id"), "is no client ID", "1 to 255 printable ASCII characters without spaces");
+    }
+    if is_subject_like(&client.client_id) {
+        let problem = "looks like a customer's subject, which it would be taken for in the client's own tokens";
+        problems.add(at("client_id"), problem, "another text, such as the app's name");
     }
     check_redirects(client, key, problems);
     check_grants(client, key, problems);

@@ -20,7 +20,7 @@ pub struct Destination {
     /// For people; the ID if absent.
     #[serde(default)]
     pub name: Option<String>,
-    /// Destinations and clients of one sector share their subjects. The ID if absent.
+    /// Destinations and clients of one sector share their subjects. One of its own if absent.
     #[serde(default)]
     pub sector: Option<String>,
     /// Pairwise unless declared otherwise, so that two destinations cannot join their data.
@@ -56,15 +56,22 @@ impl Destination {
     }
 
     /// The sector whose subjects this destination sees.
-    pub fn sector_name(&self) -> &str {
-        self.sector.as_deref().unwrap_or(&self.id)
+    pub fn sector_name(&self) -> String {
+        // No client's default sector, which is a host name, looks like this.
+        self.sector.clone().unwrap_or_else(|| format!("destination:{}", self.id))
     }
 
     pub(super) fn check(&self, key: &str, problems: &mut Problems) {
         let at = |member: &str| format!("{key}.{member}");
-        if self.id.is_empty() || self.id.len() > 255 || !self.id.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let expected = "1 to 255 printable ASCII characters without spaces";
+        let is_dots = matches!(self.id.as_str(), "." | "..");
+        if self.id.is_empty() || self.id.len() > 128 || !self.id.bytes().all(|byte| byte.is_ascii_graphic()) || is_dots
+        {
+            let expected = "1 to 128 printable ASCII characters without spaces";
             problems.add(at("id"), forms::missing_or(&self.id, "is no audience"), expected);
+        }
+        if self.subject_type == SubjectType::Public && !self.internal {
+            let problem = "\"public\" shows the customer ID itself, and internal is false";
+            problems.add(at("subject_type"), problem, "\"pairwise\", or internal = true");
         }
         for (index, origin) in self.origins.iter().enumerate() {
             let problem = match forms::origin_problem(origin) {

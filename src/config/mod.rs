@@ -2,7 +2,7 @@
 //!
 //! `config/default.toml` is the documentation and the defaults in one. Every mistake is reported at once, each with its
 //! file, its key and what was expected. One file here per section, with the checks of its values; what is unfit for
-//! production is in [`production`]. Knows nothing of the parts that are configured.
+//! production is in `production`. Knows nothing of the parts that are configured.
 
 mod brand;
 mod client;
@@ -48,6 +48,7 @@ use secret_file::SecretFiles;
 use section::Named;
 use source::{Layers, Origins};
 
+use crate::protocol::client_metadata::SubjectType;
 use crate::secret::Secret;
 
 /// The whole configuration.
@@ -261,6 +262,19 @@ impl Lists {
         }
         for (key, destination) in &self.destinations {
             destination.check(key, problems);
+            self.check_sector(key, destination, problems);
+        }
+    }
+
+    /// A sector's subjects are made once, for all that share it: a public one would be the customer ID.
+    fn check_sector(&self, key: &str, destination: &Destination, problems: &mut Problems) {
+        let public = |client: &ConfiguredClient| client.metadata.subject_type == SubjectType::Public;
+        let shared = self.clients.iter().find(|(_, client)| {
+            destination.sector.is_some() && client.metadata.sector == destination.sector && public(client)
+        });
+        if let Some((client, _)) = shared.filter(|_| destination.subject_type == SubjectType::Pairwise) {
+            let problem = format!("is shared with {client}, whose subject_type is \"public\"");
+            problems.add(format!("{key}.sector"), problem, "a sector whose clients are all pairwise");
         }
     }
 }

@@ -330,6 +330,9 @@ fn wrong_values_are_refused_by_their_section() {
         (format!("{destination}alg = \"PS256\""), "destinations[d].alg"),
         (format!("{destination}alg = \"HS256\""), "destinations[d].alg"),
         (format!("{destination}policy = \"authenticated\""), "destinations[d].origins"),
+        (destination.replace("\"d\"", "\"..\""), "destinations[..].id"),
+        (format!("{destination}subject_type = \"public\""), "destinations[d].subject_type"),
+        (format!("{destination}sector = \"s\"\n{client}sector = \"s\""), "destinations[d].sector"),
         (format!("{destination}origins = [\"https://d.example/x\"]"), "destinations[d].origins[0]"),
         (format!("{destination}origins = [\"http://d.example\"]"), "destinations[d].origins[0]"),
     ] {

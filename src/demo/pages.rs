@@ -37,8 +37,9 @@ impl AppCustomer {
         initial(&self.name)
     }
 
+    /// What an app calls the customer: of an address, what stands before the `@`.
     fn first_name(&self) -> &str {
-        self.name.split_whitespace().next().unwrap_or(&self.name)
+        self.name.split([' ', '@']).find(|word| !word.is_empty()).unwrap_or(&self.name)
     }
 }
 
@@ -75,6 +76,8 @@ pub struct SecondPage {
     pub nav: Vec<NavLink>,
     /// Who is signed in.
     pub customer: Option<AppCustomer>,
+    /// Whether nothing had to be asked, because another app had signed the customer in.
+    pub known_already: bool,
     /// A line to tell at the top.
     pub notice: Option<String>,
 }
@@ -128,6 +131,8 @@ pub struct PersonalizationPage {
     pub recommendations: Vec<Recommendation>,
     /// When the page was made, as text.
     pub refreshed_at: String,
+    /// Where a visitor who is not signed in can do so.
+    pub sign_in: Option<String>,
 }
 
 /// One step of the ladder of levels.
@@ -187,6 +192,27 @@ pub struct ProviderPage {
     pub fields: Vec<(String, String)>,
     /// Who can be chosen.
     pub people: Vec<Person>,
+}
+
+/// One mail that the gateway sent.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// Whose mailbox it would be in.
+    pub to: String,
+    /// What it is about.
+    pub subject: String,
+    /// Its text part.
+    pub text: String,
+}
+
+/// All mails, the newest first, loaded anew every five seconds.
+#[derive(Clone, Debug, Template)]
+#[template(path = "mailbox.html", config = ".askama.toml")]
+pub struct MailboxPage {
+    /// The demonstration's apps.
+    pub nav: Vec<NavLink>,
+    /// What was sent.
+    pub mails: Vec<Mail>,
 }
 
 fn initial(name: &str) -> String {

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Destination;
-use super::signed_identity::Person;
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, Sid};
 use crate::kv::{self, Kv, Op, Reply, When};
@@ -20,28 +19,14 @@ use crate::session::{self, Authentication, SsoSession};
 const TICKET_LIFETIME: Duration = Duration::from_secs(60);
 const MAX_COOKIE: usize = 200;
 
-/// What a ticket, and then the forward session, stands for.
+/// What a ticket, and then the forward session, stands for. What changes about the customer meanwhile is not in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ForwardSession {
     pub destination: String,
     pub customer: CustomerId,
-    pub sub: String,
     pub sid: Sid,
-    pub version: i64,
     pub authentication: Authentication,
     pub expires_at: Timestamp,
-}
-
-impl From<ForwardSession> for Person {
-    fn from(session: ForwardSession) -> Self {
-        Self {
-            customer: session.customer,
-            sub: session.sub,
-            sid: session.sid,
-            version: session.version,
-            authentication: session.authentication,
-        }
-    }
 }
 
 /// A ticket on its way through the browser.
@@ -55,13 +40,11 @@ struct Ticket {
 }
 
 /// Makes the session a destination will know.
-pub fn forward_session(destination: &Destination, sso: &SsoSession, sub: String, version: i64) -> ForwardSession {
+pub fn forward_session(destination: &Destination, sso: &SsoSession) -> ForwardSession {
     ForwardSession {
         destination: destination.id.clone(),
         customer: sso.customer,
-        sub,
         sid: sso.sid.clone(),
-        version,
         authentication: sso.authentication.clone(),
         expires_at: sso.expires_at,
     }

@@ -75,7 +75,11 @@ pub struct Statement {
     pub level: Level,
 }
 
-type CacheKey = (Option<Sid>, String, i64);
+/// Session with the time of its last authentication (the same session outlives a repeated one), destination, version.
+type CacheKey = (Option<(Sid, Timestamp)>, String, i64);
+
+/// More of an upstream's `amr` than this is left out: a statement stays within 1.5 KB.
+const MAX_AMR: usize = 64;
 
 /// Makes statements and keeps the recent ones.
 #[derive(Clone)]
@@ -106,7 +110,8 @@ impl Statements {
     ) -> Result<Statement, keys::Error> {
         let level = if person.is_some() { Level::Authenticated } else { Level::Anonymous };
         let version = person.map_or(0, |person| person.version);
-        let key = (person.map(|person| person.sid.clone()), destination.id.clone(), version);
+        let session = person.map(|person| (person.sid.clone(), person.authentication.auth_time));
+        let key = (session, destination.id.clone(), version);
         if let Some((jwt, made_at)) = self.recent.get(&key)
             && now >= made_at
             && now.since(made_at) < self.lifetime / 2
@@ -117,6 +122,11 @@ impl Statements {
         let jwt: Arc<str> = self.keys.sign(destination.algorithm, "identity+jwt", &claims)?.into();
         self.recent.insert(key, (jwt.clone(), now));
         Ok(Statement { jwt, level })
+    }
+
+    /// Makes every statement anew from here on: the keys have changed.
+    pub fn forget(&self) {
+        self.recent.clear();
     }
 
     fn claims<'a>(
@@ -135,7 +145,7 @@ impl Statements {
             jti: secret::base64url(&crate::clock::random::<16>()),
             level,
             acr: person.and_then(|person| person.authentication.acr.as_deref()),
-            amr: person.map(|person| person.authentication.amr.as_slice()).filter(|amr| !amr.is_empty()),
+            amr: person.map(|person| bounded(&person.authentication.amr)).filter(|amr| !amr.is_empty()),
             auth_time: person.map(|person| person.authentication.auth_time.seconds()),
             sid: person.map(|person| self.audience_sid(destination, &person.sid)),
             version: person.map(|person| person.version),
@@ -148,4 +158,14 @@ impl Statements {
         let mac = self.sid_key.mac(&[destination.id.as_bytes(), sid.as_str().as_bytes()]);
         secret::base64url(mac.get(..16).unwrap_or_default())
     }
+}
+
+/// The first values that fit.
+fn bounded(amr: &[String]) -> &[String] {
+    let mut length = 0;
+    let fits = |value: &&String| {
+        length += value.len() + 3;
+        length <= MAX_AMR
+    };
+    amr.get(..amr.iter().take_while(fits).count()).unwrap_or_default()
 }

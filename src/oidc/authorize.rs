@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::client::{Client, ClientRegistry};
+use super::Provider;
+use super::client::Client;
 use crate::protocol::authorization::{AuthorizationRequest, Prompt, ResponseMode, ReturnTo};
 use crate::protocol::client_metadata::{GrantType, TokenEndpointAuthMethod};
 use crate::protocol::params::Params;
@@ -32,25 +33,26 @@ pub enum Refusal {
 ///
 /// # Errors
 /// See [`Refusal`].
-pub fn check(params: &Params, clients: &ClientRegistry) -> Result<(AuthorizationRequest, Arc<Client>), Refusal> {
-    let client = client(params, clients).map_err(Refusal::Page)?;
+pub fn check(params: &Params, provider: &Provider) -> Result<(AuthorizationRequest, Arc<Client>), Refusal> {
+    let client = client(params, provider).map_err(Refusal::Page)?;
     let redirect_uri = redirect_uri(params, &client).map_err(Refusal::Page)?;
     let return_to = return_to(params, redirect_uri)?;
-    match request(params, &client, return_to.clone()) {
+    match request(params, provider, &client, return_to.clone()) {
         Ok(request) => Ok((request, client)),
         Err(error) => Err(Refusal::Redirect { return_to, error }),
     }
 }
 
-fn client(params: &Params, clients: &ClientRegistry) -> Result<Arc<Client>, OAuthError> {
-    let client_id = params.required("client_id")?;
-    clients
+fn client(params: &Params, provider: &Provider) -> Result<Arc<Client>, OAuthError> {
+    let client_id = unambiguous(params, "client_id")?.ok_or_else(|| missing("client_id"))?;
+    provider
+        .clients
         .find(client_id)
         .ok_or_else(|| OAuthError::new(ErrorCode::InvalidClient, "the app that sent you here is not registered"))
 }
 
 fn redirect_uri(params: &Params, client: &Client) -> Result<Url, OAuthError> {
-    let text = match params.get("redirect_uri") {
+    let text = match unambiguous(params, "redirect_uri")? {
         Some(given) if client.owns_redirect_uri(given) => given,
         Some(_) => {
             return Err(OAuthError::invalid_request("redirect_uri is not one of those registered for this client"));
@@ -63,12 +65,24 @@ fn redirect_uri(params: &Params, client: &Client) -> Result<Url, OAuthError> {
     Url::parse(text).map_err(|error| OAuthError::invalid_request("redirect_uri is malformed").detail(error.to_string()))
 }
 
+/// What decides where an answer goes must not be said twice: the checks would see one and somebody else the other.
+fn unambiguous<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, OAuthError> {
+    if params.is_repeated(name) {
+        return Err(OAuthError::invalid_request(format!("parameter {name} is repeated")));
+    }
+    Ok(params.get(name))
+}
+
+fn missing(name: &str) -> OAuthError {
+    OAuthError::invalid_request(format!("parameter {name} is missing"))
+}
+
 /// Where errors go from here on. The `state` and `response_mode` must be usable first.
 fn return_to(params: &Params, redirect_uri: Url) -> Result<ReturnTo, Refusal> {
     let state = params.owned("state");
     let plain = |state| ReturnTo { redirect_uri: redirect_uri.clone(), response_mode: ResponseMode::Query, state };
-    if state.as_ref().is_some_and(|state| state.len() > MAX_STATE) {
-        let error = OAuthError::invalid_request(format!("state is longer than {MAX_STATE} bytes"));
+    if let Some(problem) = state_problem(params) {
+        let error = OAuthError::invalid_request(problem);
         return Err(Refusal::Redirect { return_to: plain(None), error });
     }
     let response_mode = match params.get("response_mode").map(ResponseMode::parse) {
@@ -82,19 +96,39 @@ fn return_to(params: &Params, redirect_uri: Url) -> Result<ReturnTo, Refusal> {
     Ok(ReturnTo { response_mode, ..plain(state) })
 }
 
-fn request(params: &Params, client: &Client, return_to: ReturnTo) -> Result<AuthorizationRequest, OAuthError> {
+/// What keeps a `state` from being returned exactly as it came. RFC 6749 Appendix A.5 allows printable ASCII; text in
+/// other languages survives the way back too, but what was not UTF-8 is lost by now, and browsers rewrite line breaks.
+pub fn state_problem(params: &Params) -> Option<String> {
+    let state = params.get("state")?;
+    match () {
+        () if params.is_repeated("state") => Some("parameter state is repeated".to_owned()),
+        () if state.len() > MAX_STATE => Some(format!("state is longer than {MAX_STATE} bytes")),
+        () if state.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) => {
+            Some("state holds a character that cannot be returned".to_owned())
+        }
+        () => None,
+    }
+}
+
+fn request(
+    params: &Params,
+    provider: &Provider,
+    client: &Client,
+    return_to: ReturnTo,
+) -> Result<AuthorizationRequest, OAuthError> {
     params.refuse_repeated()?;
     refuse_request_objects(params)?;
     check_response_type(params, client)?;
     let nonce = bounded(params, "nonce", MAX_NONCE)?;
+    let prompt = prompt(params, provider)?;
     Ok(AuthorizationRequest {
         client_id: client.id().to_owned(),
         redirect_uri_sent: params.owned("redirect_uri"),
         return_to,
-        scope: scope(params, client)?,
+        scope: scope(params, client, prompt)?,
         nonce,
         code_challenge: code_challenge(params, client)?,
-        prompt: Prompt::parse(params.get("prompt").unwrap_or_default())?,
+        prompt,
         max_age: max_age(params)?,
         login_hint: bounded(params, "login_hint", MAX_HINT).unwrap_or_default(),
         id_token_hint: bounded(params, "id_token_hint", MAX_HINT)?,
@@ -124,10 +158,22 @@ fn check_response_type(params: &Params, client: &Client) -> Result<(), OAuthErro
     }
 }
 
+/// Initiating User Registration 1.0 §4: a prompt value that is not advertised is refused.
+fn prompt(params: &Params, provider: &Provider) -> Result<Prompt, OAuthError> {
+    let prompt = Prompt::parse(params.get("prompt").unwrap_or_default())?;
+    if prompt.create && !provider.offers_sign_up {
+        return Err(OAuthError::invalid_request("prompt create is not supported: accounts are not made here"));
+    }
+    Ok(prompt)
+}
+
 /// RFC 6749 §3.3: unknown scopes are dropped, the token response says what was granted.
-fn scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
+fn scope(params: &Params, client: &Client, prompt: Prompt) -> Result<Scope, OAuthError> {
     let asked = Scope::parse(params.get("scope").unwrap_or_default());
-    let granted = asked.intersection(&client.scope);
+    let mut granted = asked.intersection(&client.scope);
+    if !may_go_on_offline(client, prompt) {
+        granted = granted.without("offline_access");
+    }
     if granted.is_empty() {
         return Err(OAuthError::new(
             ErrorCode::InvalidScope,
@@ -135,6 +181,12 @@ fn scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
         ));
     }
     Ok(granted)
+}
+
+/// OpenID Connect Core §11: `offline_access` is ignored unless the customer is asked each time or, for the company's own
+/// apps, need not be. It is also ignored where no refresh token could use it.
+fn may_go_on_offline(client: &Client, prompt: Prompt) -> bool {
+    client.may_use(GrantType::RefreshToken) && (client.metadata.first_party || prompt.consent)
 }
 
 /// RFC 7636 §4.3, RFC 9700 §2.1.1: S256 only, for public clients always.
@@ -169,6 +221,21 @@ pub fn resources(params: &Params, client: &Client) -> Result<Vec<String>, OAuthE
     } else {
         Err(OAuthError::new(ErrorCode::InvalidTarget, "resource is not one this client may ask for"))
     }
+}
+
+/// RFC 8707 §2.2: a token request may narrow what was authorized.
+///
+/// # Errors
+/// `invalid_target` for anything else.
+pub fn narrowed_resources(params: &Params, client: &Client, granted: &[String]) -> Result<Vec<String>, OAuthError> {
+    let asked = resources(params, client)?;
+    if asked.is_empty() {
+        return Ok(granted.to_vec());
+    }
+    if asked.iter().all(|resource| granted.contains(resource)) {
+        return Ok(asked);
+    }
+    Err(OAuthError::new(ErrorCode::InvalidTarget, "resource was not authorized"))
 }
 
 fn bounded(params: &Params, name: &str, max: usize) -> Result<Option<String>, OAuthError> {

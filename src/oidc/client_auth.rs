@@ -56,14 +56,16 @@ pub fn authenticate(
 }
 
 fn presented(authorization: Option<&str>, params: &Params) -> Result<Presented, OAuthError> {
-    if params.get("client_assertion").is_some() || params.get("client_assertion_type").is_some() {
+    let post_secret = params.get("client_secret");
+    let assertion = params.get("client_assertion").or(params.get("client_assertion_type"));
+    // RFC 6749 §2.3: not more than one method.
+    if [authorization, post_secret, assertion].iter().flatten().count() > 1 {
+        return Err(OAuthError::invalid_request("only one client authentication method may be used"));
+    }
+    if assertion.is_some() {
         return Err(OAuthError::invalid_client("client assertions are not offered"));
     }
-    let post_secret = params.get("client_secret");
     if let Some(authorization) = authorization {
-        if post_secret.is_some() {
-            return Err(OAuthError::invalid_request("only one client authentication method may be used"));
-        }
         let (client_id, client_secret) =
             basic(authorization).ok_or_else(|| OAuthError::invalid_client("malformed Authorization header"))?;
         if params.get("client_id").is_some_and(|body| body != client_id) {
@@ -145,5 +147,8 @@ mod tests {
         let header = basic_header("a+b:s%3A%2F%2B%25");
         let both = Params::parse(b"client_id=a+b&client_secret=x");
         assert_eq!(authenticate(Some(&header), &both, &clients).unwrap_err().code.as_str(), "invalid_request");
+        let assertion = Params::parse(b"client_id=a+b&client_assertion=e30.e30.x");
+        assert_eq!(authenticate(Some(&header), &assertion, &clients).unwrap_err().code.as_str(), "invalid_request");
+        assert_eq!(authenticate(None, &assertion, &clients).unwrap_err().code.as_str(), "invalid_client");
     }
 }

@@ -18,7 +18,7 @@ use crate::protocol::scope::Scope;
 use crate::secret;
 use crate::session::{self, Authentication, SsoSession};
 
-/// How long a used code is remembered: longer than any code or access token made from it lives.
+/// How long a used code is remembered here, at least. Where it gave a refresh token, its grant remembers it for life.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 const USED: &[u8] = b"used";
 const MAX_CODE: usize = 128;
@@ -74,7 +74,7 @@ pub enum Redeemed {
     Fresh(Box<CodeRecord>),
     /// A second use: what the first one produced must end.
     Replayed(GrantId),
-    /// Never issued, expired, or the session it belongs to has ended.
+    /// Never issued, expired, used long ago, or the session it belongs to has ended.
     Unusable,
 }
 
@@ -86,7 +86,8 @@ pub async fn redeem(provider: &Provider, code: &str, now: Timestamp) -> Result<R
     let Some((_, sid)) = code.split_once('.').filter(|_| code.len() <= MAX_CODE) else {
         return Ok(Redeemed::Unusable);
     };
-    let swap = Op::Swap { key: key(code), value: USED.to_vec(), ttl: REMEMBERED };
+    let remembered = REMEMBERED.max(provider.lifetimes.access_token);
+    let swap = Op::Swap { key: key(code), value: USED.to_vec(), ttl: remembered };
     let live = Op::Get { key: session::sid_key(sid) };
     let replies = provider.kv.run(vec![swap, live]).await?;
     let [Reply::Value(Some(old)), Reply::Value(session)] = replies.as_slice() else {

@@ -1,10 +1,17 @@
-//! Discovery: the metadata document, made once per change of the client registry.
+//! Discovery: the metadata document. It says what this installation is configured to do, so one making serves its life.
 
 use super::Provider;
 use crate::protocol::claims;
 use crate::protocol::client_metadata::{GrantType, TokenEndpointAuthMethod};
 use crate::protocol::jwk::SigningAlgorithm;
 use crate::protocol::provider_metadata::ProviderMetadata;
+
+/// Initiating User Registration 1.0 §3: `create` only where an account can be made.
+fn prompt_values(provider: &Provider) -> Vec<&'static str> {
+    let mut values = vec!["none", "login", "consent", "select_account"];
+    values.extend(provider.offers_sign_up.then_some("create"));
+    values
+}
 
 /// What this provider offers (OpenID Connect Discovery 1.0 §3).
 pub fn metadata(provider: &Provider) -> ProviderMetadata {
@@ -28,7 +35,7 @@ pub fn metadata(provider: &Provider) -> ProviderMetadata {
             TokenEndpointAuthMethod::None,
         ],
         code_challenge_methods_supported: vec!["S256"],
-        prompt_values_supported: vec!["none", "login", "consent", "select_account", "create"],
+        prompt_values_supported: prompt_values(provider),
         claim_types_supported: vec!["normal"],
         claims_supported: claims::SUPPORTED.to_vec(),
         claims_parameter_supported: false,

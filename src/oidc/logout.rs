@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::Provider;
 use super::client::Client;
+use super::{Provider, authorize};
 use crate::clock::Timestamp;
 use crate::keys::{Expect, Expiry};
 use crate::protocol::params::Params;
 use crate::protocol::token::IdTokenClaims;
 use crate::session::SsoSession;
+use crate::store;
 
 /// What to do with an end-session request.
 #[derive(Debug)]
@@ -25,26 +26,74 @@ pub struct Decision {
     pub return_to: Option<Url>,
 }
 
+/// What an `id_token_hint` is worth.
+enum Hint {
+    Absent,
+    /// Foreign, changed, unsigned, or of a client that is gone or is not the one named beside it.
+    Worthless,
+    Ours {
+        claims: Box<IdTokenClaims>,
+        client: Arc<Client>,
+    },
+}
+
 /// Decides. `session` is the browser's live session, if any.
-pub fn decide(provider: &Provider, params: &Params, session: Option<&SsoSession>, now: Timestamp) -> Decision {
-    let hint = params.get("id_token_hint").map(|hint| verify_hint(provider, hint, now));
-    let (claims, client) = match &hint {
-        Some(Some(claims)) => (Some(claims), hinted_client(provider, params, claims)),
-        // A foreign, changed or unsigned hint: nothing it says counts, and nothing else is believed either.
-        Some(None) => return Decision { confirm: true, client: None, return_to: None },
-        None => (None, None),
-    };
-    let proved = claims.filter(|_| client.is_some()).is_some_and(|claims| match session {
-        None => true,
-        Some(session) => claims.sid.as_deref() == Some(session.sid.as_str()),
-    });
-    let client = client.or_else(|| {
+///
+/// # Errors
+/// If the database fails.
+pub async fn decide(
+    provider: &Provider,
+    params: &Params,
+    session: Option<&SsoSession>,
+    now: Timestamp,
+) -> Result<Decision, store::Error> {
+    let (client, proved) = match hint(provider, params, now) {
+        // Nothing it says counts, and nothing else is believed either.
+        Hint::Worthless => return Ok(Decision { confirm: session.is_some(), client: None, return_to: None }),
         // The name on the confirmation page, and a redirect after the customer has confirmed.
-        claims.is_none().then(|| params.get("client_id").and_then(|id| provider.clients.find(id))).flatten()
-    });
-    let foreign = claims.is_some() && !proved;
-    let return_to = client.as_deref().filter(|_| !foreign).and_then(|client| return_to(client, params));
-    Decision { confirm: !proved && session.is_some(), client, return_to }
+        Hint::Absent => (params.get("client_id").and_then(|id| provider.clients.find(id)), session.is_none()),
+        Hint::Ours { claims, client } => {
+            let proved = match session {
+                None => true,
+                Some(session) => is_about(provider, &claims, &client, session).await?,
+            };
+            if !proved {
+                return Ok(Decision { confirm: true, client: Some(client), return_to: None });
+            }
+            (Some(client), true)
+        }
+    };
+    let return_to = client.as_deref().and_then(|client| return_to(client, params));
+    Ok(Decision { confirm: !proved, client, return_to })
+}
+
+fn hint(provider: &Provider, params: &Params, now: Timestamp) -> Hint {
+    if params.refuse_repeated().is_err() {
+        return Hint::Worthless;
+    }
+    let Some(hint) = params.get("id_token_hint") else { return Hint::Absent };
+    let claims = verify_hint(provider, hint, now);
+    match claims.and_then(|claims| hinted_client(provider, params, &claims).map(|client| (claims, client))) {
+        Some((claims, client)) => Hint::Ours { claims: Box::new(claims), client },
+        None => Hint::Worthless,
+    }
+}
+
+/// Whether the ID token is about this session, or an earlier one of the same customer: whoever signed in again since
+/// still means to sign out.
+async fn is_about(
+    provider: &Provider,
+    claims: &IdTokenClaims,
+    client: &Client,
+    session: &SsoSession,
+) -> Result<bool, store::Error> {
+    if claims.sid.as_deref() == Some(session.sid.as_str()) {
+        return Ok(true);
+    }
+    let mut tx = provider.store.begin_read().await?;
+    let Some(hinted) = tx.subject_resolve(&client.sector, &claims.sub).await? else { return Ok(false) };
+    // The session may name a customer who was merged into another since.
+    Ok(hinted == session.customer || tx.customer_living(session.customer).await?.is_some_and(|it| it.id == hinted))
 }
 
 /// RP-Initiated Logout §2: an expired ID token is accepted as a hint; its signature and issuer are not optional.
@@ -64,8 +113,12 @@ fn hinted_client(provider: &Provider, params: &Params, claims: &IdTokenClaims) -
 
 fn return_to(client: &Client, params: &Params) -> Option<Url> {
     let uri = params.get("post_logout_redirect_uri").filter(|uri| client.owns_post_logout_redirect_uri(uri))?;
+    // Intact or not at all, as at the authorization endpoint.
+    if authorize::state_problem(params).is_some() {
+        return None;
+    }
     let mut url = Url::parse(uri).ok()?;
-    if let Some(state) = params.get("state").filter(|state| state.len() <= 4096) {
+    if let Some(state) = params.get("state") {
         url.query_pairs_mut().append_pair("state", state);
     }
     Some(url)

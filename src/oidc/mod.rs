@@ -43,6 +43,8 @@ pub struct Provider {
     pub keys: KeyRing,
     pub clients: client::ClientRegistry,
     pub lifetimes: Lifetimes,
+    /// Whether visitors may make an account, which `prompt=create` asks for.
+    pub offers_sign_up: bool,
     /// Authenticates refresh tokens.
     pub refresh_key: DerivedKey,
     /// Makes pairwise subjects.

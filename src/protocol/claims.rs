@@ -69,7 +69,6 @@ pub const SUPPORTED: &[&str] = &[
     "exp",
     "auth_time",
     "nonce",
-    "acr",
     "amr",
     "sid",
     "at_hash",

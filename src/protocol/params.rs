@@ -3,7 +3,7 @@
 //! RFC 6749 §3.1: a parameter without a value is as if it were not sent; a repeated one makes the request invalid.
 //! `resource` alone may be repeated (RFC 8707 §2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::OAuthError;
 
@@ -15,7 +15,8 @@ const MAX_PARAMETERS: usize = 64;
 pub struct Params {
     single: BTreeMap<String, String>,
     resources: Vec<String>,
-    repeated: Option<String>,
+    repeated: BTreeSet<String>,
+    too_many: bool,
 }
 
 impl Params {
@@ -23,14 +24,18 @@ impl Params {
     /// authorization request must first prove its redirect URI before an error may be sent there.
     pub fn parse(encoded: &[u8]) -> Self {
         let mut params = Self::default();
-        for (name, value) in url::form_urlencoded::parse(encoded).take(MAX_PARAMETERS) {
+        for (number, (name, value)) in url::form_urlencoded::parse(encoded).enumerate() {
+            if number == MAX_PARAMETERS {
+                params.too_many = true;
+                break;
+            }
             if value.is_empty() {
                 continue;
             }
             if name == "resource" {
                 params.resources.push(value.into_owned());
             } else if params.single.contains_key(name.as_ref()) {
-                params.repeated.get_or_insert_with(|| name.into_owned());
+                params.repeated.insert(name.into_owned());
             } else {
                 params.single.insert(name.into_owned(), value.into_owned());
             }
@@ -61,10 +66,18 @@ impl Params {
         &self.resources
     }
 
+    /// Whether this parameter was sent twice, so that nobody can tell which one is meant.
+    pub fn is_repeated(&self, name: &str) -> bool {
+        self.repeated.contains(name)
+    }
+
     /// # Errors
-    /// `invalid_request` if a parameter was sent twice (RFC 6749 §3.1).
+    /// `invalid_request` if a parameter was sent twice (RFC 6749 §3.1), or more of them than are read.
     pub fn refuse_repeated(&self) -> Result<(), OAuthError> {
-        match &self.repeated {
+        if self.too_many {
+            return Err(OAuthError::invalid_request(format!("there are more than {MAX_PARAMETERS} parameters")));
+        }
+        match self.repeated.first() {
             // The name is the caller's text: it is not echoed, only names we know are.
             Some(name) if name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => {
                 Err(OAuthError::invalid_request(format!("parameter {name} is repeated")))
@@ -92,5 +105,12 @@ mod tests {
         let params = Params::parse(b"resource=https%3A%2F%2Fa&resource=https%3A%2F%2Fb");
         assert!(params.refuse_repeated().is_ok());
         assert_eq!(params.resources().len(), 2);
+    }
+
+    #[test]
+    fn no_parameter_hides_behind_many_others() {
+        let many = |count: usize| (0..count).map(|n| format!("p{n}=x&")).collect::<String>();
+        assert!(Params::parse(many(MAX_PARAMETERS).as_bytes()).refuse_repeated().is_ok());
+        assert!(Params::parse(format!("{}scope=a", many(MAX_PARAMETERS)).as_bytes()).refuse_repeated().is_err());
     }
 }

@@ -15,6 +15,8 @@ pub struct TokenResponse {
     pub refresh_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
+    /// Left out when nothing was granted: RFC 6749 §3.3 has no empty scope.
+    #[serde(default, skip_serializing_if = "Scope::is_empty")]
     pub scope: Scope,
 }
 
@@ -61,6 +63,7 @@ pub struct AccessTokenClaims {
     pub sub: String,
     pub aud: Audience,
     pub client_id: String,
+    #[serde(default, skip_serializing_if = "Scope::is_empty")]
     pub scope: Scope,
     pub iat: i64,
     pub exp: i64,

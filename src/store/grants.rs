@@ -148,7 +148,7 @@ impl Tx {
     }
 
     /// Revokes the grant of a replayed code, or takes its place if the first redemption has not written it yet.
-    /// Answers the customer whose grant it was.
+    /// Answers the customer whose grant it was, to the one who ended it: of any number at once, one is told.
     pub async fn grant_void(
         &mut self,
         id: GrantId,
@@ -164,7 +164,7 @@ impl Tx {
              VALUES ($1, $2, '', '[]', FALSE, '{}', 0, $4, $4, $4, $4, $5, $4, $3) \
              ON CONFLICT (id) DO UPDATE SET revoked_at = coalesce(grants.revoked_at, excluded.revoked_at), \
              revoked_reason = coalesce(grants.revoked_reason, excluded.revoked_reason) \
-             RETURNING customer",
+             RETURNING CASE WHEN revoked_at = $4 THEN customer END",
             id,
             client_id,
             reason,

@@ -34,7 +34,7 @@ pub use grants::Grant;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
-pub use outbox::OutboxRow;
+pub use outbox::{Change, OutboxRow};
 pub use subjects::Subject;
 pub use token::SubjectView;
 

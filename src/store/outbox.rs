@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::driver::{exec, fetch_all, from_row};
+use super::driver::{exec, fetch_all, fetch_one, from_row};
 use super::{Result, Tx};
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, EventId};
@@ -28,6 +28,16 @@ pub struct OutboxRow {
     pub position: i64,
     pub created_at: Timestamp,
 }
+
+/// That something happened to somebody, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub root: CustomerId,
+    pub position: i64,
+    pub created_at: Timestamp,
+}
+
+from_row!(Change { root, position, created_at });
 
 from_row!(OutboxRow { id, aggregatetype, aggregateid, event_type, payload, root, root_seq, position, created_at });
 
@@ -62,6 +72,23 @@ impl Tx {
             OutboxRow,
             "SELECT id, aggregatetype, aggregateid, type AS event_type, payload, root, root_seq, position, created_at \
              FROM outbox WHERE position > $1 ORDER BY position LIMIT $2",
+            position,
+            limit,
+        )
+    }
+
+    /// The position of the last event; 0 before the first.
+    pub async fn outbox_end(&mut self) -> Result<i64> {
+        let (end,): (i64,) = fetch_one!(self, (i64,), "SELECT COALESCE(MAX(position), 0) FROM outbox",)?;
+        Ok(end)
+    }
+
+    /// To whom something happened after a position, in order; at most `limit`. The remark at `outbox_after` holds.
+    pub async fn outbox_changes(&mut self, position: i64, limit: i64) -> Result<Vec<Change>> {
+        fetch_all!(
+            self,
+            Change,
+            "SELECT root, position, created_at FROM outbox WHERE position > $1 ORDER BY position LIMIT $2",
             position,
             limit,
         )

@@ -13,9 +13,12 @@
 
 mod connector;
 mod credential;
+mod demo;
+mod handoff;
 mod harness;
 mod identity;
 mod interop;
+mod journey;
 mod keys;
 mod kv;
 mod login;

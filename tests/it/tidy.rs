@@ -189,7 +189,8 @@ fn no_file_is_too_long() {
 fn every_file_says_what_it_is() {
     let mut faults = Vec::new();
     for source in rust_files("src").into_iter().chain(rust_files("tests")) {
-        if !source.text.starts_with("//! ") {
+        // The crate's documentation is the architecture, a file of its own.
+        if !source.text.starts_with("//! ") && !source.text.starts_with("#![doc = include_str!") {
             faults.push(format!("{}: does not begin with a module doc", source.path));
         }
     }

@@ -1,29 +1,31 @@
 //! Forward-auth (spec/handoff.md rules 11, 12): nginx `auth_request`, Traefik, Caddy, Envoy.
 //!
-//! 200 with `Samesake-Identity`, or, where the destination asks for a login, 401 or (with `mode=redirect`) a redirect to
-//! it. One round trip at most; the statement is reused until half of its life has passed.
+//! 200 with `Samesake-Identity`, or, where the destination or the route (`policy=authenticated`) asks for a login, 401 or
+//! (with `mode=redirect`) a redirect to it. One round trip at most; the statement is reused until half of its life has
+//! passed.
+
+use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{CACHE_CONTROL, HOST, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
-use url::Url;
 
-use crate::app::{App, SUBJECT_KNOWN_FOR};
-use crate::clock::Timestamp;
+use crate::app::App;
 use crate::handoff::forward_auth;
 use crate::handoff::signed_identity::{Level, Person, Statement};
 use crate::handoff::{Destination, Policy};
 use crate::http::context::Context;
 use crate::http::error::Failure;
 use crate::http::session_store;
-use crate::oidc::subject::{self, Sector};
+use crate::ids::{CustomerId, Sid};
 use crate::protocol::params::Params;
-use crate::session::SsoSession;
-use crate::store::CustomerState;
+use crate::session::{Authentication, SsoSession};
 
 /// The header that carries the signed identity.
 pub const IDENTITY: &str = "samesake-identity";
+/// Asks for a redirect where the proxy cannot put `mode=redirect` into the query.
+const MODE: &str = "samesake-mode";
 
 /// One look-up.
 pub async fn answer(
@@ -33,34 +35,64 @@ pub async fn answer(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    look_up(&app, &context, &destination, query.as_deref(), &headers).await
+    let Some(destination) = app.destinations.find(&destination) else {
+        return Ok(refused(StatusCode::NOT_FOUND, "no such destination"));
+    };
+    let query = Params::parse(query.unwrap_or_default().as_bytes());
+    let policy = match query.get("policy") {
+        None => destination.policy,
+        Some("observe") => Policy::Observe,
+        Some("authenticated") => Policy::Authenticated,
+        Some(_) => return Ok(refused(StatusCode::BAD_REQUEST, "no such policy")),
+    };
+    let redirect = query.get("mode") == Some("redirect");
+    look_up(&app, &context, &destination, Asked { policy, redirect, wanted: forwarded_url(&headers) }).await
 }
 
-/// The same, for proxies that append the original path.
+/// The same, for proxies that append the original path and query to ours (Envoy).
 pub async fn answer_below(
     State(app): State<App>,
     context: Context,
-    Path((destination, _)): Path<(String, String)>,
-    RawQuery(query): RawQuery,
+    Path(parameters): Path<Vec<(String, String)>>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    look_up(&app, &context, &destination, query.as_deref(), &headers).await
+    let Some(destination) = parameters.first().and_then(|(_, destination)| app.destinations.find(destination)) else {
+        return Ok(refused(StatusCode::NOT_FOUND, "no such destination"));
+    };
+    let redirect = headers.get(MODE).is_some_and(|mode| mode == "redirect");
+    let wanted = forwarded_url(&headers).or_else(|| appended_url(&headers, &uri));
+    look_up(&app, &context, &destination, Asked { policy: destination.policy, redirect, wanted }).await
+}
+
+/// What the proxy tells about the request it asks for.
+struct Asked {
+    /// The route's own, or else the destination's.
+    policy: Policy,
+    redirect: bool,
+    /// Where the browser wants to go. Used only where it is on a registered origin.
+    wanted: Option<String>,
+}
+
+/// The proxy is configured wrongly.
+fn refused(status: StatusCode, reason: &'static str) -> Response {
+    (status, [(CACHE_CONTROL, "private, no-store")], reason).into_response()
 }
 
 async fn look_up(
     app: &App,
     context: &Context,
-    destination: &str,
-    query: Option<&str>,
-    headers: &HeaderMap,
+    destination: &Arc<Destination>,
+    asked: Asked,
 ) -> Result<Response, Failure> {
-    let Some(destination) = app.destinations.find(destination) else {
-        return Ok((StatusCode::NOT_FOUND, "no such destination").into_response());
+    let person = match person(app, context, destination).await {
+        // Never blocks, whatever happens: nobody is vouched for, and the page is shown.
+        Err(_) if asked.policy == Policy::Observe => None,
+        person => person?,
     };
-    let person = person(app, context, &destination).await?;
-    let statement = app.statements.statement(&destination, person.as_ref(), context.now)?;
-    if statement.level == Level::Anonymous && destination.policy == Policy::Authenticated {
-        return Ok(challenge(&destination, query, headers));
+    let statement = app.statements.statement(destination, person.as_ref(), context.now)?;
+    if statement.level == Level::Anonymous && asked.policy == Policy::Authenticated {
+        return Ok(challenge(destination, asked));
     }
     Ok(vouched(&statement))
 }
@@ -68,48 +100,32 @@ async fn look_up(
 /// Who the browser is: by its cookie on the app's domain, or by the session itself where the domain is the issuer's.
 async fn person(app: &App, context: &Context, destination: &Destination) -> Result<Option<Person>, Failure> {
     let now = context.now;
-    if let Some(cookie) = app.cookies.get(&context.cookies, &cookie_name(destination)) {
-        let session = forward_auth::look_up(app.kv(), destination, cookie, now).await?;
-        return Ok(session.map(Person::from));
-    }
-    let cookie = app.cookies.get(&context.cookies, "session").and_then(session_store::session_id);
-    let Some(id) = cookie else { return Ok(None) };
-    let record = session_store::load_record(app.kv(), &id, now).await?;
-    match record.as_ref().and_then(session_store::sso_session) {
-        Some(sso) if sso.is_live(now, app.config.session.idle) => known_person(app, destination, sso, now).await,
-        _ => Ok(None),
-    }
+    let forwarded = match app.cookies.get(&context.cookies, &cookie_name(destination)) {
+        Some(cookie) => forward_auth::look_up(app.kv(), destination, cookie, now).await?,
+        None => None,
+    };
+    let session: Option<(CustomerId, Sid, Authentication)> = match forwarded {
+        Some(session) => Some((session.customer, session.sid, session.authentication)),
+        // A cookie of a session that has ended must not hide a live one.
+        None => own_session(app, context).await?.map(|sso| (sso.customer, sso.sid, sso.authentication)),
+    };
+    let Some((customer, sid, authentication)) = session else { return Ok(None) };
+    let known = app.known_customers.find(app.store(), destination, customer, now).await?;
+    Ok(known.map(|known| Person { customer, sub: known.sub, sid, version: known.version, authentication }))
 }
 
-async fn known_person(
-    app: &App,
-    destination: &Destination,
-    sso: SsoSession,
-    now: Timestamp,
-) -> Result<Option<Person>, Failure> {
-    let key = (destination.sector.clone(), sso.customer);
-    let known = app.known_subjects.get(&key).filter(|(_, _, at)| now.since(*at) < SUBJECT_KNOWN_FOR && now >= *at);
-    let (sub, version) = match known {
-        Some((sub, version, _)) => (sub, version),
-        None => {
-            let sector = Sector { name: &destination.sector, pairwise: destination.pairwise };
-            let mut tx = app.store().begin().await?;
-            let view = subject::view(&mut tx, sector, sso.customer, &app.provider.subject_key, now).await?;
-            tx.commit().await?;
-            let Some((view, sub)) = view.filter(|(view, _)| view.state == CustomerState::Active) else {
-                return Ok(None);
-            };
-            app.known_subjects.insert(key, (sub.clone(), view.version, now));
-            (sub, view.version)
-        }
-    };
-    let SsoSession { sid, customer, authentication, .. } = sso;
-    Ok(Some(Person { customer, sub, sid, version, authentication }))
+/// The SSO session itself, where the app shares the issuer's domain.
+async fn own_session(app: &App, context: &Context) -> Result<Option<SsoSession>, Failure> {
+    let cookie = app.cookies.get(&context.cookies, "session").and_then(session_store::session_id);
+    let Some(id) = cookie else { return Ok(None) };
+    let record = session_store::load_record(app.kv(), &id, context.now).await?;
+    let session = record.as_ref().and_then(session_store::sso_session);
+    Ok(session.filter(|session| session.is_live(context.now, app.config.session.idle)))
 }
 
 /// The name of the cookie on an app's own domain.
 pub fn cookie_name(destination: &Destination) -> String {
-    format!("forward-{}", destination.id)
+    format!("forward-{}", destination.tag())
 }
 
 fn vouched(statement: &Statement) -> Response {
@@ -124,19 +140,15 @@ fn vouched(statement: &Statement) -> Response {
 }
 
 /// RFC 9470 §3 in 401 mode; in redirect mode the way to the login, back to where the browser wanted to go.
-fn challenge(destination: &Destination, query: Option<&str>, headers: &HeaderMap) -> Response {
-    let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let wanted = original_url(headers).filter(|url| destination.owns(url));
-    let mut response = match (params.get("mode"), wanted) {
-        (Some("redirect"), Some(wanted)) => {
-            let mut start = wanted.clone();
-            start.set_path(&format!("/.samesake/{}/start", destination.id));
-            start.set_fragment(None);
-            start.set_query(None);
+fn challenge(destination: &Destination, asked: Asked) -> Response {
+    let wanted = asked.wanted.filter(|_| asked.redirect).and_then(|wanted| destination.way_back(&wanted));
+    let mut response = match wanted {
+        Some(wanted) => {
+            let mut start = destination.page_on(&wanted, "start");
             start.query_pairs_mut().append_pair("rd", wanted.as_str());
             Redirect::to(start.as_str()).into_response()
         }
-        _ => {
+        None => {
             let mut response = StatusCode::UNAUTHORIZED.into_response();
             let challenge = "Bearer error=\"insufficient_user_authentication\", \
                              error_description=\"a live session is required\"";
@@ -148,14 +160,26 @@ fn challenge(destination: &Destination, query: Option<&str>, headers: &HeaderMap
     response
 }
 
-/// Where the browser wanted to go, as the proxy tells it. It is used only if it is on a registered origin.
-fn original_url(headers: &HeaderMap) -> Option<Url> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(whole) = text("x-original-url") {
-        return Url::parse(whole).ok();
+/// The original address, as nginx is told to send it, or as Traefik and Caddy do.
+fn forwarded_url(headers: &HeaderMap) -> Option<String> {
+    if let Some(whole) = text(headers, "x-original-url") {
+        return Some(whole.to_owned());
     }
-    let scheme = text("x-forwarded-proto")?;
-    let host = text("x-forwarded-host")?;
-    let path = text("x-forwarded-uri").unwrap_or("/");
-    Url::parse(&format!("{scheme}://{host}{path}")).ok()
+    let scheme = text(headers, "x-forwarded-proto")?;
+    let host = text(headers, "x-forwarded-host")?;
+    let path = text(headers, "x-forwarded-uri").filter(|path| path.starts_with('/'))?;
+    Some(format!("{scheme}://{host}{path}"))
+}
+
+/// The original address, as Envoy sends it: behind our own path, under its own host.
+fn appended_url(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let host = text(headers, HOST.as_str())?;
+    let scheme = text(headers, "x-forwarded-proto").unwrap_or("https");
+    let path = uri.path_and_query()?.as_str().strip_prefix("/forward-auth/")?;
+    let at = path.find('/')?;
+    Some(format!("{scheme}://{host}{}", path.get(at..)?))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }

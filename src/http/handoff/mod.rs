@@ -13,6 +13,7 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/forward-auth/{destination}", any(forward_auth::answer))
         // Envoy appends the original path.
+        .route("/forward-auth/{destination}/", any(forward_auth::answer_below))
         .route("/forward-auth/{destination}/{*path}", any(forward_auth::answer_below))
         .route("/.samesake/{destination}/start", get(ticket::start))
         .route("/.samesake/{destination}/callback", get(ticket::callback))
@@ -20,5 +21,7 @@ pub fn routes() -> Router<App> {
 
 /// On the issuer's own origin.
 pub fn browser_routes() -> Router<App> {
-    Router::new().route("/handoff/{destination}", get(ticket::authorize))
+    Router::new()
+        .route("/handoff/{destination}", get(ticket::authorize))
+        .route("/handoff/{destination}/expired", get(ticket::expired))
 }

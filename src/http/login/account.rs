@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -120,7 +121,10 @@ pub async fn end(
 ) -> Result<Response, Failure> {
     browser.end(app, session, context.now).await?;
     tracing::info!("a customer signed out");
-    Ok(done(app, return_to))
+    let mut response = done(app, return_to);
+    // What was cached for this customer is not for whoever sits here next (spec/handoff.md rule 12).
+    response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
+    Ok(response)
 }
 
 /// What follows a sign-out.

@@ -32,7 +32,7 @@ const MAX_NAME: usize = 200;
 
 /// Whether visitors may make an account here: it needs passwords, and mail that reaches them.
 pub fn is_offered(app: &App) -> bool {
-    app.config.password.enabled && app.config.password.sign_up && app.mailer.is_offered()
+    app.provider.offers_sign_up
 }
 
 /// The sign-up page.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY};
 use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
@@ -18,8 +20,8 @@ use crate::ids::CustomerId;
 use crate::keys::{Expect, Expiry};
 use crate::kv::Op;
 use crate::oidc::client::Client;
+use crate::oidc::code;
 use crate::oidc::interaction::{Consent, Facts, Hinted, SessionFacts, Step, next_step};
-use crate::oidc::{code, subject};
 use crate::protocol::authorization::{AuthorizationRequest, AuthorizationResponse, ResponseMode, ReturnTo};
 use crate::protocol::scope::Scope;
 use crate::protocol::token::{Audience, IdTokenClaims};
@@ -157,14 +159,7 @@ pub fn refuse(app: &App, return_to: &ReturnTo, error: &OAuthError) -> Response {
 /// The authorization response: a redirect, or a form that posts itself.
 pub fn respond(app: &App, return_to: &ReturnTo, answer: &AuthorizationResponse) -> Response {
     match return_to.response_mode {
-        ResponseMode::Query => {
-            let mut response = Redirect::to(answer.redirect(return_to, &app.provider.issuer).as_str()).into_response();
-            // The code is in the address: no cache keeps it, no later page tells it on.
-            let headers = response.headers_mut();
-            headers.insert("cache-control", axum::http::HeaderValue::from_static("no-store"));
-            headers.insert("referrer-policy", axum::http::HeaderValue::from_static("no-referrer"));
-            response
-        }
+        ResponseMode::Query => private_redirect(&answer.redirect(return_to, &app.provider.issuer)),
         ResponseMode::FormPost => {
             let fields = answer.fields(return_to, &app.provider.issuer);
             let page = FormPostPage {
@@ -175,6 +170,16 @@ pub fn respond(app: &App, return_to: &ReturnTo, answer: &AuthorizationResponse) 
             page.page().into_response()
         }
     }
+}
+
+/// A redirect to an address with something in it that is not for everybody, such as a code: no cache keeps it, no later
+/// page tells it on.
+pub fn private_redirect(url: &Url) -> Response {
+    let mut response = Redirect::to(url.as_str()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 /// Whom the request's `id_token_hint` names.
@@ -205,23 +210,16 @@ async fn to_destination(
         return Ok(error::expired_page(app, walk.context));
     };
     let Some(sso) = &walk.session else { return page(walk, "/login").await };
-    let sector = subject::Sector { name: &destination.sector, pairwise: destination.pairwise };
-    let mut tx = app.store().begin().await?;
-    let view = subject::view(&mut tx, sector, sso.customer, &app.provider.subject_key, now).await?;
-    tx.commit().await?;
-    // A session may be older than the blocking of its customer: the login page is the way on, and says why not.
-    let Some((view, sub)) = view.filter(|(view, _)| view.state == CustomerState::Active) else {
+    if app.known_customers.find(app.store(), &destination, sso.customer, now).await?.is_none() {
+        // A session may be older than the blocking of its customer: the login page is the way on, and says why not.
         return page(walk, "/login").await;
-    };
-    let session = forward_auth::forward_session(&destination, sso, sub, view.version);
-    let mut callback = return_to.clone();
-    callback.set_query(None);
-    callback.set_fragment(None);
-    callback.set_path(&format!("/.samesake/{}/callback", destination.id));
+    }
+    let session = forward_auth::forward_session(&destination, sso);
+    let mut callback = destination.page_on(&return_to, "callback");
     let ticket = forward_auth::issue_ticket(app.kv(), session, return_to, state_hash, now).await?;
     callback.query_pairs_mut().append_pair("ticket", &ticket);
     run(app, walk.ops).await?;
-    Ok(Redirect::to(callback.as_str()).into_response())
+    Ok(private_redirect(&callback))
 }
 
 /// Keeps the flow and shows a page of it.

@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
 use crate::app::App;
-use crate::http::context::Context;
+use crate::http::context::{self, Context};
 use crate::http::error::{self, Failure};
 use crate::http::login::step::{self, Walk};
 use crate::http::session::BrowserSession;
@@ -30,11 +30,14 @@ pub async fn post(
     browser: BrowserSession,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    answer(&app, &context, &browser, &Params::parse(&body)).await
+    match context::again_with_cookies(&app, &context, "/authorize", &body) {
+        Some(detour) => Ok(detour),
+        None => answer(&app, &context, &browser, &Params::parse(&body)).await,
+    }
 }
 
 async fn answer(app: &App, context: &Context, browser: &BrowserSession, params: &Params) -> Result<Response, Failure> {
-    let request = match check(params, &app.provider.clients) {
+    let request = match check(params, &app.provider) {
         Ok((request, _)) => request,
         Err(Refusal::Page(error)) => return Ok(error::refused_page(app, context, &error)),
         Err(Refusal::Redirect { return_to, error }) => return Ok(step::refuse(app, &return_to, &error)),

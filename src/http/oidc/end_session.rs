@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
 use crate::app::App;
-use crate::http::context::Context;
+use crate::http::context::{self, Context};
 use crate::http::error::Failure;
 use crate::http::login::account;
 use crate::http::session::BrowserSession;
@@ -29,12 +29,15 @@ pub async fn post(
     browser: BrowserSession,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    answer(&app, &context, &browser, &Params::parse(&body)).await
+    match context::again_with_cookies(&app, &context, "/end-session", &body) {
+        Some(detour) => Ok(detour),
+        None => answer(&app, &context, &browser, &Params::parse(&body)).await,
+    }
 }
 
 async fn answer(app: &App, context: &Context, browser: &BrowserSession, params: &Params) -> Result<Response, Failure> {
     let session = browser.current(app, context.now).await?;
-    let decision = logout::decide(&app.provider, params, session.as_ref(), context.now);
+    let decision = logout::decide(&app.provider, params, session.as_ref(), context.now).await?;
     let name = decision.client.as_deref().map(|client| client.name().to_owned());
     let return_to = decision.return_to.map(|url| (name.clone().unwrap_or_default(), url));
     match session {

@@ -28,6 +28,9 @@ async fn answer(app: &App, headers: &HeaderMap, body: &[u8]) -> Response {
         let error = OAuthError::invalid_request("the body must be application/x-www-form-urlencoded");
         return token_error(&error, scheme);
     }
+    if headers.get_all(AUTHORIZATION).iter().count() > 1 {
+        return token_error(&OAuthError::invalid_request("there are several Authorization headers"), scheme);
+    }
     let now = app.clock.now();
     match token::answer(&app.provider, authorization, &Params::parse(body), now).await {
         Ok(tokens) => {

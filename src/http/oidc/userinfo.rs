@@ -33,7 +33,7 @@ async fn respond(app: &App, headers: &HeaderMap, body: &[u8]) -> Response {
 }
 
 async fn answer(app: &App, headers: &HeaderMap, params: &Params) -> Response {
-    let header = match bearer(headers) {
+    let header = match bearer(headers).and_then(|token| params.refuse_repeated().map(|()| token)) {
         Ok(token) => token,
         Err(error) => return bearer_error(&error),
     };
@@ -55,14 +55,21 @@ async fn answer(app: &App, headers: &HeaderMap, params: &Params) -> Response {
     }
 }
 
-/// RFC 9110 §11.1: the scheme's case does not matter.
+/// RFC 9110 §11.1: the scheme's case does not matter. RFC 6750 §3.1: whoever tries another scheme is told which one is
+/// meant, without an error.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, OAuthError> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return match headers.contains_key(AUTHORIZATION) {
+            true => Err(OAuthError::invalid_request("there are several Authorization headers")),
+            false => Ok(None),
+        };
+    };
     let text = value.to_str().unwrap_or_default();
-    match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
-            Ok(Some(token.trim()))
-        }
-        _ => Err(OAuthError::invalid_request("the Authorization header is not a bearer token")),
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    match token.trim() {
+        _ if !scheme.eq_ignore_ascii_case("bearer") => Ok(None),
+        "" => Err(OAuthError::invalid_request("the Authorization header holds no bearer token")),
+        token => Ok(Some(token)),
     }
 }

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{Brand, View, app_link, initial, tone, web_link};
 
-/// The start page: who is signed in here, where to go, signing out (a link to `/logout`, which asks first).
+/// The start page: who is signed in here, where to go, signing in (`/sign-in`) or out (`/logout`, which asks first).
 #[derive(Clone, Debug, Template)]
 #[template(path = "signed_in.html", config = ".askama.toml")]
 pub struct SignedInPage<'a> {

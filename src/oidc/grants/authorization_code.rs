@@ -32,23 +32,14 @@ pub async fn redeem(
             end_grant(provider, grant, client, now).await?;
             return Err(OAuthError::invalid_grant(code::INVALID).detail("replayed"));
         }
-        Redeemed::Unusable => return Err(OAuthError::invalid_grant(code::INVALID)),
+        Redeemed::Unusable => {
+            end_grant_of_old(provider, presented, client, now).await?;
+            return Err(OAuthError::invalid_grant(code::INVALID));
+        }
     };
     code::check(&record, client.id(), params.get("redirect_uri"), params.get("code_verifier"))?;
-    let resources = narrowed_resources(params, client, &record)?;
+    let resources = authorize::narrowed_resources(params, client, &record.resources)?;
     grant(provider, client, *record, resources, GrantId::of_code(presented), now).await
-}
-
-/// RFC 8707 §2.2: the token request may narrow what was authorized.
-fn narrowed_resources(params: &Params, client: &Client, record: &CodeRecord) -> Result<Vec<String>, OAuthError> {
-    let asked = authorize::resources(params, client)?;
-    if asked.is_empty() {
-        return Ok(record.resources.clone());
-    }
-    if asked.iter().all(|resource| record.resources.contains(resource)) {
-        return Ok(asked);
-    }
-    Err(OAuthError::new(crate::protocol::ErrorCode::InvalidTarget, "resource was not authorized"))
 }
 
 async fn grant(
@@ -69,7 +60,7 @@ async fn grant(
     let offline = record.scope.contains("offline_access");
     let mut refresh = None;
     if client.may_use(GrantType::RefreshToken) {
-        let row = family(provider, client, &record, &resources, id, now);
+        let row = family(provider, client, &record, id, now);
         if !tx.grant_insert(&row).await.map_err(OAuthError::server_error)? {
             // A replay came first and left a tombstone: what this use would give is already void.
             return Err(OAuthError::invalid_grant(code::INVALID).detail("voided by a replay"));
@@ -91,14 +82,7 @@ async fn grant(
     })
 }
 
-fn family(
-    provider: &Provider,
-    client: &Client,
-    record: &CodeRecord,
-    resources: &[String],
-    id: GrantId,
-    now: Timestamp,
-) -> Grant {
+fn family(provider: &Provider, client: &Client, record: &CodeRecord, id: GrantId, now: Timestamp) -> Grant {
     let offline = record.scope.contains("offline_access");
     let absolute = now + provider.lifetimes.refresh_absolute;
     Grant {
@@ -107,7 +91,8 @@ fn family(
         customer: Some(record.customer),
         sid: Some(record.sid.clone()),
         scope: record.scope.to_string(),
-        audience: resources.to_vec(),
+        // RFC 8707 §2.2: all that was authorized; each refresh may ask for another part of it.
+        audience: record.resources.clone(),
         offline,
         claims: serde_json::to_value(&record.authentication).unwrap_or_default(),
         generation: 0,
@@ -118,6 +103,18 @@ fn family(
         expires_at: if offline { absolute } else { absolute.min(record.session_expires_at) },
         revoked_at: None,
         revoked_reason: None,
+    }
+}
+
+/// A code that is no longer remembered may still have a grant, which then ends like any replayed code's.
+async fn end_grant_of_old(provider: &Provider, code: &str, client: &Client, now: Timestamp) -> Result<(), OAuthError> {
+    let id = GrantId::of_code(code);
+    let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
+    let grant = tx.grant_find(id).await.map_err(OAuthError::server_error)?;
+    drop(tx);
+    match grant {
+        Some(grant) if grant.revoked_at.is_none() => end_grant(provider, id, client, now).await,
+        _ => Ok(()),
     }
 }
 

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Granted, revoke_access_tokens};
+use super::{Granted, revoked_key};
 use crate::clock::Timestamp;
 use crate::events;
 use crate::ids::GrantId;
-use crate::oidc::Provider;
+use crate::kv::{Op, When};
 use crate::oidc::client::Client;
 use crate::oidc::subject::{self, Sector};
+use crate::oidc::{Provider, authorize};
 use crate::protocol::OAuthError;
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
@@ -61,7 +62,8 @@ impl RefreshToken {
 /// Rotates the refresh token of a token request.
 ///
 /// # Errors
-/// `invalid_grant` for everything about the token, `invalid_scope` for a wider scope.
+/// `invalid_grant` for everything about the token, `invalid_scope` for a wider scope, `invalid_target` for a resource
+/// that was not authorized. Neither of the two uses the token up.
 pub async fn rotate(
     provider: &Provider,
     client: &Client,
@@ -78,10 +80,21 @@ pub async fn rotate(
         .map_err(OAuthError::server_error)?;
     let family = match rotated {
         Some(family) => family,
-        None => match retry(provider, &mut tx, client, presented, now).await? {
-            Some(family) => family,
-            None => return refuse_reuse(provider, tx, client, presented, now).await,
-        },
+        None => {
+            let family = tx.grant_find(presented.grant).await.map_err(OAuthError::server_error)?;
+            let family = family.ok_or_else(|| OAuthError::invalid_grant(INVALID).detail("no such family"))?;
+            match judge(&family, client.id(), presented.generation, provider.lifetimes.refresh_grace, now) {
+                Stale::Retry => family,
+                Stale::Dead => {
+                    return Err(OAuthError::invalid_grant(INVALID).detail("expired, revoked or of another client"));
+                }
+                Stale::Reuse => {
+                    drop(tx);
+                    end_family(provider, client, &family, now).await?;
+                    return Err(OAuthError::invalid_grant(INVALID).detail("reuse"));
+                }
+            }
+        }
     };
     let granted = granted(provider, &mut tx, client, params, &family, presented).await?;
     tx.commit().await.map_err(OAuthError::server_error)?;
@@ -108,53 +121,27 @@ fn judge(family: &Grant, client_id: &str, generation: i64, grace: std::time::Dur
     if unused_successor && now <= family.rotated_at + grace { Stale::Retry } else { Stale::Reuse }
 }
 
-/// The family if this is a retry, `None` if it is reuse.
-async fn retry(
-    provider: &Provider,
-    tx: &mut Tx,
-    client: &Client,
-    presented: RefreshToken,
-    now: Timestamp,
-) -> Result<Option<Grant>, OAuthError> {
-    let family = tx.grant_find(presented.grant).await.map_err(OAuthError::server_error)?;
-    let family = family.ok_or_else(|| OAuthError::invalid_grant(INVALID).detail("no such family"))?;
-    match judge(&family, client.id(), presented.generation, provider.lifetimes.refresh_grace, now) {
-        Stale::Retry => Ok(Some(family)),
-        Stale::Reuse => Ok(None),
-        Stale::Dead => Err(OAuthError::invalid_grant(INVALID).detail("expired, revoked or of another client")),
+/// RFC 9700 §4.14.2: ends the family with its access tokens, marks the session as suspect and says so. Nothing of it is
+/// done by halves for good: a failure leaves the family as it was, and the next reuse ends it.
+async fn end_family(provider: &Provider, client: &Client, family: &Grant, now: Timestamp) -> Result<(), OAuthError> {
+    let mark = |key: String, ttl| Op::Set { key, value: b"1".to_vec(), ttl, when: When::Always };
+    let mut ops = vec![mark(revoked_key(family.id), provider.lifetimes.access_token)];
+    if let Some(sid) = &family.sid {
+        ops.push(mark(session::suspect_key(sid.as_str()), provider.lifetimes.refresh_absolute));
     }
-}
-
-/// Ends the family, marks the session as suspect and says so. Commits even though the answer refuses.
-async fn refuse_reuse(
-    provider: &Provider,
-    mut tx: Tx,
-    client: &Client,
-    presented: RefreshToken,
-    now: Timestamp,
-) -> Result<Granted, OAuthError> {
-    tx.grant_revoke(presented.grant, "refresh_token_reuse", now).await.map_err(OAuthError::server_error)?;
-    let family = tx.grant_find(presented.grant).await.map_err(OAuthError::server_error)?;
-    let customer = family.as_ref().and_then(|family| family.customer);
-    if let Some(customer) = customer {
+    provider.kv.run(ops).await.map_err(OAuthError::server_error)?;
+    let mut tx = provider.store.begin().await.map_err(OAuthError::server_error)?;
+    let ended = tx.grant_revoke(family.id, "refresh_token_reuse", now).await.map_err(OAuthError::server_error)?;
+    // Of several at once, one says so.
+    if let Some(customer) = family.customer.filter(|_| ended) {
         let detail = BTreeMap::from([("client_id", client.id().to_owned()), ("what", "refresh_token".to_owned())]);
         events::record(&mut tx, customer, events::Actor::System, events::Event::TokenReuse { detail }, now)
             .await
             .map_err(OAuthError::server_error)?;
     }
     tx.commit().await.map_err(OAuthError::server_error)?;
-    let lifetime = provider.lifetimes.access_token;
-    revoke_access_tokens(&provider.kv, presented.grant, lifetime).await.map_err(OAuthError::server_error)?;
-    if let Some(sid) = family.and_then(|family| family.sid) {
-        let until = provider.lifetimes.refresh_absolute;
-        provider
-            .kv
-            .set(&session::suspect_key(sid.as_str()), b"1".to_vec(), until)
-            .await
-            .map_err(OAuthError::server_error)?;
-    }
     tracing::warn!(client.id = client.id(), "a rotated refresh token was used again; its family is revoked");
-    Err(OAuthError::invalid_grant(INVALID).detail("reuse"))
+    Ok(())
 }
 
 async fn granted(
@@ -179,7 +166,7 @@ async fn granted(
     Ok(Granted {
         subject,
         scope,
-        resources: family.audience.clone(),
+        resources: authorize::narrowed_resources(params, client, &family.audience)?,
         grant: family.id,
         authentication: authentication(family),
         bound_to: family.sid.clone().filter(|_| !family.offline),

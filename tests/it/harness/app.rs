@@ -88,7 +88,8 @@ impl Builder<'_> {
         self
     }
 
-    /// Adds an audience of the signed identity, in the words of the configuration file.
+    /// Adds an audience of the signed identity, in the words of the configuration file. An origin `http://localhost`
+    /// stands for the gateway's own port under that name: to a browser another site, as an app's domain is.
     #[must_use]
     pub fn destination(mut self, destination: Value) -> Self {
         let destination: Destination = serde_json::from_value(destination).unwrap();
@@ -107,6 +108,11 @@ impl Builder<'_> {
     pub async fn start(mut self) -> TestApp {
         let (listener, address) = listen().await;
         self.config.server.issuer = address.clone();
+        for origin in self.config.destinations.iter_mut().flat_map(|destination| &mut destination.origins) {
+            if origin.as_str() == "http://localhost/" {
+                origin.set_port(address.port()).unwrap();
+            }
+        }
         serve(self.env, self.config, listener, address).await
     }
 

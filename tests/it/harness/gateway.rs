@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use samesake::config::ConnectorConfig;
+use samesake::secret::MasterKey;
 use url::Url;
 
 use super::browser::http_client;
@@ -39,11 +40,12 @@ impl Gateway {
              \"weak_password_hash\"]\n\
              [server]\nlisten = \"127.0.0.1:{port}\"\nissuer = \"http://127.0.0.1:{port}\"\nshutdown_grace = \"1s\"\n\
              [database]\nurl = {:?}\n{redis}\
-             [secrets]\nmaster_key = \"c2FtZXNha2UtdGVzdC1tYXN0ZXIta2V5LTMyLWJ5dGU=\"\n\
+             [secrets]\nmaster_key = {:?}\n\
              [password]\nmemory_kib = 64\niterations = 1\n\
              [mail]\ntransport = \"file\"\ndir = {:?}\n\
              [outbound]\nallow = [\"127.0.0.1\"]\n{more}",
             env.database_url().await,
+            MasterKey::generate().to_text().as_str(),
             directory.join("mail").display().to_string(),
         );
         std::fs::write(&config, text).unwrap();

@@ -20,7 +20,11 @@ pub struct Nginx {
 impl Nginx {
     /// Starts nginx in `directory` with these directives inside its one `server`.
     pub async fn start(directory: &Path, server: &str) -> Nginx {
-        let port = free_port();
+        Self::start_at(free_port(), directory, server).await
+    }
+
+    /// The same on a port that somebody had to be told before.
+    pub async fn start_at(port: u16, directory: &Path, server: &str) -> Nginx {
         let directory = directory.join(format!("nginx-{port}"));
         std::fs::create_dir(&directory).unwrap();
         let at = directory.display();

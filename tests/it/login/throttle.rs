@@ -71,10 +71,14 @@ on_both! {
     async fn spraying_is_bounded_by_the_network(env: &Env) {
         let app = with_ann_behind(env, &["127.0.0.0/8"]).await;
         let attacker = Browser::new().with_header("x-forwarded-for", "203.0.113.7");
-        let accounts: Vec<String> = (0..70).map(|number| format!("somebody{number}@shop.example")).collect();
-        let tries = accounts.iter().map(|email| attempt(&app, &attacker, email, "guess"));
-        let answers = futures::future::join_all(tries).await;
-        assert_eq!(answers.iter().filter(|answer| answer.status.as_u16() == 429).count(), 10);
+        let mut refused = 0;
+        for batch in 0..3 {
+            let accounts: Vec<String> = (0..40).map(|number| format!("x{batch}-{number}@shop.example")).collect();
+            let tries = accounts.iter().map(|email| attempt(&app, &attacker, email, "guess"));
+            let answers = futures::future::join_all(tries).await;
+            refused += answers.iter().filter(|answer| answer.status.as_u16() == 429).count();
+        }
+        assert_eq!(refused, 20, "a hundred a minute may try");
         let elsewhere = Browser::new().with_header("x-forwarded-for", "198.51.100.7");
         assert_eq!(attempt(&app, &elsewhere, ANN, PASSWORD).await.status.as_u16(), 303);
     }
@@ -82,12 +86,17 @@ on_both! {
     /// Rule 47: whoever is no trusted proxy cannot choose its own address, and so not escape the limit.
     async fn a_forged_address_does_not_escape_the_limit(env: &Env) {
         let app = with_ann(env).await;
-        let tries = (0..70_u8).map(async |number| {
-            let attacker = Browser::new().with_header("x-forwarded-for", &format!("203.0.{number}.7"));
-            attempt(&app, &attacker, &format!("somebody{number}@shop.example"), "guess").await
-        });
-        let answers = futures::future::join_all(tries).await;
-        assert_eq!(answers.iter().filter(|answer| answer.status.as_u16() == 429).count(), 10);
+        let mut refused = 0;
+        for batch in 0..3 {
+            let tries = (0..40_u8).map(async |number| {
+                let forged = format!("203.{batch}.{number}.7");
+                let attacker = Browser::new().with_header("x-forwarded-for", &forged);
+                attempt(&app, &attacker, &format!("x{batch}-{number}@shop.example"), "guess").await
+            });
+            let answers = futures::future::join_all(tries).await;
+            refused += answers.iter().filter(|answer| answer.status.as_u16() == 429).count();
+        }
+        assert_eq!(refused, 20);
     }
 
     async fn mails_to_one_address_are_few(env: &Env) {

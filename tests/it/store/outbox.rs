@@ -1,6 +1,6 @@
 //! The outbox: events in order, each number of a root used once.
 
-use samesake::store::{Error, OutboxRow};
+use samesake::store::{Change, Error, OutboxRow};
 
 use super::samples::{event, stored_customer};
 use crate::harness::Env;
@@ -29,6 +29,24 @@ on_both! {
         let page = tx.outbox_after(*positions.first().unwrap(), 1).await.unwrap();
         assert_eq!(page.into_iter().map(placeless).collect::<Vec<_>>(), events.get(1..2).unwrap());
         assert_eq!(tx.outbox_after(*positions.last().unwrap(), 10).await.unwrap(), []);
+    }
+
+    async fn whoever_follows_sees_to_whom_something_happened(env: &Env) {
+        let store = env.store().await;
+        let root = stored_customer(&store).await;
+        let mut tx = store.begin().await.unwrap();
+        assert_eq!(tx.outbox_end().await.unwrap(), 0);
+        for number in 1..=3 {
+            tx.outbox_append(&event(root, number)).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let mut tx = store.begin_read().await.unwrap();
+        let all = tx.outbox_after(0, 10).await.unwrap();
+        let seen = |row: &OutboxRow| Change { root, position: row.position, created_at: row.created_at };
+        let changes: Vec<Change> = all.iter().map(seen).collect();
+        assert_eq!(tx.outbox_changes(0, 10).await.unwrap(), changes);
+        assert_eq!(tx.outbox_changes(changes[0].position, 1).await.unwrap(), changes[1..2]);
+        assert_eq!(tx.outbox_end().await.unwrap(), changes[2].position);
     }
 
     /// Identity rule 45.

@@ -1,0 +1,130 @@
+//! Who is vouched for (rules 7, 12 and 19): as they are now, and no longer than their session lives.
+
+use std::time::Duration;
+
+use samesake::events::{self, Actor, Event};
+use samesake::ids::CustomerId;
+use samesake::session;
+use samesake::store::{CustomerState, Store};
+use serde_json::json;
+
+use super::{ANN, BOB, arrive, asked, at_the_app, claims, level, sid, start, start_url, with_shop};
+use crate::harness::{Browser, Env, until};
+use crate::{on_both, on_servers};
+
+/// Something happens to the customer, on whichever replica.
+async fn happen(store: &Store, customer: CustomerId, state: CustomerState, now: samesake::clock::Timestamp) {
+    let mut tx = store.background().begin().await.unwrap();
+    let event = Event::CredentialAdded { kind: "password" };
+    events::record(&mut tx, customer, Actor::System, event, now).await.unwrap();
+    tx.customer_state_set(customer, state, now).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+on_both! {
+    async fn logging_out_ends_it_everywhere(env: &Env) {
+        let app = start(with_shop(env, json!({}))).await;
+        let browser = Browser::new();
+        arrive(&app, &browser, "shop", ANN).await;
+        assert_eq!(level(&asked(&app, &browser, "shop").await), "authenticated");
+        let page = browser.get(app.url("/logout")).await;
+        let page = browser.submit(&page, "/logout/confirm", &[]).await;
+        assert_eq!(page.header("clear-site-data"), Some("\"cache\""));
+        assert_eq!(level(&asked(&app, &browser, "shop").await), "anonymous");
+    }
+
+    /// By whoever, from wherever: the next look-up knows it.
+    async fn a_terminated_session_is_not_vouched_for(env: &Env) {
+        let app = start(with_shop(env, json!({}))).await;
+        let (browser, other) = (Browser::new(), Browser::new());
+        arrive(&app, &browser, "shop", ANN).await;
+        arrive(&app, &other, "shop", ANN).await;
+        session::end(&env.kv().await, &sid(&browser)).await.unwrap();
+        assert_eq!(level(&asked(&app, &browser, "shop").await), "anonymous");
+        assert_eq!(level(&asked(&app, &other, "shop").await), "authenticated", "the other browser is not touched");
+    }
+
+    async fn a_session_that_idled_out_is_not_vouched_for(env: &Env) {
+        let app = start(with_shop(env, json!({}))).await;
+        let browser = Browser::new();
+        arrive(&app, &browser, "shop", ANN).await;
+        app.clock.advance(app.app.config.session.idle - Duration::from_secs(60));
+        assert_eq!(level(&asked(&app, &browser, "shop").await), "authenticated");
+        app.clock.advance(app.app.config.session.idle + Duration::from_secs(60));
+        assert_eq!(level(&asked(&app, &browser, "shop").await), "anonymous");
+    }
+
+    /// A browser has at most one owner.
+    async fn whoever_logs_in_next_is_not_taken_for_the_one_before(env: &Env) {
+        let app = start(with_shop(env, json!({}))).await;
+        let browser = Browser::new();
+        arrive(&app, &browser, "shop", ANN).await;
+        let ann = claims(&app, &asked(&app, &browser, "shop").await).await.1;
+        let page = browser.get(app.url("/logout")).await;
+        browser.submit(&page, "/logout/confirm", &[]).await;
+        arrive(&app, &browser, "shop", BOB).await;
+        let bob = claims(&app, &asked(&app, &browser, "shop").await).await.1;
+        assert_eq!(bob["level"], "authenticated");
+        assert_ne!(bob["sub"], ann["sub"]);
+    }
+
+    async fn a_change_of_the_customer_shows_in_the_statements(env: &Env) {
+        let app = with_shop(env, json!({})).start().await;
+        let customer = app.customer(ANN, "Ann Example").await;
+        let browser = Browser::new();
+        arrive(&app, &browser, "shop", ANN).await;
+        let before = claims(&app, &asked(&app, &browser, "shop").await).await.1;
+        happen(&app.store, customer, CustomerState::Active, app.clock.now()).await;
+        let version = before["version"].as_i64().unwrap() + 1;
+        until("the new version", async || {
+            claims(&app, &asked(&app, &browser, "shop").await).await.1["version"] == version
+        })
+        .await;
+        let after = claims(&app, &asked(&app, &browser, "shop").await).await.1;
+        assert_eq!((&after["sub"], &after["sid"]), (&before["sub"], &before["sid"]));
+    }
+
+    async fn a_blocked_customer_is_not_vouched_for(env: &Env) {
+        let app = with_shop(env, json!({})).start().await;
+        let customer = app.customer(ANN, "Ann Example").await;
+        let browser = Browser::new();
+        arrive(&app, &browser, "shop", ANN).await;
+        happen(&app.store, customer, CustomerState::Blocked, app.clock.now()).await;
+        until("anonymous", async || level(&asked(&app, &browser, "shop").await) == "anonymous").await;
+        // Nor does the session that is still there bring another ticket.
+        let page = browser.get(start_url(&app, "shop", at_the_app(&app, "/").as_str())).await;
+        assert_eq!((page.status.as_u16(), page.url.path()), (400, "/handoff/shop"));
+    }
+}
+
+on_servers! {
+    async fn every_replica_knows_of_the_end_at_once(env: &Env) {
+        let app = start(with_shop(env, json!({}))).await;
+        let replica = app.replica(env).await;
+        let browser = Browser::new();
+        arrive(&app, &browser, "shop", ANN).await;
+        let at_app = at_the_app(&app, "/");
+        let elsewhere = browser.clone().via(&at_app, &replica.address);
+        assert_eq!(level(&asked(&app, &elsewhere, "shop").await), "authenticated");
+        let page = browser.get(app.url("/logout")).await;
+        browser.submit(&page, "/logout/confirm", &[]).await;
+        assert_eq!(level(&asked(&app, &elsewhere, "shop").await), "anonymous");
+    }
+
+    async fn every_replica_hears_of_a_change(env: &Env) {
+        let app = with_shop(env, json!({})).start().await;
+        let replica = app.replica(env).await;
+        let customer = app.customer(ANN, "Ann Example").await;
+        let browser = Browser::new();
+        arrive(&app, &browser, "shop", ANN).await;
+        let at_app = at_the_app(&app, "/");
+        let elsewhere = browser.clone().via(&at_app, &replica.address);
+        let before = claims(&app, &asked(&app, &elsewhere, "shop").await).await.1;
+        happen(&app.store, customer, CustomerState::Active, app.clock.now()).await;
+        let version = before["version"].as_i64().unwrap() + 1;
+        until("the new version at the other replica", async || {
+            claims(&app, &asked(&app, &elsewhere, "shop").await).await.1["version"] == version
+        })
+        .await;
+    }
+}
