@@ -11,6 +11,7 @@
     reason = "a test says that something is wrong by panicking"
 )]
 
+mod budgets;
 mod connector;
 mod credential;
 mod demo;
