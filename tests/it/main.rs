@@ -11,17 +11,21 @@
     reason = "a test says that something is wrong by panicking"
 )]
 
+mod budgets;
 mod connector;
 mod credential;
 mod demo;
 mod handoff;
 mod harness;
+mod identity;
 mod interop;
 mod journey;
 mod keys;
 mod kv;
+mod login;
 mod mail;
 mod oidc;
 mod smoke;
 mod store;
 mod tidy;
+mod unauthorized;
