@@ -12,6 +12,7 @@
 )]
 
 mod connector;
+mod crash;
 mod credential;
 mod demo;
 mod handoff;
@@ -22,6 +23,7 @@ mod journey;
 mod keys;
 mod kv;
 mod login;
+mod logs;
 mod mail;
 mod smoke;
 mod store;
