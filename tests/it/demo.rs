@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 
+use samesake::config::Config;
 use samesake::demo::{Colors, Demo, Options, Urls};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -260,7 +261,8 @@ async fn nothing_is_left_behind_unless_asked_for() {
     let guide = demo.guide(Colors::Plain);
     let (_, rest) = guide.split_once("--config ").unwrap();
     let file = PathBuf::from(rest.lines().next().unwrap());
-    assert!(file.exists(), "{guide}");
+    let config = Config::load(Some(&file), []).unwrap();
+    assert_eq!(config.check_production(), [], "`samesake serve` would take it: {guide}");
     demo.run_until(async {}).await.unwrap();
     assert!(!file.parent().unwrap().exists());
 

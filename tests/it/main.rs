@@ -11,6 +11,7 @@
     reason = "a test says that something is wrong by panicking"
 )]
 
+mod budgets;
 mod connector;
 mod crash;
 mod credential;
@@ -25,6 +26,7 @@ mod kv;
 mod login;
 mod logs;
 mod mail;
+mod oidc;
 mod smoke;
 mod store;
 mod tidy;

@@ -94,16 +94,18 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
     let hinted = hinted(app, request, &client, walk.context.now).await?;
     let mut walk = walk;
     let given = match &walk.session {
-        Some(session) => app.store().begin_read().await?.consent_view(session.customer, client.id()).await?,
-        None => None,
-    };
-    let given = match given {
-        Some(view) if view.state == CustomerState::Active => view.scope.as_deref().map(Scope::parse),
-        // A session may be older than the blocking of its customer: it counts for nothing.
-        _ => {
-            walk.session = None;
-            None
+        // Authenticated by this very request, which has just looked at the customer.
+        Some(session) if client.metadata.first_party && session.authentication.auth_time == walk.context.now => None,
+        Some(session) => {
+            let view = app.store().begin_read().await?.consent_view(session.customer, client.id()).await?;
+            let view = view.filter(|view| view.state == CustomerState::Active);
+            if view.is_none() {
+                // A session may be older than the blocking of its customer: it counts for nothing.
+                walk.session = None;
+            }
+            view.and_then(|view| view.scope).as_deref().map(Scope::parse)
         }
+        None => None,
     };
     let facts = Facts {
         request,
