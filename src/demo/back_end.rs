@@ -57,7 +57,7 @@ async fn orders(State(back_end): State<Arc<BackEnd>>, headers: HeaderMap) -> Res
         { "number": "FW-20471", "item": "Almweg 38 pack", "state": "on its way" },
         { "number": "FW-19822", "item": "Grat boot", "state": "delivered" },
     ]);
-    let checked = ["signature", "type", "issuer", "audience", "expiry", "scope"];
+    let checked = "signature, type, issuer, audience, expiry, scope";
     let body = json!({ "customer_id": claims.sub, "client": claims.client_id, "checked": checked, "orders": orders });
     ([(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

@@ -54,8 +54,15 @@ pub(super) enum Visitor {
 
 /// A signed-in visitor.
 pub(super) struct Customer {
-    pub(super) signed_in: SignedIn,
+    session: Session,
     userinfo: Claims,
+}
+
+/// What the app remembers of a signed-in browser.
+#[derive(Serialize, Deserialize)]
+struct Session {
+    signed_in: SignedIn,
+    reason: Reason,
 }
 
 /// Why a login was begun.
@@ -103,7 +110,7 @@ impl ClientApp {
 
     /// Finds out who visits.
     pub(super) async fn visitor(&self, jar: &CookieJar, params: &Params) -> Result<Visitor, Problem> {
-        let Some((key, signed_in)) = self.session(jar).await? else {
+        let Some((key, session)) = self.session(jar).await? else {
             // After a notice the gateway has just been asked.
             return match (self.greeting, params.get("notice")) {
                 (Greeting::AtOnce, None) => {
@@ -112,8 +119,8 @@ impl ClientApp {
                 _ => Ok(Visitor::Nobody),
             };
         };
-        match self.party.userinfo(&signed_in).await? {
-            Some(userinfo) => Ok(Visitor::SignedIn(Box::new(Customer { signed_in, userinfo }))),
+        match self.party.userinfo(&session.signed_in).await? {
+            Some(userinfo) => Ok(Visitor::SignedIn(Box::new(Customer { session, userinfo }))),
             // The access token has expired, or the session it was bound to has ended: `prompt=none` tells which.
             None => {
                 self.kv.delete(&key).await?;
@@ -122,10 +129,10 @@ impl ClientApp {
         }
     }
 
-    async fn session(&self, jar: &CookieJar) -> Result<Option<(String, SignedIn)>, Problem> {
+    async fn session(&self, jar: &CookieJar) -> Result<Option<(String, Session)>, Problem> {
         let Some(cookie) = jar.get(&self.cookie_name("session")) else { return Ok(None) };
         let key = session_key(cookie.value());
-        Ok(self.kv.get_json(&key).await?.map(|signed_in| (key, signed_in)))
+        Ok(self.kv.get_json(&key).await?.map(|session| (key, session)))
     }
 
     async fn begin(&self, prompt: Prompt, reason: Reason, jar: &CookieJar) -> Result<Response, Problem> {
@@ -171,9 +178,11 @@ async fn callback(
     let jar = app.without_cookie(jar, "login");
     let (jar, location) = match app.party.finish(&params, &login.pending).await {
         Ok(signed_in) => {
-            let session = secret::random_token();
-            app.kv.set_json(&session_key(&session), &signed_in, SESSION_LIFETIME).await?;
-            (jar.add(web::cookie(app.cookie_name("session"), session)), "/")
+            // A new name for every login: one that was there before never becomes a signed-in one.
+            let cookie = secret::random_token();
+            let session = Session { signed_in, reason: login.reason };
+            app.kv.set_json(&session_key(&cookie), &session, SESSION_LIFETIME).await?;
+            (jar.add(web::cookie(app.cookie_name("session"), cookie)), "/")
         }
         Err(problem) => (jar, after(&problem, login.reason)),
     };
@@ -195,13 +204,23 @@ fn after(problem: &Problem, reason: Reason) -> &'static str {
 
 /// Ends the app's own session, then the one at the gateway.
 async fn logout(State(app): State<Arc<ClientApp>>, jar: CookieJar) -> Result<Response, Problem> {
-    let Some((key, signed_in)) = app.session(&jar).await? else { return Ok(web::see_other("/?notice=signed-out")) };
+    let Some((key, session)) = app.session(&jar).await? else { return Ok(web::see_other("/?notice=signed-out")) };
     app.kv.delete(&key).await?;
-    let url = app.party.end_session_request(&signed_in.id_token).await?;
+    let url = app.party.end_session_request(&session.signed_in.id_token).await?;
     Ok((app.without_cookie(jar, "session"), Redirect::to(url.as_str())).into_response())
 }
 
 impl Customer {
+    /// The token that the app calls back ends with.
+    pub(super) fn access_token(&self) -> &str {
+        &self.session.signed_in.access_token
+    }
+
+    /// Whether the gateway vouched for the visitor without a word, because another app had signed them in.
+    pub(super) fn was_known_already(&self) -> bool {
+        self.session.reason != Reason::Asked
+    }
+
     /// What the app's page shows.
     pub(super) fn shown(&self, app: &ClientApp) -> AppCustomer {
         let text = |name: &str| self.userinfo.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -215,7 +234,7 @@ impl Customer {
         let from_token = ["iss", "aud", "sub", "auth_time", "amr", "sid"];
         let from_userinfo =
             ["name", "given_name", "family_name", "preferred_username", "email", "email_verified", "picture", "locale"];
-        let token = from_token.iter().filter_map(|name| Some((name, self.signed_in.claims.get(*name)?)));
+        let token = from_token.iter().filter_map(|name| Some((name, self.session.signed_in.claims.get(*name)?)));
         let userinfo = from_userinfo.iter().filter_map(|name| Some((name, self.userinfo.get(*name)?)));
         token.chain(userinfo).map(|(name, value)| ((*name).to_owned(), shown(name, value, now))).collect()
     }

@@ -50,7 +50,7 @@ fn configuration(urls: &Urls, credentials: &Credentials, data: &Path) -> anyhow:
     let listen = gateway.trim_start_matches("http://");
     let mut table = toml! {
         // Fit for loopback only, and said so.
-        unsafe_allow = ["http_issuer", "in_process_state", "sqlite", "mail_transport", "connector_http"]
+        unsafe_allow = ["http_issuer", "in_process_state", "sqlite", "loopback_redirect", "mail_transport", "connector_http"]
 
         [server]
         // The personalization page stands behind a proxy on this machine.

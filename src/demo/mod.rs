@@ -40,6 +40,7 @@ use crate::serve;
 
 use client_app::ClientApp;
 use data_dir::DataDir;
+pub use guide::Colors;
 use issuer::Issuer;
 use listeners::Listeners;
 pub use listeners::Urls;
@@ -108,7 +109,7 @@ impl Demo {
     }
 
     /// What to open and what to try, as text for a person.
-    pub fn guide(&self, colors: guide::Colors) -> String {
+    pub fn guide(&self, colors: Colors) -> String {
         guide::text(&self.urls, self.data.path(), self.data.is_kept(), colors)
     }
 
@@ -139,8 +140,6 @@ impl Demo {
         outcome
     }
 }
-
-pub use guide::Colors;
 
 fn flatten(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> anyhow::Result<()> {
     Ok(ended??)

@@ -37,8 +37,9 @@ impl AppCustomer {
         initial(&self.name)
     }
 
+    /// What an app calls the customer: of an address, what stands before the `@`.
     fn first_name(&self) -> &str {
-        self.name.split_whitespace().next().unwrap_or(&self.name)
+        self.name.split([' ', '@']).find(|word| !word.is_empty()).unwrap_or(&self.name)
     }
 }
 
@@ -75,6 +76,8 @@ pub struct SecondPage {
     pub nav: Vec<NavLink>,
     /// Who is signed in.
     pub customer: Option<AppCustomer>,
+    /// Whether nothing had to be asked, because another app had signed the customer in.
+    pub known_already: bool,
     /// A line to tell at the top.
     pub notice: Option<String>,
 }

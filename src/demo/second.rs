@@ -36,10 +36,17 @@ async fn home(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let (customer, notice) = match magazine.client.visitor(&jar, &params).await? {
-        Visitor::SignedIn(customer) => (Some(customer.shown(&magazine.client)), None),
-        Visitor::Nobody => (None, client_app::notice(&params)),
-        Visitor::Asked(response) => return Ok(response),
-    };
-    Ok(web::page(&SecondPage { nav: web::nav(&magazine.urls, "Magazine"), customer, notice }))
+    let nav = web::nav(&magazine.urls, "Magazine");
+    Ok(match magazine.client.visitor(&jar, &params).await? {
+        Visitor::SignedIn(customer) => {
+            let known_already = customer.was_known_already();
+            let customer = Some(customer.shown(&magazine.client));
+            web::page(&SecondPage { nav, customer, known_already, notice: None })
+        }
+        Visitor::Nobody => {
+            let notice = client_app::notice(&params);
+            web::page(&SecondPage { nav, customer: None, known_already: false, notice })
+        }
+        Visitor::Asked(response) => response,
+    })
 }

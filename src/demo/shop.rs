@@ -49,7 +49,7 @@ async fn home(State(shop): State<Arc<Shop>>, jar: CookieJar, RawQuery(query): Ra
 async fn call_back_end(State(shop): State<Arc<Shop>>, jar: CookieJar) -> Result<Response, Problem> {
     Ok(match shop.client.visitor(&jar, &Params::default()).await? {
         Visitor::SignedIn(customer) => {
-            let answer = shop.ask_back_end(&customer.signed_in.access_token).await?;
+            let answer = shop.ask_back_end(customer.access_token()).await?;
             shop.page(Some(&customer), Some(answer), None)
         }
         Visitor::Nobody => web::see_other("/"),

@@ -56,6 +56,25 @@ impl Cookies {
         self.write(response, name, String::new(), time::Duration::ZERO);
     }
 
+    /// The session layer's removal of its cookie lacks the attributes that a `__Host-` cookie insists on; a browser
+    /// would keep the cookie.
+    pub fn complete_removal(&self, response: &mut Response) {
+        if !self.secure || !response.headers().contains_key(SET_COOKIE) {
+            return;
+        }
+        let removal = format!("{}=;", self.name("session"));
+        let is_removal = |line: &HeaderValue| line.as_bytes().starts_with(removal.as_bytes());
+        let lines: Vec<HeaderValue> = response.headers().get_all(SET_COOKIE).iter().cloned().collect();
+        if !lines.iter().any(is_removal) {
+            return;
+        }
+        response.headers_mut().remove(SET_COOKIE);
+        for line in lines.into_iter().filter(|line| !is_removal(line)) {
+            response.headers_mut().append(SET_COOKIE, line);
+        }
+        self.remove(response, "session");
+    }
+
     fn write(&self, response: &mut Response, name: &str, value: String, max_age: time::Duration) {
         let cookie = Cookie::build((self.name(name), value))
             .path("/")

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONTENT_TYPE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -43,9 +43,12 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
     let span = tracing::info_span!("request", id = id.0);
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
-    if response.extensions().get::<Unrendered>().is_some() {
+    // The session layer and the time limit fail without a body.
+    let bare = status.is_server_error() && !response.headers().contains_key(CONTENT_TYPE);
+    if bare || response.extensions().get::<Unrendered>().is_some() {
         response = failure_page(&app, status, &id.0);
     }
+    app.cookies.complete_removal(&mut response);
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         headers.insert("x-request-id", value);

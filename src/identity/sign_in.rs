@@ -103,6 +103,7 @@ async fn first_login(
     let origin = format!("connector:{}", source.connector);
     let link = Link {
         proof: Some("oidc".to_owned()),
+        verified_at: Some(now),
         profile: delivered(upstream),
         ..live_link(social, &namespace, &upstream.subject, customer, &origin, now)
     };

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 
+use samesake::config::Config;
 use samesake::demo::{Colors, Demo, Options, Urls};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -163,7 +164,7 @@ async fn the_page_behind_forward_auth_signs_in_by_itself_and_again() {
         let (urls, home) = (&at.urls, format!("{}/", at.urls.personalization));
         for person in ["ronja", "birk"] {
             assert_eq!(at.level().await, "anonymous");
-            at.click_to(".enter a", &urls.gateway).await;
+            at.click_to(".fresh a", &urls.gateway).await;
             at.choose(person, &home).await;
             assert_eq!(at.url().await, home, "back where the visitor was");
             assert_eq!(at.text(".ladder .here strong").await, "authenticated");
@@ -260,7 +261,8 @@ async fn nothing_is_left_behind_unless_asked_for() {
     let guide = demo.guide(Colors::Plain);
     let (_, rest) = guide.split_once("--config ").unwrap();
     let file = PathBuf::from(rest.lines().next().unwrap());
-    assert!(file.exists(), "{guide}");
+    let config = Config::load(Some(&file), []).unwrap();
+    assert_eq!(config.check_production(), [], "`samesake serve` would take it: {guide}");
     demo.run_until(async {}).await.unwrap();
     assert!(!file.parent().unwrap().exists());
 

@@ -103,7 +103,7 @@ fn mailbox(name: &str) -> MailboxPage {
 
 fn all(name: &str) -> Vec<(&'static str, String)> {
     let signed_in = || Some(customer(name));
-    let second = |customer, notice| SecondPage { nav: nav("Magazine"), customer, notice };
+    let second = |customer, notice| SecondPage { nav: nav("Magazine"), customer, known_already: true, notice };
     vec![
         ("shop", shop(None, None).render().unwrap()),
         ("shop-in", shop(signed_in(), Some(true)).render().unwrap()),

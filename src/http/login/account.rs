@@ -124,8 +124,6 @@ pub async fn end(
     let mut response = done(app, return_to);
     // What was cached for this customer is not for whoever sits here next (spec/handoff.md rule 12).
     response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
-    // The session layer's own removal lacks the attributes that a `__Host-` cookie insists on.
-    app.cookies.remove(&mut response, "session");
     Ok(response)
 }
 

@@ -65,7 +65,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, OAuthError> {
             false => Ok(None),
         };
     };
-    let text = value.to_str().unwrap_or_default();
+    let text = value.to_str().map_err(|_| OAuthError::invalid_request("the Authorization header is not ASCII"))?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     match token.trim() {
         _ if !scheme.eq_ignore_ascii_case("bearer") => Ok(None),

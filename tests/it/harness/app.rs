@@ -115,6 +115,13 @@ impl Builder<'_> {
         }
         serve(self.env, self.config, listener, address).await
     }
+
+    /// Starts it behind a proxy: on a free port, but known to the world by another name.
+    pub async fn start_as(mut self, issuer: &str) -> TestApp {
+        let (listener, address) = listen().await;
+        self.config.server.issuer = Url::parse(issuer).unwrap();
+        serve(self.env, self.config, listener, address).await
+    }
 }
 
 impl TestApp {

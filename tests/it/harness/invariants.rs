@@ -1,0 +1,327 @@
+//! What is always true of the customers in a database, whatever was done to them and by how many at once.
+//!
+//! Rules 41 to 46 of spec/identity.md, read from the tables as they lie there and not through the store. To be called
+//! when nothing writes any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use samesake::identity::address::EmailAddress;
+use samesake::identity::namespace::Namespace;
+use samesake::store::AuditCheck;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
+
+use super::env::{Env, Pair};
+
+/// Every row that matters, IDs as hexadecimal text.
+#[derive(Debug)]
+pub struct Graph {
+    pub customers: BTreeMap<String, CustomerRow>,
+    pub links: Vec<LinkRow>,
+    pub subjects: Vec<SubjectRow>,
+    pub events: Vec<EventRow>,
+    credentials: Vec<Vec<String>>,
+    merges: Vec<Vec<String>>,
+    audit: Vec<Vec<String>>,
+}
+
+#[derive(Debug)]
+pub struct CustomerRow {
+    pub canonical: String,
+    pub state: String,
+    pub version: i64,
+    pub event_seq: i64,
+    pub profile: Value,
+}
+
+#[derive(Debug)]
+pub struct LinkRow {
+    pub id: String,
+    pub namespace: String,
+    pub external_id: String,
+    pub exclusive: bool,
+    pub customer: String,
+    pub root: String,
+    pub live: bool,
+    pub proved: bool,
+}
+
+#[derive(Debug)]
+pub struct SubjectRow {
+    pub sector: String,
+    pub sub: String,
+    pub customer: String,
+    pub root: String,
+    pub current: bool,
+}
+
+#[derive(Debug)]
+pub struct EventRow {
+    pub id: String,
+    pub kind: String,
+    pub payload: Value,
+    pub root: String,
+    pub root_seq: i64,
+}
+
+impl Graph {
+    /// Reads everything.
+    pub async fn read(env: &Env) -> Graph {
+        let customers = query(env, "customers", "{id} {canonical} state version event_seq profile", "created_at").await;
+        let links = query(
+            env,
+            "links",
+            "{id} namespace external_id exclusive {customer} {root} state verified_at",
+            "first_seen, namespace",
+        );
+        let events = query(env, "outbox", "{id} type payload {root} root_seq {aggregateid}", "position");
+        Graph {
+            customers: customers.into_iter().map(|row| (row[0].clone(), customer(&row))).collect(),
+            links: links.await.iter().map(|row| link(row)).collect(),
+            subjects: subjects(env).await,
+            events: events.await.iter().map(|row| event(row)).collect(),
+            credentials: query(env, "credentials", "{id} {customer} {root} kind state", "created_at").await,
+            merges: query(env, "merges", "{survivor} {absorbed} undone_at", "merged_at").await,
+            audit: query(env, "audit", "{id} action {customer} detail", "chain, seq").await,
+        }
+    }
+
+    /// The live links of a namespace with this identifier.
+    pub fn live(&self, namespace: &str, external_id: &str) -> Vec<&LinkRow> {
+        let is_it = |link: &&LinkRow| link.live && link.namespace == namespace && link.external_id == external_id;
+        self.links.iter().filter(is_it).collect()
+    }
+
+    /// The names of the events of a customer, in their order.
+    pub fn history(&self, root: &str) -> Vec<&str> {
+        let mut events: Vec<&EventRow> = self.events.iter().filter(|event| event.root == root).collect();
+        events.sort_by_key(|event| event.root_seq);
+        events.iter().map(|event| event.kind.as_str()).collect()
+    }
+
+    fn root_of(&self, customer: &str) -> &str {
+        let row = self.customers.get(customer).unwrap_or_else(|| panic!("customer {customer} was never issued"));
+        &row.canonical
+    }
+
+    /// Rules 41 and 44: `canonical` is a living or erased root, and the end of the path of open merges.
+    fn check_roots(&self) {
+        let open: BTreeMap<&str, &str> =
+            self.merges.iter().filter(|row| row[2].is_empty()).map(|row| (row[1].as_str(), row[0].as_str())).collect();
+        let count = self.merges.iter().filter(|row| row[2].is_empty()).count();
+        assert_eq!(open.len(), count, "rule 44: one customer is absorbed by two open merges");
+        for (id, row) in &self.customers {
+            let root = &self.customers[&row.canonical];
+            assert_eq!(root.canonical, row.canonical, "rule 41: the canonical of {id} is no root");
+            assert_ne!(root.state, "merged", "rule 41: the canonical of {id} is merged itself");
+            assert_eq!(row.state == "merged", open.contains_key(id.as_str()), "rule 44: {id}");
+            let (mut end, mut steps) = (id.as_str(), 0);
+            while let Some(next) = open.get(end) {
+                (end, steps) = (*next, steps + 1);
+                assert!(steps <= self.customers.len(), "rule 44: the open merges go round in a ring at {id}");
+            }
+            assert_eq!(row.canonical, end, "rule 44: {id}");
+        }
+    }
+
+    /// Rules 41, 42 and 46, and the policies of rule 1.
+    fn check_links(&self) {
+        let mut live = BTreeSet::new();
+        for link in &self.links {
+            assert_eq!(link.root, self.root_of(&link.customer), "rule 41: {link:?}");
+            let namespace = Namespace::parse(&link.namespace).unwrap_or_else(|| panic!("rule 1: {link:?}"));
+            assert_eq!(link.exclusive, namespace.policy().exclusive, "rule 1: {link:?}");
+            if link.live && link.exclusive {
+                assert!(live.insert((&link.namespace, &link.external_id)), "rule 42: twice {link:?}");
+            }
+            assert!(link.proved || !namespace.policy().login, "rule 46: a way in without a proof: {link:?}");
+            assert!(!link.proved || namespace != Namespace::UnprovedEmail, "rule 46: {link:?}");
+        }
+        for id in self.customers.keys() {
+            let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+            for link in self.links.iter().filter(|link| link.live && link.root == *id) {
+                *counts.entry(&link.namespace).or_default() += 1;
+            }
+            for (namespace, count) in counts {
+                let most = Namespace::parse(namespace).unwrap().policy().live;
+                assert!(count <= most, "rule 1: {count} links of {namespace} on {id}");
+            }
+        }
+    }
+
+    /// Rule 46: what a customer is said to have proved is a proved link of theirs.
+    fn check_profiles(&self) {
+        for (id, row) in &self.customers {
+            if row.profile["email_verified"]["value"] != true {
+                continue;
+            }
+            let email = row.profile["email"]["value"].as_str().unwrap();
+            let address = EmailAddress::parse(email).unwrap();
+            let owned = self.live("email", address.normalized());
+            assert!(owned.iter().any(|link| link.root == row.canonical), "rule 46: {id} never proved its address");
+        }
+    }
+
+    /// Rule 43: every `sub` has one owner and resolves; one per sector is current.
+    fn check_subjects(&self) {
+        let (mut issued, mut current) = (BTreeSet::new(), BTreeSet::new());
+        for subject in &self.subjects {
+            assert_eq!(subject.root, self.root_of(&subject.customer), "rule 41: {subject:?}");
+            assert!(issued.insert((&subject.sector, &subject.sub)), "rule 43: two owners of {subject:?}");
+            if subject.current {
+                assert!(current.insert((&subject.sector, &subject.root)), "rule 43: two current {subject:?}");
+            }
+        }
+        for credential in &self.credentials {
+            assert_eq!(credential[2], self.root_of(&credential[1]), "rule 41: credential {}", credential[0]);
+        }
+    }
+
+    /// Rule 45: events are numbered without gaps, each has its audit entry, and nothing else has one.
+    fn check_events(&self) {
+        let mut last: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut ordered: Vec<&EventRow> = self.events.iter().collect();
+        ordered.sort_by_key(|event| (&event.root, event.root_seq));
+        for event in ordered {
+            let seq = last.entry(&event.root).or_default();
+            *seq += 1;
+            assert_eq!(event.root_seq, *seq, "rule 45: a gap before {event:?}");
+        }
+        for (id, row) in &self.customers {
+            assert_eq!(row.event_seq, last.get(id.as_str()).copied().unwrap_or_default(), "rule 45: events of {id}");
+            assert!(row.version >= row.event_seq, "rule 31: the version of {id} did not rise");
+        }
+        let audit: BTreeMap<&str, &Vec<String>> = self.audit.iter().map(|row| (row[0].as_str(), row)).collect();
+        assert_eq!((audit.len(), self.audit.len()), (self.events.len(), self.events.len()), "rule 45: audit entries");
+        for event in &self.events {
+            let entry = audit.get(event.id.as_str()).unwrap_or_else(|| panic!("rule 45: no audit of {event:?}"));
+            let detail: Value = serde_json::from_str(&entry[3]).unwrap();
+            let said = (&entry[1], &entry[2], &detail);
+            assert_eq!(said, (&event.kind, &event.root, &event.payload), "rule 45: audit and event differ");
+        }
+    }
+
+    /// Rule 45: whoever replays the outbox from empty has the partition.
+    fn check_replay(&self) {
+        let (mut created, mut linked, mut passwords) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        for event in &self.events {
+            let text = |name: &str| event.payload[name].as_str().unwrap_or_else(|| panic!("{event:?}")).to_owned();
+            match event.kind.as_str() {
+                "customer.created" => assert!(created.insert(event.root.clone()), "created twice: {event:?}"),
+                "link.added" => {
+                    assert!(created.contains(&event.root), "rule 6: linked before it was created: {event:?}");
+                    let id = text("link").replace('-', "");
+                    assert!(linked.insert((id, text("namespace"), text("external_id"), event.root.clone())));
+                }
+                "credential.added" => passwords.push(event.root.clone()),
+                _ => {}
+            }
+        }
+        let row =
+            |link: &LinkRow| (link.id.clone(), link.namespace.clone(), link.external_id.clone(), link.customer.clone());
+        assert_eq!(created, self.customers.keys().cloned().collect(), "rule 45: customers after a replay");
+        assert_eq!(linked, self.links.iter().map(row).collect(), "rule 45: links after a replay");
+        let mut kept: Vec<String> = self.credentials.iter().map(|row| row[1].clone()).collect();
+        (kept.sort(), passwords.sort());
+        assert_eq!(passwords, kept, "rule 45: credentials after a replay");
+    }
+}
+
+/// Fails the test if anything is not as it always is; answers what is there.
+pub async fn check(env: &Env) -> Graph {
+    let graph = Graph::read(env).await;
+    graph.check_roots();
+    graph.check_links();
+    graph.check_profiles();
+    graph.check_subjects();
+    graph.check_events();
+    graph.check_replay();
+    let store = env.store().await;
+    let mut entries = 0;
+    for chain in 0..16 {
+        match store.begin_read().await.unwrap().audit_verify(chain).await.unwrap() {
+            AuditCheck::Intact { entries: more } => entries += more,
+            AuditCheck::Broken { seq } => panic!("rule 45: audit chain {chain} is broken at {seq}"),
+        }
+    }
+    store.close().await;
+    assert_eq!(usize::try_from(entries).unwrap(), graph.audit.len(), "rule 45: entries outside the chains");
+    graph
+}
+
+async fn subjects(env: &Env) -> Vec<SubjectRow> {
+    let rows = query(env, "subjects", "sector sub {customer} {root} current", "issued_at, sector").await;
+    let subject = |row: &Vec<String>| SubjectRow {
+        sector: row[0].clone(),
+        sub: row[1].clone(),
+        customer: row[2].clone(),
+        root: row[3].clone(),
+        current: is_true(&row[4]),
+    };
+    rows.iter().map(subject).collect()
+}
+
+fn customer(row: &[String]) -> CustomerRow {
+    CustomerRow {
+        canonical: row[1].clone(),
+        state: row[2].clone(),
+        version: row[3].parse().unwrap(),
+        event_seq: row[4].parse().unwrap(),
+        profile: serde_json::from_str(&row[5]).unwrap(),
+    }
+}
+
+fn link(row: &[String]) -> LinkRow {
+    LinkRow {
+        id: row[0].clone(),
+        namespace: row[1].clone(),
+        external_id: row[2].clone(),
+        exclusive: is_true(&row[3]),
+        customer: row[4].clone(),
+        root: row[5].clone(),
+        live: row[6] == "live",
+        proved: !row[7].is_empty(),
+    }
+}
+
+fn event(row: &[String]) -> EventRow {
+    assert_eq!(row[5].replace('-', ""), row[3], "the aggregate of an event is its root");
+    EventRow {
+        id: row[0].clone(),
+        kind: row[1].clone(),
+        payload: serde_json::from_str(&row[2]).unwrap(),
+        root: row[3].clone(),
+        root_seq: row[4].parse().unwrap(),
+    }
+}
+
+fn is_true(text: &str) -> bool {
+    matches!(text, "1" | "true")
+}
+
+/// Columns of a table as text; those in braces are UUIDs. NULL is empty.
+async fn query(env: &Env, table: &str, columns: &str, order: &str) -> Vec<Vec<String>> {
+    let column = |name: &str| match name.strip_prefix('{').map(|name| name.trim_end_matches('}')) {
+        // The one UUID that is kept as text already has its hyphens.
+        Some("aggregateid") => "aggregateid".to_owned(),
+        Some(name) if env.pair == Pair::SqliteInProcess => format!("lower(hex({name}))"),
+        Some(name) => format!("replace(CAST({name} AS TEXT), '-', '')"),
+        None => format!("CAST({name} AS TEXT)"),
+    };
+    let names: Vec<&str> = columns.split(' ').collect();
+    let columns: Vec<String> = names.iter().map(|name| column(name)).collect();
+    let sql = AssertSqlSafe(format!("SELECT {} FROM {table} ORDER BY {order}", columns.join(", ")));
+    let url = env.database_url().await;
+    if env.pair == Pair::SqliteInProcess {
+        let mut connection = SqliteConnection::connect(url.split('?').next().unwrap()).await.unwrap();
+        let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+        return rows.iter().map(|row| (0..names.len()).map(|at| text(row.get(at))).collect()).collect();
+    }
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+    rows.iter().map(|row| (0..names.len()).map(|at| text(row.get(at))).collect()).collect()
+}
+
+fn text(value: Option<String>) -> String {
+    value.unwrap_or_default()
+}

@@ -1,0 +1,41 @@
+//! Who is who: the ID mapping table, first logins, and what is always true of them (spec/identity.md).
+
+mod events;
+mod first_login;
+mod links;
+mod races;
+mod show;
+mod subjects;
+
+use samesake::config::ConnectorConfig;
+use serde_json::{Value, json};
+
+use crate::harness::relying_party::Tokens;
+use crate::harness::upstream::Upstream;
+use crate::harness::{Browser, Env, RelyingParty, TestApp};
+
+/// A gateway with the client `shop` and these providers.
+pub async fn gateway(env: &Env, connectors: impl IntoIterator<Item = ConnectorConfig>) -> (TestApp, RelyingParty) {
+    let mut builder = TestApp::builder(env).web_client("shop");
+    for connector in connectors {
+        builder = builder.connector(connector);
+    }
+    let app = builder.start().await;
+    let rp = app.relying_party("shop").await;
+    (app, rp)
+}
+
+/// A login of this person through a provider, in a browser of its own.
+pub async fn log_in_as(rp: &RelyingParty, upstream: &Upstream, connector: &str, subject: &str) -> Tokens {
+    upstream.choose(subject);
+    let browser = Browser::new();
+    let authorization = rp.authorization();
+    let page = browser.get(&authorization.url).await;
+    let callback = browser.submit(&page, "/login/social", &[("connector", connector)]).await;
+    rp.finish(&authorization, &callback).await
+}
+
+/// What a provider says of somebody with this address.
+pub fn person(email: &str) -> Value {
+    json!({"email": email, "email_verified": true, "name": "Somebody"})
+}
