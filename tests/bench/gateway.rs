@@ -65,7 +65,7 @@ async fn configuration(env: &Env, upstream: &Upstream, port: u16) -> Value {
     client.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     let google = upstream.config("google");
     json!({
-        "unsafe_allow": ["http_issuer", "connector_http"],
+        "unsafe_allow": ["http_issuer", "connector_http", "master_key"],
         "server": {
             "listen": format!("127.0.0.1:{port}"),
             "issuer": format!("http://127.0.0.1:{port}"),
