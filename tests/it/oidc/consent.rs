@@ -1,5 +1,7 @@
 //! Consent for apps of others: protocol rules 6 and 13, OpenID Connect Core §3.1.2.4 and §11.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -120,6 +122,21 @@ on_both! {
         let callback = visit.browser.submit(&again, "/consent", &[("decision", "allow")]).await;
         let tokens = visit.shop.finish(&request, &callback).await;
         assert_eq!(visit.shop.userinfo(&tokens.access_token).await.body["email"], BEN);
+    }
+
+    /// `max_age` leaves time to read the page, but a page left open all lunch is no fresh login.
+    async fn a_consent_page_left_open_does_not_stretch_max_age(env: &Env) {
+        let visit = foreign(env).await;
+        for (minutes, path) in [(9, "/callback"), (20, "/login")] {
+            let fresh = [("scope", "openid email"), ("prompt", "consent login"), ("max_age", "60")];
+            let (request, page) = asked(&visit, &fresh).await;
+            visit.app.clock.advance(Duration::from_secs(60 * minutes));
+            let next = visit.browser.submit(&page, "/consent", &[("decision", "allow")]).await;
+            assert_eq!(next.url.path(), path, "after {minutes} minutes");
+            if next.stopped {
+                visit.shop.code(&request, &next);
+            }
+        }
     }
 
     /// The company's own app asks nobody, unless it asks for being asked.
