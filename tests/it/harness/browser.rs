@@ -58,6 +58,12 @@ impl Browser {
         self
     }
 
+    /// Somebody else's browser, on the same connections.
+    #[must_use]
+    pub fn another(&self) -> Browser {
+        Browser { jar: Arc::default(), ..self.clone() }
+    }
+
     /// Redirects to addresses that begin so are not followed, even on loopback.
     #[must_use]
     pub fn stop_at(mut self, address: &Url) -> Browser {
