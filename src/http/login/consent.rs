@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
 use super::step::{self, Walk};
@@ -155,6 +155,6 @@ pub async fn post_account(
             flow.progress.account_selected = session.as_ref().is_some_and(|session| flow.has_asked(session));
             step::advance(Walk { app: &app, context: &context, flow, session, ops: vec![] }).await
         }
-        _ => Ok(see_other("/login", &flow)),
+        _ => Ok(Redirect::to(&format!("/login?flow={}&account=other", flow.id)).into_response()),
     }
 }

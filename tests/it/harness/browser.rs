@@ -166,6 +166,9 @@ impl Browser {
         if let Some((issuer, replica)) = &self.detour
             && url.origin() == issuer.origin()
         {
+            // A proxy in front ends TLS: behind it everything is http.
+            url.set_scheme(replica.scheme()).unwrap();
+            url.set_host(replica.host_str()).unwrap();
             url.set_port(replica.port()).unwrap();
         }
         let mut request = self.client.request(step.method.clone(), url).headers(self.headers.clone());
