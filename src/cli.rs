@@ -341,7 +341,8 @@ pub struct CustomerShow {
     #[command(flatten)]
     pub installation: Installation,
     /// A customer ID, a client's subject, or NAMESPACE:ID
-    #[arg(value_name = "ID")]
+    // One in 64 pairwise subjects begins with a hyphen.
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
     pub id: String,
     /// Print JSON
     #[arg(long)]

@@ -10,10 +10,12 @@ use url::Url;
 
 use crate::clock::Timestamp;
 use crate::connector::PendingUpstream;
+use crate::ids::CustomerId;
 use crate::kv::{self, Kv, Op, Reply, When};
 use crate::oidc::interaction::Progress;
 use crate::protocol::authorization::AuthorizationRequest;
 use crate::secret;
+use crate::session::SsoSession;
 
 /// How long a person may take.
 pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -32,6 +34,9 @@ pub struct Flow {
     pub expires_at: Timestamp,
     #[serde(default)]
     pub progress: Progress,
+    /// Whom the page that is open asks: the answer counts for nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<CustomerId>,
     /// An account that is being made: waiting for its address to be proved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_up: Option<PendingSignUp>,
@@ -68,6 +73,7 @@ impl Flow {
             began_at: now,
             expires_at: now + LIFETIME,
             progress: Progress::default(),
+            asked: None,
             sign_up: None,
         }
     }
@@ -78,6 +84,11 @@ impl Flow {
             Target::Authorization(request) => Some(request),
             Target::Destination { .. } | Target::Home => None,
         }
+    }
+
+    /// Whether it was this customer whom the open page asked. Another tab may have signed in somebody else since.
+    pub fn has_asked(&self, session: &SsoSession) -> bool {
+        self.asked == Some(session.customer)
     }
 
     /// The operation that writes it.

@@ -3,7 +3,7 @@
 mod events;
 mod first_login;
 mod links;
-mod races;
+pub mod races;
 mod show;
 mod subjects;
 
