@@ -46,8 +46,8 @@ impl Gateway {
         let configuration = configuration(env, upstream, port).await;
         let file = env.directory().join("samesake.toml");
         std::fs::write(&file, toml::to_string(&configuration).unwrap()).unwrap();
-        let process = serve(&["--config", &file.display().to_string()]);
-        ready(&issuer).await;
+        let mut process = serve(&["--config", &file.display().to_string()]);
+        ready(&issuer, &mut process).await;
         Gateway {
             issuer,
             cpu: Processes::of(process.0.id()),
@@ -65,7 +65,7 @@ async fn configuration(env: &Env, upstream: &Upstream, port: u16) -> Value {
     client.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     let google = upstream.config("google");
     json!({
-        "unsafe_allow": ["http_issuer", "connector_http", "master_key"],
+        "unsafe_allow": ["http_issuer", "connector_http", "master_key", "database_plaintext", "redis_plaintext"],
         "server": {
             "listen": format!("127.0.0.1:{port}"),
             "issuer": format!("http://127.0.0.1:{port}"),
@@ -113,13 +113,15 @@ impl Embedded {
 async fn start_embedded(directory: &Path) -> (Duration, f64) {
     let listen = format!("127.0.0.1:{}", free_port());
     let began = Instant::now();
-    let process = serve(&["--data-dir", &directory.display().to_string(), "--listen", &listen]);
-    ready(&Url::parse(&format!("http://{listen}")).unwrap()).await;
+    let mut process = serve(&["--data-dir", &directory.display().to_string(), "--listen", &listen]);
+    ready(&Url::parse(&format!("http://{listen}")).unwrap(), &mut process).await;
     (began.elapsed(), Processes::of(process.0.id()).resident())
 }
 
 fn serve(arguments: &[&str]) -> Process {
-    let child = Command::new(binary()).arg("serve").args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    let mut command = Command::new(binary());
+    command.arg("serve").args(arguments).env("RUST_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null());
+    let child = command.spawn();
     Process(child.unwrap_or_else(|error| panic!("{} does not start: {error}", binary().display())))
 }
 
@@ -128,11 +130,12 @@ fn binary() -> PathBuf {
 }
 
 /// Asks every millisecond, for ten seconds.
-async fn ready(issuer: &Url) {
+async fn ready(issuer: &Url, process: &mut Process) {
     let (http, health) = (http_client(), issuer.join("/health/ready").unwrap());
     let mut again = tokio::time::interval(Duration::from_millis(1));
     let answered = async {
         while !http.get(health.clone()).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            assert!(process.0.try_wait().unwrap().is_none(), "the gateway ended by itself");
             again.tick().await;
         }
     };
