@@ -42,6 +42,7 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/userinfo", "OPTIONS", 204, "public"),
     // What needs a login flow of this browser
     ("/callback/{connector}", "GET", 400, "refused"),
+    ("/callback/{connector}", "POST", 400, "refused"),
     ("/consent", "GET", 400, "refused"),
     ("/consent", "POST", 400, "refused"),
     ("/login", "GET", 400, "refused"),
