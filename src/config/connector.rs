@@ -145,6 +145,9 @@ impl ConnectorPrompt {
 const MAPPABLE: [&str; 8] =
     ["email", "email_verified", "name", "given_name", "family_name", "preferred_username", "picture", "locale"];
 
+/// How a private key in PKCS#8 PEM form begins.
+const PEM_HEAD: &str = "-----BEGIN PRIVATE KEY-----";
+
 /// The tenants of Microsoft that are not one.
 const SHARED_TENANTS: [&str; 3] = ["common", "organizations", "consumers"];
 
@@ -273,8 +276,11 @@ impl ConnectorConfig {
                 problems.add(at(member), "is missing", expected);
             }
         }
-        if self.private_key.expose().is_empty() {
-            problems.add(at("private_key"), "is missing", "private_key_file with the .p8 file, or private_key");
+        let expected = "private_key_file with the .p8 file, or private_key with its text";
+        match self.private_key.expose().trim_start() {
+            "" => problems.add(at("private_key"), "is missing", expected),
+            text if !text.starts_with(PEM_HEAD) => problems.add(at("private_key"), "is no private key", expected),
+            _ => {}
         }
     }
 

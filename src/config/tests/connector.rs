@@ -4,7 +4,7 @@ use super::{ConnectorAuthMethod, ConnectorConfig, ConnectorKind, EmailTrust};
 
 const KEYS: &str = "id = \"c\"\nname = \"C\"\nclient_id = \"x\"\n";
 const SECRET: &str = "client_secret = \"y\"\n";
-const APPLE: &str = "team_id = \"T\"\nkey_id = \"K\"\nprivate_key = \"P\"\n";
+const APPLE: &str = "team_id = \"T\"\nkey_id = \"K\"\nprivate_key = \"-----BEGIN PRIVATE KEY-----\"\n";
 const ENDPOINTS: &str = "authorization_endpoint = \"https://c.example/a\"\ntoken_endpoint = \"https://c.example/t\"\n\
                          userinfo_endpoint = \"https://c.example/u\"\n";
 
@@ -93,4 +93,7 @@ fn everything_that_a_kind_lacks_is_said_at_once() {
     ] {
         assert_eq!(load(kind, text).err(), keys(&[key]), "{text}");
     }
+    let apple =
+        format!("[[connectors]]\nkind = \"apple\"\n{KEYS}team_id = \"T\"\nkey_id = \"K\"\nprivate_key = \"P\"\n");
+    assert_eq!(load_text(&apple).err(), keys(&["private_key"]));
 }
