@@ -41,6 +41,9 @@ pub struct ConnectorConfig {
     /// How far this provider's word about e-mail addresses goes.
     #[serde(default)]
     pub email_trust: EmailTrust,
+    /// Whether a first login that brings an address a customer has proved is linked to them without a question.
+    #[serde(default)]
+    pub link_automatically: bool,
     /// Asks userinfo at every login, not only when the ID token brings no e-mail address.
     #[serde(default)]
     pub userinfo: bool,
@@ -107,6 +110,10 @@ impl ConnectorConfig {
         }
         if self.client_secret.expose().is_empty() {
             problems.add(at("client_secret"), "is missing", "client_secret or client_secret_file");
+        }
+        if self.link_automatically && self.email_trust != EmailTrust::Authoritative {
+            let what = "is allowed only where the provider runs the mailboxes";
+            problems.add(at("link_automatically"), what, "false, or email_trust = \"authoritative\"");
         }
         if !self.scopes.iter().any(|scope| scope == "openid") {
             problems.add(at("scopes"), "lacks openid", "[\"openid\", \"email\", \"profile\"]");

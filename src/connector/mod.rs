@@ -43,6 +43,11 @@ pub trait Connector: Send + Sync {
         self.config().email_trust
     }
 
+    /// Whether it may link to a customer who has proved the same address without asking them (rule 8).
+    fn links_automatically(&self) -> bool {
+        self.config().link_automatically
+    }
+
     /// Where to send the browser, and what to keep until it returns.
     ///
     /// # Errors

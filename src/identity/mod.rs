@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod customer;
+pub mod linking;
 pub mod namespace;
 pub mod profile;
 pub mod sign_in;

@@ -10,6 +10,8 @@ use url::Url;
 
 use crate::clock::Timestamp;
 use crate::connector::PendingUpstream;
+use crate::identity::linking::Claim;
+use crate::ids::CustomerId;
 use crate::kv::{self, Kv, Op, Reply, When};
 use crate::oidc::interaction::Progress;
 use crate::protocol::authorization::AuthorizationRequest;
@@ -35,6 +37,9 @@ pub struct Flow {
     /// An account that is being made: waiting for its address to be proved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_up: Option<PendingSignUp>,
+    /// An upstream account that will be linked once its bearer has proved to be a certain customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<PendingLink>,
 }
 
 /// Where the flow leads.
@@ -58,6 +63,16 @@ pub struct PendingSignUp {
     pub name: Option<String>,
 }
 
+/// An upstream account that waits for a proof. It travels with the flow, so it is one browser's, and it may be linked to
+/// one customer only (spec/identity.md rule 10).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingLink {
+    pub claim: Claim,
+    /// Who has proved the address that the provider vouches for.
+    pub customer: CustomerId,
+    pub expires_at: Timestamp,
+}
+
 impl Flow {
     /// A new flow of the browser whose cookie hashes to `browser`.
     pub fn new(browser: String, target: Target, now: Timestamp) -> Self {
@@ -69,6 +84,7 @@ impl Flow {
             expires_at: now + LIFETIME,
             progress: Progress::default(),
             sign_up: None,
+            link: None,
         }
     }
 
@@ -78,6 +94,16 @@ impl Flow {
             Target::Authorization(request) => Some(request),
             Target::Destination { .. } | Target::Home => None,
         }
+    }
+
+    /// Keeps an upstream account until its bearer proves to be this customer.
+    pub fn await_proof(&mut self, claim: Claim, customer: CustomerId, now: Timestamp) {
+        self.link = Some(PendingLink { claim, customer, expires_at: now + UPSTREAM_LIFETIME });
+    }
+
+    /// The upstream account that still waits at `now`.
+    pub fn pending_link(&self, now: Timestamp) -> Option<&PendingLink> {
+        self.link.as_ref().filter(|pending| now < pending.expires_at)
     }
 
     /// The operation that writes it.

@@ -9,7 +9,7 @@ pub mod flow;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::ids::{CustomerId, Sid};
+use crate::ids::{CustomerId, LinkId, Sid};
 use crate::kv::{self, Kv, Op};
 
 /// The name under which the session layer's record holds the [`SsoSession`].
@@ -25,6 +25,9 @@ pub struct Authentication {
     pub amr: Vec<String>,
     /// The namespace of the link that was proved, such as `social:google` or `email`.
     pub via: String,
+    /// That link itself: unlinking it ends what came from it (spec/identity.md rule 19).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkId>,
 }
 
 /// One browser's authenticated session.

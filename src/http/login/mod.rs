@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod consent;
+pub mod link;
 pub mod password;
 pub mod sign_up;
 pub mod social;
@@ -37,6 +38,10 @@ pub fn routes() -> Router<App> {
         .route("/sign-up", get(sign_up::get).post(sign_up::post))
         .route("/sign-up/code", get(sign_up::get_code).post(sign_up::post_code))
         .route("/sign-up/resend", post(sign_up::resend))
+        .route("/link", get(link::get))
+        .route("/link/send", post(link::send))
+        .route("/link/code", get(link::get_code).post(link::post_code))
+        .route("/link/resend", post(link::resend))
         .route("/consent", get(consent::get).post(consent::post))
         .route("/select-account", get(consent::get_account).post(consent::post_account))
         .route("/logout", get(account::get_logout))
@@ -129,7 +134,7 @@ fn status_of(message: &Message) -> StatusCode {
     match message {
         Message::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
         Message::Busy | Message::MailUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Message::CodeSent => StatusCode::OK,
+        Message::CodeSent | Message::SignInToConnect { .. } => StatusCode::OK,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

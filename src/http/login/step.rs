@@ -7,7 +7,7 @@ use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY};
 use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
-use super::see_other;
+use super::{link, see_other};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::handoff::forward_auth;
@@ -55,6 +55,10 @@ pub async fn signed_in(
     address: Option<&EmailAddress>,
 ) -> Result<Response, Failure> {
     let (app, context) = (walk.app, walk.context);
+    if walk.flow.link.is_some() {
+        link::logged_in(app, context, &mut walk.flow, customer).await?;
+        walk.ops.push(walk.flow.save(context.now)?);
+    }
     walk.session = Some(browser.start(app, customer, authentication, context.now).await?);
     let mut response = advance(walk).await?;
     if let Some(address) = address {
@@ -226,6 +230,9 @@ async fn to_destination(
 
 /// Keeps the flow and shows a page of it.
 async fn page(walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
+    // While an account at a provider waits for a proof, the page that asks for it is the way on.
+    let waits = path == "/login" && walk.flow.pending_link(walk.context.now).is_some();
+    let path = if waits { "/link" } else { path };
     let mut ops = walk.ops;
     ops.push(walk.flow.save(walk.context.now)?);
     run(walk.app, ops).await?;

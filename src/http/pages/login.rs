@@ -118,7 +118,7 @@ impl View for SignUpPage<'_> {
 }
 
 /// Enter the mailed code. Posts to `/sign-up/code` (`flow`, `code`: six digits, perhaps with white space as pasted)
-/// and `/sign-up/resend` (`flow`); links back to `/sign-up?flow=`.
+/// and `/sign-up/resend` (`flow`); links back to `/sign-up?flow=`. To prove an address, the same below `/link`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "code.html", config = ".askama.toml")]
 pub struct CodePage<'a> {

@@ -85,6 +85,18 @@ fn consent<'a>(brand: &'a Brand, s: &Sample) -> ConsentPage<'a> {
     }
 }
 
+fn exists<'a>(brand: &'a Brand, s: &Sample, code_offered: bool) -> AccountExistsPage<'a> {
+    AccountExistsPage {
+        brand,
+        flow: FLOW.into(),
+        client_name: s.app.into(),
+        provider: if s.app == CALM.app { "Chirp".into() } else { s.app.into() },
+        masked_email: if s.app == CALM.app { "r•••@example.com".into() } else { s.account.into() },
+        code_offered,
+        error: (!code_offered).then_some(Message::MailUnavailable),
+    }
+}
+
 fn all(brand: &Brand, s: &Sample) -> Vec<(&'static str, Page)> {
     let link = || Some((s.app.to_owned(), s.url.to_owned()));
     let code = |error, resend_allowed| CodePage {
@@ -110,6 +122,9 @@ fn all(brand: &Brand, s: &Sample) -> Vec<(&'static str, Page)> {
         ("code", code(None, false).page()),
         ("code-wrong", code(Some(Message::CodeWrong { tries_left: 3 }), true).page()),
         ("code-sent", code(Some(Message::CodeSent), true).page()),
+        ("code-prove", CodePage { purpose: CodePurpose::ProveEmail, ..code(None, true) }.page()),
+        ("account-exists", exists(brand, s, true).page()),
+        ("account-exists-without-mail", exists(brand, s, false).page()),
         ("consent", consent(brand, s).page()),
         (
             "select-account",

@@ -168,6 +168,7 @@ impl Upstream {
             auth_method: ConnectorAuthMethod::ClientSecretBasic,
             scopes: ["openid", "email", "profile"].map(str::to_owned).to_vec(),
             email_trust: EmailTrust::Verified,
+            link_automatically: false,
             userinfo: false,
             logo: None,
         }

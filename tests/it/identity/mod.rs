@@ -2,6 +2,7 @@
 
 mod events;
 mod first_login;
+mod linking;
 mod links;
 mod races;
 mod show;
@@ -33,6 +34,28 @@ pub async fn log_in_as(rp: &RelyingParty, upstream: &Upstream, connector: &str, 
     let page = browser.get(&authorization.url).await;
     let callback = browser.submit(&page, "/login/social", &[("connector", connector)]).await;
     rp.finish(&authorization, &callback).await
+}
+
+/// The same for somebody whose address may be a customer's: if the gateway asks for a proof, it gets a mailed code.
+pub async fn log_in_and_prove(
+    app: &TestApp,
+    rp: &RelyingParty,
+    upstream: &Upstream,
+    connector: &str,
+    subject: &str,
+    email: &str,
+) -> Tokens {
+    upstream.choose(subject);
+    let browser = Browser::new();
+    let authorization = rp.authorization();
+    let page = browser.get(&authorization.url).await;
+    let mut page = browser.submit(&page, "/login/social", &[("connector", connector)]).await;
+    if page.url.path() == "/link" {
+        page = browser.submit(&page, "/link/send", &[]).await;
+        let code = app.mailed_code(email).await;
+        page = browser.submit(&page, "/link/code", &[("code", &code)]).await;
+    }
+    rp.finish(&authorization, &page).await
 }
 
 /// What a provider says of somebody with this address.
