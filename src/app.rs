@@ -76,6 +76,8 @@ pub struct Secrets {
     pub mail: DerivedKey,
     /// Tokens in forms that end a session.
     pub form: DerivedKey,
+    /// What a provider posted to the callback, until the browser comes for it.
+    pub posted: DerivedKey,
 }
 
 /// Why the application cannot start.
@@ -170,6 +172,7 @@ impl App {
                 device: master.derive("device"),
                 mail: master.derive("mail"),
                 form: master.derive("form"),
+                posted: master.derive("posted"),
                 master,
             },
             provider,

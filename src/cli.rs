@@ -68,6 +68,9 @@ pub enum Command {
     /// Look up a customer
     #[command(subcommand)]
     Customer(Customer),
+    /// Try out the providers customers may sign in with
+    #[command(subcommand)]
+    Connector(Connector),
 }
 
 /// Which installation a command works on.
@@ -323,6 +326,27 @@ impl ClientFlags {
     }
 }
 
+/// `samesake connector …`
+#[derive(Debug, Subcommand)]
+pub enum Connector {
+    /// Ask the provider everything that needs no customer, and say in words what is wrong
+    Test(ConnectorTest),
+}
+
+/// `samesake connector test`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct ConnectorTest {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// The connector's ID
+    #[arg(value_name = "NAME")]
+    pub id: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `samesake customer …`
 #[derive(Debug, Subcommand)]
 pub enum Customer {
@@ -341,7 +365,8 @@ pub struct CustomerShow {
     #[command(flatten)]
     pub installation: Installation,
     /// A customer ID, a client's subject, or NAMESPACE:ID
-    #[arg(value_name = "ID")]
+    // One in 64 pairwise subjects begins with a hyphen.
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
     pub id: String,
     /// Print JSON
     #[arg(long)]

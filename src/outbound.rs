@@ -128,6 +128,12 @@ impl Outbound {
         Ok(Self { client, guard, timeout: policy.timeout })
     }
 
+    /// The same client with another limit for the whole exchange.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
     /// Sends one request and reads the whole answer, of any status.
     ///
     /// # Errors

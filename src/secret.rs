@@ -69,6 +69,12 @@ pub fn sha512(text: &[u8]) -> [u8; 64] {
     out
 }
 
+/// HMAC-SHA-256 (RFC 2104) under somebody else's key, in lower-case hexadecimal.
+pub fn hmac_sha256_hex(key: &[u8], message: &[u8]) -> String {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
+    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The form in which a bearer secret is stored and looked up: base64url(SHA-256).
 pub fn token_hash(token: &str) -> String {
     base64url(&sha256(&[token.as_bytes()]))

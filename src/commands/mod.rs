@@ -2,6 +2,7 @@
 
 mod check_config;
 mod client;
+mod connector;
 mod customer;
 mod demo;
 mod keys;
@@ -25,6 +26,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Keys(command) => block_on(keys::run(command)),
         Command::Client(command) => block_on(client::run(command)),
         Command::Customer(command) => block_on(customer::run(command)),
+        Command::Connector(command) => block_on(connector::run(command)),
     }
 }
 

@@ -1,12 +1,16 @@
 //! `[[connectors]]`: the upstream providers customers may sign in with.
 //!
-//! The ID is part of the link key of every customer who comes this way: it must never change.
+//! The ID is part of the link key of every customer who comes this way: it must never change. A key that says nothing
+//! to a kind is refused there, because whoever wrote it believes that it does something.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use url::Url;
 
+use super::connector_kind::ConnectorKind;
 use super::forms;
 use super::problem::Problems;
 use super::secret_file::{SecretFiles, no_secret};
@@ -24,47 +28,85 @@ pub struct ConnectorConfig {
     pub name: String,
     #[serde(default)]
     pub kind: ConnectorKind,
-    /// Exactly as the provider writes it, slash at the end or not (OpenID Connect Discovery §4.3).
+    /// Exactly as the provider writes it, slash at the end or not (OpenID Connect Discovery §4.3). For `microsoft` the
+    /// part before the tenant. Empty: the one the kind knows.
     #[serde(default)]
     pub issuer: String,
     #[serde(default)]
     pub client_id: String,
-    /// After loading it also holds what `client_secret_file` said.
+    /// After loading it also holds what `client_secret_file` said. Apple has none.
     #[serde(default = "no_secret")]
     pub client_secret: Secret<String>,
     #[serde(default)]
     pub client_secret_file: Option<PathBuf>,
+    /// `None`: the kind's; see [`ConnectorConfig::auth_method`].
     #[serde(default)]
-    pub auth_method: ConnectorAuthMethod,
-    #[serde(default = "default_scopes")]
+    pub auth_method: Option<ConnectorAuthMethod>,
+    /// Empty: the kind's; see [`ConnectorConfig::scopes`].
+    #[serde(default)]
     pub scopes: Vec<String>,
-    /// How far this provider's word about e-mail addresses goes.
+    /// `None`: the kind's; see [`ConnectorConfig::email_trust`].
     #[serde(default)]
-    pub email_trust: EmailTrust,
+    pub email_trust: Option<EmailTrust>,
     /// Whether a first login that brings an address a customer has proved is linked to them without a question.
     #[serde(default)]
     pub link_automatically: bool,
     /// Asks userinfo at every login, not only when the ID token brings no e-mail address.
     #[serde(default)]
     pub userinfo: bool,
+    #[serde(default)]
+    pub prompt: Option<ConnectorPrompt>,
+    /// Whether the provider is told which address the app believes the customer has.
+    #[serde(default)]
+    pub pass_login_hint: bool,
+    /// For one request to this provider; `None`: `outbound.timeout`.
+    #[serde(default, deserialize_with = "forms::optional_duration")]
+    pub timeout: Option<Duration>,
     #[serde(default, deserialize_with = "forms::optional_url")]
     pub logo: Option<Url>,
-}
-
-/// The protocol an upstream speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectorKind {
-    /// OpenID Connect with discovery.
-    #[default]
-    Oidc,
+    /// In place of the one the kind knows; `oauth2` knows none.
+    #[serde(default, deserialize_with = "forms::optional_url")]
+    pub authorization_endpoint: Option<Url>,
+    #[serde(default, deserialize_with = "forms::optional_url")]
+    pub token_endpoint: Option<Url>,
+    /// Where a plain OAuth 2.0 server says who the customer is.
+    #[serde(default, deserialize_with = "forms::optional_url")]
+    pub userinfo_endpoint: Option<Url>,
+    /// `github`: where the addresses are.
+    #[serde(default, deserialize_with = "forms::optional_url")]
+    pub emails_endpoint: Option<Url>,
+    /// `oauth2`: the member that is the subject.
+    #[serde(default)]
+    pub subject_claim: Option<String>,
+    /// `oauth2`: our claim to the path of theirs.
+    #[serde(default)]
+    pub claims: BTreeMap<String, String>,
+    /// `oauth2`: `false` only for a server that fails over PKCE.
+    #[serde(default)]
+    pub pkce: Option<bool>,
+    /// `google`: only accounts of this Workspace domain.
+    #[serde(default)]
+    pub hosted_domain: Option<String>,
+    /// `microsoft`: `common`, `organizations`, `consumers`, or the ID of one tenant.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// `apple`
+    #[serde(default)]
+    pub team_id: Option<String>,
+    /// `apple`: the ID of the private key.
+    #[serde(default)]
+    pub key_id: Option<String>,
+    /// `apple`: the text of the .p8 file. After loading it also holds what `private_key_file` said.
+    #[serde(default = "no_secret")]
+    pub private_key: Secret<String>,
+    #[serde(default)]
+    pub private_key_file: Option<PathBuf>,
 }
 
 /// How we authenticate at the upstream's token endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectorAuthMethod {
-    #[default]
     ClientSecretBasic,
     ClientSecretPost,
 }
@@ -82,12 +124,73 @@ pub enum EmailTrust {
     Unverified,
 }
 
+/// What the provider is told to ask of the customer each time (OpenID Connect Core §3.1.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorPrompt {
+    Login,
+    Consent,
+    SelectAccount,
+}
+
+impl ConnectorPrompt {
+    /// The value of the parameter.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Consent => "consent",
+            Self::SelectAccount => "select_account",
+        }
+    }
+}
+
+/// The claims a mapping may fill.
+const MAPPABLE: [&str; 8] =
+    ["email", "email_verified", "name", "given_name", "family_name", "preferred_username", "picture", "locale"];
+
+/// The tenants of Microsoft that are not one.
+const SHARED_TENANTS: [&str; 3] = ["common", "organizations", "consumers"];
+
 impl ConnectorConfig {
+    /// What is asked for.
+    pub fn scopes(&self) -> Vec<String> {
+        if self.scopes.is_empty() {
+            return self.kind.scopes().iter().map(|scope| (*scope).to_owned()).collect();
+        }
+        self.scopes.clone()
+    }
+
+    /// How far this provider's word about e-mail addresses goes, at most.
+    pub fn email_trust(&self) -> EmailTrust {
+        self.email_trust.unwrap_or(self.kind.email_trust())
+    }
+
+    /// How we authenticate at the token endpoint.
+    pub fn auth_method(&self) -> ConnectorAuthMethod {
+        self.auth_method.unwrap_or(self.kind.auth_method())
+    }
+
+    /// Every address of the provider that the configuration names, by its key.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let endpoints = [
+            ("authorization_endpoint", &self.authorization_endpoint),
+            ("token_endpoint", &self.token_endpoint),
+            ("userinfo_endpoint", &self.userinfo_endpoint),
+            ("emails_endpoint", &self.emails_endpoint),
+        ];
+        let issuer = Some(("issuer", self.issuer.as_str())).filter(|(_, issuer)| !issuer.is_empty());
+        issuer.into_iter().chain(endpoints.into_iter().filter_map(|(key, url)| Some((key, url.as_ref()?.as_str()))))
+    }
+
     pub(super) fn resolve(&mut self, key: &str, files: &SecretFiles, problems: &mut Problems) {
-        let key = format!("{key}.client_secret");
-        let given = Some(self.client_secret.clone()).filter(|secret| !secret.expose().is_empty());
-        let secret = files.fill(&key, given, self.client_secret_file.as_deref(), problems);
-        self.client_secret = secret.unwrap_or_else(no_secret);
+        for (name, value, file) in [
+            ("client_secret", &mut self.client_secret, &self.client_secret_file),
+            ("private_key", &mut self.private_key, &self.private_key_file),
+        ] {
+            let given = Some(value.clone()).filter(|secret| !secret.expose().is_empty());
+            let secret = files.fill(&format!("{key}.{name}"), given, file.as_deref(), problems);
+            *value = secret.unwrap_or_else(no_secret);
+        }
     }
 
     pub(super) fn check(&self, key: &str, problems: &mut Problems) {
@@ -95,32 +198,118 @@ impl ConnectorConfig {
         if !forms::is_slug(&self.id) {
             problems.add(at("id"), forms::missing_or(&self.id, "is no connector ID"), forms::SLUG);
         }
-        if self.name.trim().is_empty() {
-            problems.add(at("name"), "is missing", "the text of the button, such as \"Google\"");
-        }
-        let issuer_fits = Url::parse(&self.issuer).is_ok_and(|url| {
-            matches!(url.scheme(), "https" | "http") && url.query().is_none() && url.fragment().is_none()
-        });
-        if !issuer_fits {
-            let expected = "an https URL without query or fragment, such as https://accounts.google.com";
-            problems.add(at("issuer"), forms::missing_or(&self.issuer, "is no issuer"), expected);
-        }
-        if self.client_id.is_empty() {
-            problems.add(at("client_id"), "is missing", "the client ID the provider gave you");
-        }
-        if self.client_secret.expose().is_empty() {
-            problems.add(at("client_secret"), "is missing", "client_secret or client_secret_file");
-        }
-        if self.link_automatically && self.email_trust != EmailTrust::Authoritative {
+        if self.link_automatically && self.email_trust() != EmailTrust::Authoritative {
             let what = "is allowed only where the provider runs the mailboxes";
             problems.add(at("link_automatically"), what, "false, or email_trust = \"authoritative\"");
         }
-        if !self.scopes.iter().any(|scope| scope == "openid") {
+        if self.name.trim().is_empty() {
+            problems.add(at("name"), "is missing", "the text of the button, such as \"Google\"");
+        }
+        for (member, is_given, kinds) in self.keys_of_some_kinds() {
+            if is_given && !kinds.contains(&self.kind) {
+                let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+                let problem = format!("says nothing to kind \"{}\"", self.kind.as_str());
+                problems.add(at(member), problem, format!("it only with kind {}", kinds.join(", ")));
+            }
+        }
+        self.check_addresses(&at, problems);
+        self.check_client(&at, problems);
+        if self.kind.is_oidc() && !self.scopes.is_empty() && !self.scopes.iter().any(|scope| scope == "openid") {
             problems.add(at("scopes"), "lacks openid", "[\"openid\", \"email\", \"profile\"]");
         }
+        if let Some(unknown) = self.claims.keys().find(|claim| !MAPPABLE.contains(&claim.as_str())) {
+            let expected = format!("one of {}", MAPPABLE.join(", "));
+            problems.add(at(&format!("claims.{unknown}")), "is not a claim that can be filled", expected);
+        }
+        if let Some(tenant) = &self.tenant
+            && !SHARED_TENANTS.contains(&tenant.as_str())
+            && uuid::Uuid::try_parse(tenant).is_err()
+        {
+            let expected = "common, organizations, consumers, or the tenant's ID (a GUID)";
+            problems.add(at("tenant"), format!("`{tenant}` is no tenant"), expected);
+        }
+        if let Some(timeout) = self.timeout {
+            forms::check_range(problems, &at("timeout"), timeout, Duration::from_millis(100)..=Duration::from_secs(60));
+        }
     }
-}
 
-fn default_scopes() -> Vec<String> {
-    ["openid", "email", "profile"].map(str::to_owned).to_vec()
+    fn check_addresses(&self, at: &impl Fn(&str) -> String, problems: &mut Problems) {
+        let is_web = |url: &Url| matches!(url.scheme(), "https" | "http") && url.host().is_some();
+        let issuer_fits =
+            Url::parse(&self.issuer).is_ok_and(|url| is_web(&url) && url.query().is_none() && url.fragment().is_none());
+        let needed = self.kind == ConnectorKind::Oidc;
+        if !issuer_fits && (needed || !self.issuer.is_empty()) {
+            let expected = "an https URL without query or fragment, such as https://accounts.google.com";
+            problems.add(at("issuer"), forms::missing_or(&self.issuer, "is no issuer"), expected);
+        }
+        let endpoints = [
+            ("authorization_endpoint", &self.authorization_endpoint, true),
+            ("token_endpoint", &self.token_endpoint, true),
+            ("userinfo_endpoint", &self.userinfo_endpoint, true),
+            ("emails_endpoint", &self.emails_endpoint, false),
+        ];
+        for (member, url, needed) in endpoints {
+            let expected = "an https URL, such as https://provider.example/oauth/token";
+            match url {
+                None if needed && self.kind == ConnectorKind::OAuth2 => {
+                    problems.add(at(member), "is missing", expected);
+                }
+                Some(url) if !is_web(url) || url.fragment().is_some() => {
+                    problems.add(at(member), format!("`{url}` is no endpoint"), expected);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn check_client(&self, at: &impl Fn(&str) -> String, problems: &mut Problems) {
+        if self.client_id.is_empty() {
+            problems.add(at("client_id"), "is missing", "the client ID the provider gave you");
+        }
+        if self.kind != ConnectorKind::Apple {
+            if self.client_secret.expose().is_empty() {
+                problems.add(at("client_secret"), "is missing", "client_secret or client_secret_file");
+            }
+            return;
+        }
+        for (member, value, expected) in [
+            ("team_id", &self.team_id, "the ten characters of your team's ID at Apple"),
+            ("key_id", &self.key_id, "the ten characters of the key's ID at Apple"),
+        ] {
+            if value.as_ref().is_none_or(String::is_empty) {
+                problems.add(at(member), "is missing", expected);
+            }
+        }
+        if self.private_key.expose().is_empty() {
+            problems.add(at("private_key"), "is missing", "private_key_file with the .p8 file, or private_key");
+        }
+    }
+
+    /// The keys that not every kind has: whether each was given, and the kinds it is for.
+    fn keys_of_some_kinds(&self) -> [(&'static str, bool, &'static [ConnectorKind]); 18] {
+        use ConnectorKind::{Apple, Facebook, GitHub, Google, LinkedIn, Microsoft, OAuth2, Oidc, X};
+        const PLAIN: &[ConnectorKind] = &[OAuth2, Facebook, X, GitHub, LinkedIn];
+        const ALL_BUT_APPLE: &[ConnectorKind] = &[Oidc, OAuth2, Google, Facebook, X, GitHub, Microsoft, LinkedIn];
+        let some = |secret: &Secret<String>, file: &Option<PathBuf>| !secret.expose().is_empty() || file.is_some();
+        [
+            ("issuer", !self.issuer.is_empty(), &[Oidc, OAuth2, Google, Apple, Microsoft]),
+            ("client_secret", some(&self.client_secret, &self.client_secret_file), ALL_BUT_APPLE),
+            ("auth_method", self.auth_method.is_some(), &[Oidc, OAuth2, Google, Microsoft]),
+            ("userinfo", self.userinfo, &[Oidc, Google, Microsoft]),
+            ("prompt", self.prompt.is_some(), &[Oidc, OAuth2, Google, GitHub, Microsoft]),
+            ("pass_login_hint", self.pass_login_hint, &[Oidc, OAuth2, Google, GitHub, Microsoft]),
+            ("authorization_endpoint", self.authorization_endpoint.is_some(), PLAIN),
+            ("token_endpoint", self.token_endpoint.is_some(), PLAIN),
+            ("userinfo_endpoint", self.userinfo_endpoint.is_some(), PLAIN),
+            ("emails_endpoint", self.emails_endpoint.is_some(), &[GitHub]),
+            ("subject_claim", self.subject_claim.is_some(), &[OAuth2]),
+            ("claims", !self.claims.is_empty(), &[OAuth2]),
+            ("pkce", self.pkce.is_some(), &[OAuth2]),
+            ("hosted_domain", self.hosted_domain.is_some(), &[Google]),
+            ("tenant", self.tenant.is_some(), &[Microsoft]),
+            ("team_id", self.team_id.is_some(), &[Apple]),
+            ("key_id", self.key_id.is_some(), &[Apple]),
+            ("private_key", some(&self.private_key, &self.private_key_file), &[Apple]),
+        ]
+    }
 }

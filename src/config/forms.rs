@@ -24,6 +24,11 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     parse_duration(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is no duration; expected {DURATION_FORM}")))
 }
 
+/// Reads `"15m"` where there may be none.
+pub(super) fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
 /// A whole number and one of the units ms, s, m, h, d.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();

@@ -7,6 +7,7 @@
 mod brand;
 mod client;
 mod connector;
+mod connector_kind;
 mod database;
 mod destination;
 mod forms;
@@ -28,7 +29,8 @@ use std::path::Path;
 
 pub use brand::BrandConfig;
 pub use client::{ConfiguredClient, check_metadata};
-pub use connector::{ConnectorAuthMethod, ConnectorConfig, ConnectorKind, EmailTrust};
+pub use connector::{ConnectorAuthMethod, ConnectorConfig, ConnectorPrompt, EmailTrust};
+pub use connector_kind::ConnectorKind;
 pub use database::{DatabaseConfig, RedisConfig};
 pub use destination::{Destination, DestinationPolicy};
 pub use log::{LogConfig, LogFormat};

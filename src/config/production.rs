@@ -223,9 +223,9 @@ impl Refusals<'_> {
 
     fn neighbors(&mut self) {
         for connector in &self.config.connectors {
-            if !connector.issuer.starts_with("https://") {
-                let key = format!("connectors[{}].issuer", connector.id);
-                self.add(Danger::ConnectorHttp, key, "is not https", "an https issuer");
+            for (member, _) in connector.addresses().filter(|(_, address)| !address.starts_with("https://")) {
+                let key = format!("connectors[{}].{member}", connector.id);
+                self.add(Danger::ConnectorHttp, key, "is not https", "an https address");
             }
         }
     }

@@ -51,6 +51,14 @@ impl ServerConfig {
         format!("{}{path}", self.issuer_text())
     }
 
+    /// Where a connector's provider sends the browser back to: the redirect URI to be registered there.
+    ///
+    /// # Errors
+    /// Never for a connector ID that passed the checks.
+    pub fn callback(&self, connector: &str) -> Result<Url, url::ParseError> {
+        self.endpoint(&format!("/callback/{connector}")).parse()
+    }
+
     /// Makes the issuer the address of the listener, for the embedded default on another port.
     pub(super) fn follow_listener(&mut self) {
         if let Ok(issuer) = Url::parse(&format!("http://{}", self.listen)) {

@@ -1,5 +1,7 @@
 //! Tests of loading: what passes, what is refused, and how it is said.
 
+mod connector;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -325,6 +327,9 @@ fn wrong_values_are_refused_by_their_section() {
         (format!("{public}grant_types = [\"client_credentials\"]"), "clients[c].grant_types"),
         (format!("{connector}scopes = [\"email\"]"), "connectors[g].scopes"),
         (format!("{connector}email_trust = \"yes\""), "connectors[g].email_trust"),
+        (format!("{connector}kind = \"facebok\""), "connectors[g].kind"),
+        (format!("{connector}timeout = \"2m\""), "connectors[g].timeout"),
+        (format!("{connector}prompt = \"none\""), "connectors[g].prompt"),
         (format!("{connector}{connector}"), "connectors[1].id"),
         (connector.replace("\"g\"", "\"Has Space\""), "connectors[Has Space].id"),
         (format!("{destination}alg = \"PS256\""), "destinations[d].alg"),

@@ -133,6 +133,8 @@ fn is_as_safe_as(endpoint: &Url, issuer: &Url) -> bool {
 /// The cache for one provider.
 pub(super) struct Discovery {
     issuer: IssuerUrl,
+    /// Where the metadata are, if not where the issuer says.
+    metadata: Option<Url>,
     outbound: Outbound,
     state: RwLock<State>,
     /// Held by whoever is fetching.
@@ -202,7 +204,20 @@ impl Failure {
 
 impl Discovery {
     pub(super) fn new(issuer: IssuerUrl, outbound: Outbound) -> Self {
-        Self { issuer, outbound, state: RwLock::default(), flight: tokio::sync::Mutex::default() }
+        Self { issuer, metadata: None, outbound, state: RwLock::default(), flight: tokio::sync::Mutex::default() }
+    }
+
+    /// The same with the metadata elsewhere. They still have to be of exactly the issuer.
+    pub(super) fn with_metadata_at(self, url: Url) -> Self {
+        Self { metadata: Some(url), ..self }
+    }
+
+    /// Where the metadata are, as text for people.
+    pub(super) fn metadata_url(&self) -> String {
+        match &self.metadata {
+            Some(url) => url.to_string(),
+            None => format!("{}/.well-known/openid-configuration", self.issuer.as_str().trim_end_matches('/')),
+        }
     }
 
     /// The provider's metadata and keys.
@@ -256,8 +271,11 @@ impl Discovery {
     }
 
     async fn fetch(&self) -> Result<Provider, ConnectorError> {
-        let url = self.issuer.join(".well-known/openid-configuration");
-        let url = url.map_err(|_| ConnectorError::invalid("the issuer is not a URL that can be extended"))?;
+        let url = match &self.metadata {
+            Some(url) => url.clone(),
+            None => (self.issuer.join(".well-known/openid-configuration"))
+                .map_err(|_| ConnectorError::invalid("the issuer is not a URL that can be extended"))?,
+        };
         let metadata: Metadata = self.fetch_json(url, "the metadata cannot be read").await?;
         let jwks_uri = metadata.jwks_uri().url().clone();
         // The metadata is judged before any other address of it is asked.

@@ -11,16 +11,29 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+mod apple;
 pub mod claims;
+mod configured;
 mod discovery;
+mod exchange;
+mod facebook;
+mod github;
+mod google;
+mod linkedin;
+mod microsoft;
+pub mod oauth2;
 pub mod oidc;
 pub mod registry;
+mod self_check;
+mod x;
 
 pub use registry::{Registry, RegistryError};
+pub use self_check::{Finding, Verdict};
 
 use crate::clock::Timestamp;
 use crate::config::{ConnectorConfig, EmailTrust};
 use crate::outbound::OutboundError;
+use crate::secret::random_token;
 
 /// One configured upstream provider.
 #[async_trait]
@@ -38,9 +51,9 @@ pub trait Connector: Send + Sync {
         &self.config().name
     }
 
-    /// How far an e-mail address from this provider is believed (spec/identity.md rule 8).
-    fn email_trust(&self) -> EmailTrust {
-        self.config().email_trust
+    /// How far this identity's e-mail address is believed (spec/identity.md rule 8): never further than configured.
+    fn email_trust(&self, _identity: &UpstreamIdentity) -> EmailTrust {
+        self.config().email_trust()
     }
 
     /// Whether it may link to a customer who has proved the same address without asking them (rule 8).
@@ -48,13 +61,20 @@ pub trait Connector: Send + Sync {
         self.config().link_automatically
     }
 
-    /// Where to send the browser, and what to keep until it returns.
+    /// How the provider answers.
+    fn response_mode(&self) -> ResponseMode {
+        ResponseMode::Query
+    }
+
+    /// Where to send the browser, and what to keep until it returns. `login_hint` is what the app believes the
+    /// customer is called; it is passed on only where the configuration says so.
     ///
     /// # Errors
     /// [`ConnectorError::Unavailable`] or [`ConnectorError::Invalid`] if the provider's metadata cannot be had.
     async fn authorization_request(
         &self,
         redirect_uri: &Url,
+        login_hint: Option<&str>,
         now: Timestamp,
     ) -> Result<UpstreamRequest, ConnectorError>;
 
@@ -70,6 +90,16 @@ pub trait Connector: Send + Sync {
         redirect_uri: &Url,
         now: Timestamp,
     ) -> Result<UpstreamIdentity, ConnectorError>;
+
+    /// Tries out what can be tried without a customer, and says in words what is wrong.
+    async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding>;
+}
+
+/// How a provider sends its answer to the callback (OAuth 2.0 Multiple Response Types §2.1, Form Post §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseMode {
+    Query,
+    FormPost,
 }
 
 /// The beginning of one login at an upstream provider.
@@ -90,6 +120,14 @@ pub struct PendingUpstream {
     pub pkce_verifier: String,
 }
 
+impl PendingUpstream {
+    /// Fresh random values for a login at this connector.
+    fn new(connector: &str) -> Self {
+        let [state, nonce, pkce_verifier] = [random_token(), random_token(), random_token()];
+        Self { connector: connector.to_owned(), state, nonce, pkce_verifier }
+    }
+}
+
 impl fmt::Debug for PendingUpstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PendingUpstream").field("connector", &self.connector).finish_non_exhaustive()
@@ -103,6 +141,8 @@ pub struct UpstreamCallback {
     pub error: Option<String>,
     pub error_description: Option<String>,
     pub iss: Option<String>,
+    /// Apple's: the customer's name, as JSON, at the first login only. Nobody has signed it.
+    pub user: Option<String>,
 }
 
 impl fmt::Debug for UpstreamCallback {

@@ -1,12 +1,11 @@
 //! A connector for any OpenID Provider: authorization code flow with PKCE, nonce and a pinned set of algorithms.
 //!
 //! What the library leaves to us is checked here: clock leeway, `iat`, `nbf`, `azp`, `at_hash`, the callback's `iss`
-//! (RFC 9207), userinfo's `sub`, and keys that are not known yet. It must not know customers or sessions.
+//! (RFC 9207), userinfo's `sub`, and keys that are not known yet. What one provider does its own way is an
+//! [`OidcProvider`]. It must not know customers or sessions.
 //! OpenID Connect Core §3.1, RFC 9700 §4.4, spec/protocol.md rules 35, 39 and 49.
 
 use std::borrow::Cow;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,54 +14,139 @@ use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreIdTokenClaims, CoreIdTokenVerifier, CoreTokenResponse,
 };
 use openidconnect::{
-    AccessToken, AccessTokenHash, AsyncHttpClient, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId,
-    ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce,
-    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
-    SignatureVerificationError, StandardErrorResponse, TokenResponse,
+    AccessToken, AccessTokenHash, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
+    CsrfToken, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, Scope, SignatureVerificationError, TokenResponse,
 };
 use serde_json::Value;
 use url::Url;
 
 use super::claims::{self, Claims};
 use super::discovery::{DOCUMENT_BYTES, Discovery, Provider};
-use super::{Connector, ConnectorError, PendingUpstream, UpstreamCallback, UpstreamIdentity, UpstreamRequest};
+use super::exchange::{TokenEndpoint, check_begun_here, code_or_error, refused_exchange};
+use super::self_check::{self, Finding};
+use super::{
+    Connector, ConnectorError, PendingUpstream, ResponseMode, UpstreamCallback, UpstreamIdentity, UpstreamRequest,
+};
 use crate::clock::Timestamp;
-use crate::config::{ConnectorAuthMethod, ConnectorConfig};
-use crate::outbound::{Outbound, OutboundError, OutboundRequest, StatusCode, header};
-use crate::secret::{constant_time_eq, from_base64url, random_token};
+use crate::config::{ConnectorAuthMethod, ConnectorConfig, EmailTrust};
+use crate::outbound::{Outbound, OutboundRequest, StatusCode, header};
+use crate::secret::{Secret, constant_time_eq, from_base64url};
 
 /// How far the provider's clock may be from ours.
 const LEEWAY: Duration = Duration::from_secs(60);
-const MAX_CODE_BYTES: usize = 4096;
 
 type Client = CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet, EndpointNotSet>;
 
+/// What one OpenID Provider does its own way. The defaults are the specification's.
+pub trait OidcProvider: Send + Sync {
+    /// Parameters the provider wants beside those of the specification.
+    fn authorization_parameters(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// How the provider answers.
+    fn response_mode(&self) -> ResponseMode {
+        ResponseMode::Query
+    }
+
+    /// The secret for one request to the token endpoint.
+    ///
+    /// # Errors
+    /// If it has to be made, and cannot be.
+    fn client_secret(&self, config: &ConnectorConfig, _now: Timestamp) -> Result<Secret<String>, ConnectorError> {
+        Ok(config.client_secret.clone())
+    }
+
+    /// Whether every ID token has the metadata's issuer. Where not, [`OidcProvider::check`] judges `iss`.
+    fn has_one_issuer(&self) -> bool {
+        true
+    }
+
+    /// Looks at a token whose signature, audience, times and nonce are right.
+    ///
+    /// # Errors
+    /// In words, if it is not acceptable all the same.
+    fn check(&self, _claims: &Claims) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    /// The identity, from claims that are proved.
+    ///
+    /// # Errors
+    /// If there is no fit subject among them.
+    fn identity(
+        &self,
+        id_token: Claims,
+        userinfo: Option<Claims>,
+        _callback: &UpstreamCallback,
+    ) -> Result<UpstreamIdentity, ConnectorError> {
+        claims::identity(id_token, userinfo)
+    }
+
+    /// How far the address of this identity is believed; `configured` is the upper end.
+    fn email_trust(&self, configured: EmailTrust, _identity: &UpstreamIdentity) -> EmailTrust {
+        configured
+    }
+}
+
+/// An OpenID Provider that does nothing its own way.
+pub struct Standard;
+
+impl OidcProvider for Standard {}
+
 /// A configured OpenID Provider.
-pub struct OidcConnector {
+pub struct OidcConnector<P> {
     config: ConnectorConfig,
     outbound: Outbound,
     discovery: Discovery,
+    provider: P,
 }
 
-impl OidcConnector {
+impl OidcConnector<Standard> {
     /// Builds the connector; the provider is not asked anything yet.
     ///
     /// # Errors
     /// In words, if the issuer is not a URL.
     pub fn new(config: ConnectorConfig, outbound: Outbound) -> Result<Self, String> {
-        let issuer = IssuerUrl::new(config.issuer.clone()).map_err(|error| format!("issuer: {error}"))?;
-        let discovery = Discovery::new(issuer, outbound.clone());
-        Ok(Self { config, outbound, discovery })
+        let issuer = config.issuer.clone();
+        Self::of(Standard, &issuer, config, outbound)
+    }
+}
+
+impl<P: OidcProvider> OidcConnector<P> {
+    /// Builds the connector of a provider at its issuer.
+    ///
+    /// # Errors
+    /// In words, if the issuer is not a URL.
+    pub(super) fn of(provider: P, issuer: &str, config: ConnectorConfig, outbound: Outbound) -> Result<Self, String> {
+        let discovery = Discovery::new(issuer_url(issuer)?, outbound.clone());
+        Ok(Self { config, outbound, discovery, provider })
+    }
+
+    /// The same for metadata that are not where the issuer says.
+    ///
+    /// # Errors
+    /// In words, if one of the addresses is not a URL.
+    pub(super) fn with_metadata_at(
+        provider: P,
+        metadata: &str,
+        issuer: &str,
+        config: ConnectorConfig,
+        outbound: Outbound,
+    ) -> Result<Self, String> {
+        let metadata = Url::parse(metadata).map_err(|error| format!("issuer: {error}"))?;
+        let discovery = Discovery::new(issuer_url(issuer)?, outbound.clone()).with_metadata_at(metadata);
+        Ok(Self { config, outbound, discovery, provider })
     }
 
     fn client(&self, provider: &Provider) -> Client {
-        let auth_type = match self.config.auth_method {
+        let auth_type = match self.config.auth_method() {
             ConnectorAuthMethod::ClientSecretBasic => AuthType::BasicAuth,
             ConnectorAuthMethod::ClientSecretPost => AuthType::RequestBody,
         };
         let client_id = ClientId::new(self.config.client_id.clone());
         CoreClient::new(client_id, provider.issuer().clone(), Default::default())
-            .set_client_secret(ClientSecret::new(self.config.client_secret.expose().clone()))
             .set_auth_type(auth_type)
             .set_auth_uri(provider.authorization_endpoint().clone())
             .set_token_uri(provider.token_endpoint.clone())
@@ -74,8 +158,11 @@ impl OidcConnector {
         code: String,
         pending: &PendingUpstream,
         redirect_uri: &Url,
+        now: Timestamp,
     ) -> Result<CoreTokenResponse, ConnectorError> {
+        let client_secret = self.provider.client_secret(&self.config, now)?;
         self.client(provider)
+            .set_client_secret(ClientSecret::new(client_secret.expose().clone()))
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(pending.pkce_verifier.clone()))
             .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())))
@@ -124,6 +211,7 @@ impl OidcConnector {
         let client_id = ClientId::new(self.config.client_id.clone());
         let verifier =
             CoreIdTokenVerifier::new_public_client(client_id, provider.issuer().clone(), provider.keys.clone())
+                .require_issuer_match(self.provider.has_one_issuer())
                 .set_allowed_algs(provider.algorithms.iter().cloned())
                 .set_time_fn(move || system_time(now - LEEWAY).into())
                 .set_issue_time_verifier_fn(move |issued| {
@@ -143,6 +231,7 @@ impl OidcConnector {
         if not_before > latest {
             return Err(Unverified::Refused("the ID token is not valid yet"));
         }
+        self.provider.check(&claims).map_err(Unverified::Refused)?;
         Ok(claims)
     }
 
@@ -179,34 +268,48 @@ impl OidcConnector {
 }
 
 #[async_trait]
-impl Connector for OidcConnector {
+impl<P: OidcProvider> Connector for OidcConnector<P> {
     fn config(&self) -> &ConnectorConfig {
         &self.config
+    }
+
+    fn email_trust(&self, identity: &UpstreamIdentity) -> EmailTrust {
+        self.provider.email_trust(self.config.email_trust(), identity)
+    }
+
+    fn response_mode(&self) -> ResponseMode {
+        self.provider.response_mode()
     }
 
     async fn authorization_request(
         &self,
         redirect_uri: &Url,
+        login_hint: Option<&str>,
         now: Timestamp,
     ) -> Result<UpstreamRequest, ConnectorError> {
         let provider = self.discovery.provider(now).await?;
-        let pending = PendingUpstream {
-            connector: self.config.id.clone(),
-            state: random_token(),
-            nonce: random_token(),
-            pkce_verifier: random_token(),
-        };
+        let pending = PendingUpstream::new(&self.config.id);
         let challenge =
             PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(pending.pkce_verifier.clone()));
         let (state, nonce) = (CsrfToken::new(pending.state.clone()), Nonce::new(pending.nonce.clone()));
-        let scopes = self.config.scopes.iter().filter(|scope| *scope != "openid").cloned().map(Scope::new);
+        let scopes = self.config.scopes().into_iter().filter(|scope| scope != "openid").map(Scope::new);
         let client = self.client(&provider);
-        let (url, _, _) = client
+        let mut request = client
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)
             .add_scopes(scopes)
             .set_pkce_challenge(challenge)
-            .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())))
-            .url();
+            .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())));
+        let own = self.provider.authorization_parameters();
+        let prompt = self.config.prompt.map(|prompt| ("prompt", prompt.as_str().to_owned()));
+        let hint = login_hint.filter(|_| self.config.pass_login_hint).map(|hint| ("login_hint", hint.to_owned()));
+        let mode = (self.provider.response_mode() == ResponseMode::FormPost).then_some(("response_mode", "form_post"));
+        for (name, value) in own.into_iter().chain(prompt).chain(hint) {
+            request = request.add_extra_param(name, value);
+        }
+        if let Some((name, value)) = mode {
+            request = request.add_extra_param(name, value);
+        }
+        let (url, _, _) = request.url();
         Ok(UpstreamRequest { url, pending })
     }
 
@@ -217,26 +320,53 @@ impl Connector for OidcConnector {
         redirect_uri: &Url,
         now: Timestamp,
     ) -> Result<UpstreamIdentity, ConnectorError> {
-        if pending.connector != self.config.id {
-            return Err(ConnectorError::invalid("the login was begun at another provider"));
-        }
+        check_begun_here(pending, &self.config.id)?;
         let provider = self.discovery.provider(now).await?;
-        check_issuer(callback, &provider)?;
+        if self.provider.has_one_issuer() {
+            check_issuer(callback, &provider)?;
+        }
         let code = code_or_error(callback)?;
-        let tokens = self.exchange(&provider, code, pending, redirect_uri).await?;
+        let tokens = self.exchange(&provider, code, pending, redirect_uri, now).await?;
         let userinfo_endpoint = provider.userinfo_endpoint().cloned();
         let id_token = self.verify(provider, &tokens, pending, now).await?;
         let userinfo = match (userinfo_endpoint, id_token.get("sub").and_then(Value::as_str)) {
             (Some(url), Some(subject))
-                if self.config.userinfo || claims::wants_userinfo(&id_token, &self.config.scopes) =>
+                if self.config.userinfo || claims::wants_userinfo(&id_token, &self.config.scopes()) =>
             {
                 claims::check_subject(subject)?;
                 Some(self.userinfo(&url, tokens.access_token(), subject).await?)
             }
             _ => None,
         };
-        claims::identity(id_token, userinfo)
+        self.provider.identity(id_token, userinfo, callback)
     }
+
+    async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding> {
+        let mut findings = vec![self_check::redirect_uri(redirect_uri)];
+        if let Err(error) = self.provider.client_secret(&self.config, now) {
+            findings.push(Finding::wrong("client secret", error.to_string()));
+            return findings;
+        }
+        let provider = match self.discovery.provider(now).await {
+            Ok(provider) => provider,
+            Err(error) => {
+                findings.push(self_check::metadata(&self.discovery.metadata_url(), &error));
+                return findings;
+            }
+        };
+        findings.push(Finding::right("metadata", format!("read, of {}", provider.issuer().as_str())));
+        findings.push(self_check::keys(provider.keys.keys().len()));
+        let pending = PendingUpstream::new(&self.config.id);
+        let code = self_check::NO_CODE.to_owned();
+        let refused = self.exchange(&provider, code, &pending, redirect_uri, now).await.err();
+        findings.push(self_check::token_endpoint(provider.token_endpoint.url(), refused.as_ref()));
+        findings.push(self_check::clock(&self.outbound, provider.token_endpoint.url(), now).await);
+        findings
+    }
+}
+
+fn issuer_url(issuer: &str) -> Result<IssuerUrl, String> {
+    IssuerUrl::new(issuer.to_owned()).map_err(|error| format!("issuer: {error}"))
 }
 
 /// RFC 9207 §2.4: the response comes from the provider the browser was sent to. Also an error has to say so.
@@ -247,18 +377,6 @@ fn check_issuer(callback: &UpstreamCallback, provider: &Provider) -> Result<(), 
         }
         None if provider.names_itself() => Err(ConnectorError::invalid("the callback does not name its provider")),
         _ => Ok(()),
-    }
-}
-
-fn code_or_error(callback: &UpstreamCallback) -> Result<String, ConnectorError> {
-    match (&callback.error, &callback.code) {
-        (Some(error), _) => Err(match error.as_str() {
-            "access_denied" => ConnectorError::Denied,
-            "server_error" | "temporarily_unavailable" => ConnectorError::Unavailable { reason: error.clone() },
-            code => ConnectorError::provider(code),
-        }),
-        (None, Some(code)) if !code.is_empty() && code.len() <= MAX_CODE_BYTES => Ok(code.clone()),
-        _ => Err(ConnectorError::invalid("the callback has no code")),
     }
 }
 
@@ -314,88 +432,4 @@ fn payload(id_token: &CoreIdToken) -> Option<Claims> {
 
 fn system_time(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + at.since(Timestamp::from_micros(0))
-}
-
-/// The library's error carries the whole answer, tokens included: nothing of it is passed on but an error code.
-fn refused_exchange(error: RequestTokenError<ExchangeError, TokenErrorAnswer>) -> ConnectorError {
-    match error {
-        RequestTokenError::ServerResponse(answer) => ConnectorError::provider(answer.error().as_ref()),
-        RequestTokenError::Request(ExchangeError::Outbound(error)) => error.into(),
-        RequestTokenError::Request(ExchangeError::Status(status)) => {
-            ConnectorError::Unavailable { reason: format!("the token endpoint answered with status {status}") }
-        }
-        _ => ConnectorError::invalid("the token endpoint's answer cannot be read"),
-    }
-}
-
-type TokenErrorAnswer = StandardErrorResponse<openidconnect::core::CoreErrorResponseType>;
-
-#[derive(Debug, thiserror::Error)]
-enum ExchangeError {
-    #[error(transparent)]
-    Outbound(#[from] OutboundError),
-    #[error("status {0}")]
-    Status(u16),
-}
-
-/// The library's way to our HTTP client.
-struct TokenEndpoint<'a>(&'a Outbound);
-
-impl<'c> AsyncHttpClient<'c> for TokenEndpoint<'_> {
-    type Error = ExchangeError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, ExchangeError>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            let url = Url::parse(&parts.uri.to_string()).map_err(|_| OutboundError::Refused {
-                host: String::new(),
-                reason: "the token endpoint is not a URL",
-            })?;
-            let request = OutboundRequest {
-                method: parts.method,
-                url,
-                headers: parts.headers,
-                body: body.into(),
-                max_bytes: DOCUMENT_BYTES,
-            };
-            let response = self.0.send(request).await?;
-            // Overload and failures are not answers of OAuth, whatever their body says.
-            if response.status.is_server_error() || response.status == StatusCode::TOO_MANY_REQUESTS {
-                return Err(ExchangeError::Status(response.status.as_u16()));
-            }
-            let mut answer = HttpResponse::new(response.body.into());
-            *answer.status_mut() = response.status;
-            *answer.headers_mut() = response.headers;
-            Ok(answer)
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn callback(code: Option<&str>, error: Option<&str>) -> UpstreamCallback {
-        UpstreamCallback {
-            code: code.map(str::to_owned),
-            error: error.map(str::to_owned),
-            ..UpstreamCallback::default()
-        }
-    }
-
-    #[test]
-    fn an_error_wins_over_a_code_and_only_plain_codes_are_repeated() {
-        assert_eq!(code_or_error(&callback(Some("c"), None)), Ok("c".to_owned()));
-        assert_eq!(code_or_error(&callback(Some("c"), Some("access_denied"))), Err(ConnectorError::Denied));
-        let provider = |code: &str| Err(ConnectorError::Provider { code: code.to_owned() });
-        assert_eq!(code_or_error(&callback(None, Some("login_required"))), provider("login_required"));
-        assert_eq!(code_or_error(&callback(None, Some("<script>"))), provider("unreadable"));
-        assert_eq!(code_or_error(&callback(None, Some(""))), provider("unreadable"));
-        let unavailable = ConnectorError::Unavailable { reason: "temporarily_unavailable".to_owned() };
-        assert_eq!(code_or_error(&callback(None, Some("temporarily_unavailable"))), Err(unavailable));
-        for code in [None, Some(""), Some("c".repeat(MAX_CODE_BYTES + 1).as_str())] {
-            assert!(matches!(code_or_error(&callback(code, None)), Err(ConnectorError::Invalid { .. })));
-        }
-    }
 }

@@ -1,13 +1,13 @@
 //! The configured connectors, built once at start.
 //!
-//! Building asks no provider anything: one that is down must not keep the gateway from starting. It must not know
-//! how any kind of provider works.
+//! Building asks no provider anything: one that is down must not keep the gateway from starting. It names the kinds
+//! and must not know how any of them works.
 
 use std::sync::Arc;
 
-use super::SharedConnector;
 use super::oidc::OidcConnector;
-use crate::config::ConnectorConfig;
+use super::{SharedConnector, apple, configured, facebook, github, google, linkedin, microsoft, x};
+use crate::config::{ConnectorConfig, ConnectorKind};
 use crate::outbound::Outbound;
 
 /// All connectors, in the order in which customers see them.
@@ -36,8 +36,7 @@ impl Registry {
             if connectors.iter().any(|other| other.id() == config.id) {
                 return Err(refuse("another connector has this ID".to_owned()));
             }
-            let connector = OidcConnector::new(config.clone(), outbound.clone()).map_err(refuse)?;
-            connectors.push(Arc::new(connector));
+            connectors.push(build(config.clone(), &outbound).map_err(refuse)?);
         }
         Ok(Self { connectors: connectors.into() })
     }
@@ -51,4 +50,19 @@ impl Registry {
     pub fn list(&self) -> &[SharedConnector] {
         &self.connectors
     }
+}
+
+fn build(config: ConnectorConfig, outbound: &Outbound) -> Result<SharedConnector, String> {
+    let outbound = config.timeout.map_or_else(|| outbound.clone(), |timeout| outbound.with_timeout(timeout));
+    Ok(match config.kind {
+        ConnectorKind::Oidc => Arc::new(OidcConnector::new(config, outbound)?),
+        ConnectorKind::OAuth2 => Arc::new(configured::connector(config, outbound)?),
+        ConnectorKind::Google => Arc::new(google::connector(config, outbound)?),
+        ConnectorKind::Apple => Arc::new(apple::connector(config, outbound)?),
+        ConnectorKind::Facebook => Arc::new(facebook::connector(config, outbound)?),
+        ConnectorKind::X => Arc::new(x::connector(config, outbound)?),
+        ConnectorKind::GitHub => Arc::new(github::connector(config, outbound)?),
+        ConnectorKind::Microsoft => Arc::new(microsoft::connector(config, outbound)?),
+        ConnectorKind::LinkedIn => Arc::new(linkedin::connector(config, outbound)?),
+    })
 }

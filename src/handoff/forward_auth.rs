@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::ids::{CustomerId, Sid};
 use crate::kv::{self, Kv, Op, Reply, When};
 use crate::secret;
-use crate::session::{self, Authentication, SsoSession};
+use crate::session::{self, Authentication, SidRecord, SsoSession};
 
 const TICKET_LIFETIME: Duration = Duration::from_secs(60);
 const MAX_COOKIE: usize = 200;
@@ -106,7 +106,7 @@ pub async fn redeem_ticket(
     Ok(Some(Arrived { cookie, max_age, return_to: ticket.return_to }))
 }
 
-/// Who the forward cookie vouches for: one round trip.
+/// Who the forward cookie vouches for, and the entry of the SSO session behind it: one round trip.
 ///
 /// # Errors
 /// If the key-value store does not answer.
@@ -115,16 +115,15 @@ pub async fn look_up(
     destination: &Destination,
     cookie: &str,
     now: Timestamp,
-) -> Result<Option<ForwardSession>, kv::Error> {
+) -> Result<Option<(ForwardSession, SidRecord)>, kv::Error> {
     let Some((sid, token)) = cookie.split_once('.').filter(|_| cookie.len() <= MAX_COOKIE) else { return Ok(None) };
     let ops = vec![Op::Get { key: session_key(sid, token) }, Op::Get { key: session::sid_key(sid) }];
     let replies = kv.run(ops).await?;
     let [Reply::Value(Some(forward)), Reply::Value(live)] = replies.as_slice() else { return Ok(None) };
     let Ok(forward) = serde_json::from_slice::<ForwardSession>(forward) else { return Ok(None) };
-    let good = forward.destination == destination.id
-        && now < forward.expires_at
-        && session::is_live_record(live.as_deref(), now);
-    Ok(good.then_some(forward))
+    let good = forward.destination == destination.id && now < forward.expires_at;
+    let live = session::live_record(live.as_deref(), now).filter(|_| good);
+    Ok(live.map(|live| (forward, live)))
 }
 
 fn ticket_key(ticket: &str) -> String {

@@ -12,10 +12,7 @@ use super::error::Failure;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, Sid};
-use crate::session::{self, Authentication, RECORD_FIELD, SsoSession};
-
-/// The share of the idle time after which a session in use is written again.
-const TOUCH_AFTER: u32 = 10;
+use crate::session::{self, Authentication, RECORD_FIELD, SsoSession, TOUCH_AFTER};
 
 /// The session of the browser that a request comes from.
 #[derive(Clone, Debug)]

@@ -145,6 +145,33 @@ pub async fn load_record(kv: &Kv, id: &Id, now: Timestamp) -> Result<Option<Reco
     decode_record(id, value, now)
 }
 
+/// Keeps a session from idling out whose browser uses apps behind forward-auth only. One that has ended stays ended.
+///
+/// # Errors
+/// If the store does not answer, or holds something else.
+pub async fn touch(kv: &Kv, key: &str, idle: Duration, now: Timestamp) -> kv::Result<()> {
+    let Some(mut stored) = kv.get_json::<Stored>(key).await? else { return Ok(()) };
+    let session = stored.data.get(session::RECORD_FIELD).cloned();
+    let session: Option<SsoSession> = session.and_then(|value| serde_json::from_value(value).ok());
+    let Some(mut session) = session.filter(|session| session.is_live(now, idle)) else { return Ok(()) };
+    session.last_seen = now;
+    stored.expires_at = (now + idle).min(session.expires_at);
+    let value = serde_json::to_value(&session).map_err(kv::Error::Form)?;
+    stored.data.insert(session::RECORD_FIELD.to_owned(), value);
+    let ttl = stored.expires_at.since(now);
+    if !kv.replace(key, kv::to_json(&stored)?, ttl).await? {
+        return Ok(());
+    }
+    let index = session::sid_key(session.sid.as_str());
+    let entry = SidRecord { customer: session.customer, session_key: key.to_owned(), expires_at: stored.expires_at };
+    let before = kv::from_json::<SidRecord>(kv.swap(&index, kv::to_json(&entry)?, ttl).await?)?;
+    // Logging in again meanwhile has moved the session to another record: the entry is that one's.
+    if let Some(before) = before.filter(|before| before.session_key != key) {
+        kv.replace(&index, kv::to_json(&before)?, before.expires_at.since(now)).await?;
+    }
+    Ok(())
+}
+
 fn timestamp(date: OffsetDateTime) -> Timestamp {
     Timestamp::from_micros(i64::try_from(date.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX))
 }

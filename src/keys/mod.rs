@@ -5,6 +5,7 @@
 //! memory and reloaded when the generation "keys" moves. It alone names jsonwebtoken. What a token says is not its
 //! matter.
 
+pub mod assertion;
 mod material;
 mod provider;
 mod ring;
@@ -45,6 +46,9 @@ pub enum Error {
     /// aws-lc-rs made no key.
     #[error("a signing key could not be generated")]
     Generate,
+    /// The text is not a private key of the kind that is needed.
+    #[error("it is not a P-256 private key in PKCS#8 PEM form")]
+    NotAKey,
     /// No active key for the algorithm, or signing with it failed.
     #[error("nothing can be signed with {0}")]
     Sign(SigningAlgorithm),

@@ -124,15 +124,6 @@ impl ClientRegistry {
         clients
     }
 
-    /// Every scope some client may have, sorted.
-    pub fn scopes(&self) -> Vec<String> {
-        let clients = self.snapshot();
-        let mut scopes: Vec<String> = clients.values().flat_map(|c| c.scope.iter().map(str::to_owned)).collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        scopes
-    }
-
     /// Origins of registered redirect URIs: the browser apps that may read our answers (CORS).
     pub fn owns_origin(&self, origin: &str) -> bool {
         self.snapshot().values().flat_map(|c| &c.metadata.redirect_uris).any(|uri| {

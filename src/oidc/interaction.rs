@@ -10,6 +10,9 @@ use crate::protocol::ErrorCode;
 use crate::protocol::authorization::AuthorizationRequest;
 use crate::protocol::scope::Scope;
 
+/// How long a person may take for what follows the login, such as reading the consent page.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
 /// What is known when the decision is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
@@ -90,7 +93,7 @@ pub fn next_step(facts: &Facts<'_>) -> Step {
     if prompt.create && !authenticated_here {
         return Step::SignUp;
     }
-    if is_too_old(facts, session) && !authenticated_here {
+    if is_too_old(facts, session, authenticated_here.then_some(PATIENCE)) {
         return if prompt.none {
             Step::Refuse(ErrorCode::LoginRequired)
         } else {
@@ -118,8 +121,11 @@ fn hint_step(facts: &Facts<'_>, session: SessionFacts, authenticated_here: bool)
     }
 }
 
-fn is_too_old(facts: &Facts<'_>, session: SessionFacts) -> bool {
-    facts.request.max_age.is_some_and(|max_age| facts.now.since(session.auth_time) > Duration::from_secs(max_age))
+/// `patience`: an authentication in this very flow is as good as fresh for so long, whatever was asked. Otherwise a
+/// `max_age` of no time could not be met; and a flow left lying open does not make an old login a fresh one.
+fn is_too_old(facts: &Facts<'_>, session: SessionFacts, patience: Option<Duration>) -> bool {
+    let age = facts.now.since(session.auth_time);
+    facts.request.max_age.is_some_and(|max_age| age > Duration::from_secs(max_age).max(patience.unwrap_or_default()))
 }
 
 fn consent_step(facts: &Facts<'_>) -> Step {

@@ -16,6 +16,7 @@ use crate::kv::{self, Kv, Op, Reply, When};
 use crate::oidc::interaction::Progress;
 use crate::protocol::authorization::AuthorizationRequest;
 use crate::secret;
+use crate::session::SsoSession;
 
 /// How long a person may take.
 pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -34,6 +35,9 @@ pub struct Flow {
     pub expires_at: Timestamp,
     #[serde(default)]
     pub progress: Progress,
+    /// Whom the page that is open asks: the answer counts for nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<CustomerId>,
     /// An account that is being made: waiting for its address to be proved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_up: Option<PendingSignUp>,
@@ -83,6 +87,7 @@ impl Flow {
             began_at: now,
             expires_at: now + LIFETIME,
             progress: Progress::default(),
+            asked: None,
             sign_up: None,
             link: None,
         }
@@ -104,6 +109,11 @@ impl Flow {
     /// The upstream account that still waits at `now`.
     pub fn pending_link(&self, now: Timestamp) -> Option<&PendingLink> {
         self.link.as_ref().filter(|pending| now < pending.expires_at)
+    }
+
+    /// Whether it was this customer whom the open page asked. Another tab may have signed in somebody else since.
+    pub fn has_asked(&self, session: &SsoSession) -> bool {
+        self.asked == Some(session.customer)
     }
 
     /// The operation that writes it.

@@ -6,11 +6,16 @@
 
 pub mod flow;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, LinkId, Sid};
 use crate::kv::{self, Kv, Op};
+
+/// The share of the idle time after which a session in use is written again.
+pub const TOUCH_AFTER: u32 = 10;
 
 /// The name under which the session layer's record holds the [`SsoSession`].
 pub const RECORD_FIELD: &str = "sso";
@@ -44,7 +49,7 @@ pub struct SsoSession {
 
 impl SsoSession {
     /// Whether it still counts at `now`.
-    pub fn is_live(&self, now: Timestamp, idle: std::time::Duration) -> bool {
+    pub fn is_live(&self, now: Timestamp, idle: Duration) -> bool {
         now < self.expires_at && now < self.last_seen + idle
     }
 }
@@ -58,6 +63,13 @@ pub struct SidRecord {
     pub expires_at: Timestamp,
 }
 
+impl SidRecord {
+    /// Whether a session in use is to be kept from idling out now. `absolute` is when it ends in any case.
+    pub fn is_due(&self, idle: Duration, absolute: Timestamp, now: Timestamp) -> bool {
+        self.expires_at < absolute && self.expires_at < now + (idle - idle / TOUCH_AFTER)
+    }
+}
+
 /// The key of the index entry. The braces are a Redis Cluster hash tag.
 pub fn sid_key(sid: &str) -> String {
     format!("sid:{{{sid}}}")
@@ -68,11 +80,15 @@ pub fn suspect_key(sid: &str) -> String {
     format!("suspect:{{{sid}}}")
 }
 
-/// Reads the answer to a `Get` of [`sid_key`]: whether that session is live.
+/// Reads the answer to a `Get` of [`sid_key`]: the session's entry, if it is live.
+pub fn live_record(value: Option<&[u8]>, now: Timestamp) -> Option<SidRecord> {
+    let record: SidRecord = serde_json::from_slice(value?).ok()?;
+    (now < record.expires_at).then_some(record)
+}
+
+/// Whether that session is live.
 pub fn is_live_record(value: Option<&[u8]>, now: Timestamp) -> bool {
-    value
-        .and_then(|bytes| serde_json::from_slice::<SidRecord>(bytes).ok())
-        .is_some_and(|record| now < record.expires_at)
+    live_record(value, now).is_some()
 }
 
 /// Ends a session everywhere it is looked up. Ending one that has ended is no error.

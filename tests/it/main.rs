@@ -13,6 +13,7 @@
 
 mod budgets;
 mod connector;
+mod crash;
 mod credential;
 mod demo;
 mod handoff;
@@ -23,6 +24,7 @@ mod journey;
 mod keys;
 mod kv;
 mod login;
+mod logs;
 mod mail;
 mod oidc;
 mod smoke;

@@ -29,11 +29,11 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/", "GET", 200, "public"),
     ("/logout", "GET", 200, "public"),
     ("/end-session", "GET", 200, "public"),
-    ("/end-session", "POST", 200, "public"),
+    ("/end-session", "POST", 303, "public"),
     ("/sign-in", "GET", 303, "begins"),
     // What needs a registered client
     ("/authorize", "GET", 400, "refused"),
-    ("/authorize", "POST", 400, "refused"),
+    ("/authorize", "POST", 303, "public"), // once more by GET, with the cookies of this browser
     ("/token", "POST", 401, "refused"),
     ("/token", "OPTIONS", 204, "public"),
     // What needs an access token
@@ -42,6 +42,7 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/userinfo", "OPTIONS", 204, "public"),
     // What needs a login flow of this browser
     ("/callback/{connector}", "GET", 400, "refused"),
+    ("/callback/{connector}", "POST", 400, "refused"),
     ("/consent", "GET", 400, "refused"),
     ("/consent", "POST", 400, "refused"),
     ("/login", "GET", 400, "refused"),
@@ -58,10 +59,12 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     // Signing out of nothing
     ("/logout/confirm", "POST", 200, "public"),
     // What needs a destination, a registered return address, a ticket, a session
-    ("/.samesake/{destination}/callback", "GET", 400, "refused"),
+    ("/.samesake/{destination}/callback", "GET", 303, "refused"), // to the page below, which is on our own origin
+    ("/handoff/{destination}/expired", "GET", 400, "refused"),
     ("/.samesake/{destination}/start", "GET", 400, "refused"),
     ("/handoff/{destination}", "GET", 400, "refused"),
     ("/forward-auth/{destination}", "ANY", 401, "refused"),
+    ("/forward-auth/{destination}/", "ANY", 401, "refused"),
     ("/forward-auth/{destination}/{*path}", "ANY", 401, "refused"),
 ];
 

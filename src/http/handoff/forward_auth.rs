@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::handoff::forward_auth;
 use crate::handoff::signed_identity::{Level, Person, Statement};
 use crate::handoff::{Destination, Policy};
@@ -20,7 +21,7 @@ use crate::http::error::Failure;
 use crate::http::session_store;
 use crate::ids::{CustomerId, Sid};
 use crate::protocol::params::Params;
-use crate::session::{Authentication, SsoSession};
+use crate::session::{Authentication, SsoSession, TOUCH_AFTER};
 
 /// The header that carries the signed identity.
 pub const IDENTITY: &str = "samesake-identity";
@@ -105,7 +106,12 @@ async fn person(app: &App, context: &Context, destination: &Destination) -> Resu
         None => None,
     };
     let session: Option<(CustomerId, Sid, Authentication)> = match forwarded {
-        Some(session) => Some((session.customer, session.sid, session.authentication)),
+        Some((session, entry)) => {
+            if entry.is_due(app.config.session.idle, session.expires_at, now) {
+                touch(app, entry.session_key, now);
+            }
+            Some((session.customer, session.sid, session.authentication))
+        }
         // A cookie of a session that has ended must not hide a live one.
         None => own_session(app, context).await?.map(|sso| (sso.customer, sso.sid, sso.authentication)),
     };
@@ -119,8 +125,23 @@ async fn own_session(app: &App, context: &Context) -> Result<Option<SsoSession>,
     let cookie = app.cookies.get(&context.cookies, "session").and_then(session_store::session_id);
     let Some(id) = cookie else { return Ok(None) };
     let record = session_store::load_record(app.kv(), &id, context.now).await?;
+    let idle = app.config.session.idle;
     let session = record.as_ref().and_then(session_store::sso_session);
-    Ok(session.filter(|session| session.is_live(context.now, app.config.session.idle)))
+    let session = session.filter(|session| session.is_live(context.now, idle));
+    if session.as_ref().is_some_and(|session| context.now.since(session.last_seen) > idle / TOUCH_AFTER) {
+        touch(app, session_store::session_key(&id), context.now);
+    }
+    Ok(session)
+}
+
+/// Keeps a session in use from idling out. The answer does not wait for it.
+fn touch(app: &App, session_key: String, now: Timestamp) {
+    let (kv, idle) = (app.kv().background(), app.config.session.idle);
+    tokio::spawn(async move {
+        if let Err(error) = session_store::touch(&kv, &session_key, idle, now).await {
+            tracing::warn!(%error, "a session in use could not be kept from idling out");
+        }
+    });
 }
 
 /// The name of the cookie on an app's own domain.

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
 use super::step::{self, Walk};
@@ -85,6 +85,9 @@ pub async fn post(
         return Ok(see_other("/login", &flow));
     };
     match params.get("decision") {
+        Some("allow") if !flow.has_asked(&session) => {
+            step::advance(Walk { app: &app, context: &context, flow, session: Some(session), ops: vec![] }).await
+        }
         Some("allow") => {
             grant(&app, session.customer, &request.client_id, &request.scope, &context).await?;
             flow.progress.consented = true;
@@ -149,9 +152,9 @@ pub async fn post_account(
     let session = browser.current(&app, context.now).await?;
     match params.get("choice") {
         Some("continue") if session.is_some() => {
-            flow.progress.account_selected = true;
+            flow.progress.account_selected = session.as_ref().is_some_and(|session| flow.has_asked(session));
             step::advance(Walk { app: &app, context: &context, flow, session, ops: vec![] }).await
         }
-        _ => Ok(see_other("/login", &flow)),
+        _ => Ok(Redirect::to(&format!("/login?flow={}&account=other", flow.id)).into_response()),
     }
 }

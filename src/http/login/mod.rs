@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod consent;
+pub mod form_post;
 pub mod link;
 pub mod password;
 pub mod sign_up;
@@ -34,7 +35,7 @@ pub fn routes() -> Router<App> {
         .route("/login/password", post(password::post))
         .route("/login/social", post(social::begin))
         .route("/login/cancel", post(account::cancel))
-        .route("/callback/{connector}", get(social::callback))
+        .route("/callback/{connector}", get(social::callback).post(form_post::post))
         .route("/sign-up", get(sign_up::get).post(sign_up::post))
         .route("/sign-up/code", get(sign_up::get_code).post(sign_up::post_code))
         .route("/sign-up/resend", post(sign_up::resend))
@@ -103,7 +104,7 @@ fn login_page(app: &App, flow: &Flow, email: String, error: Option<Message>, aga
             .map(|connector| ConnectorButton {
                 id: connector.id().to_owned(),
                 name: connector.name().to_owned(),
-                kind: "oidc".to_owned(),
+                kind: connector.config().kind.as_str().to_owned(),
             })
             .collect(),
         password_enabled: app.config.password.enabled,

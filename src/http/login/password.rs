@@ -35,6 +35,8 @@ pub async fn get(
     let params = Params::parse(query.unwrap_or_default().as_bytes());
     let flow = load_flow(&app, &context, &params).await?;
     let again_as = match browser.current(&app, context.now).await? {
+        // Somebody else than who is signed in is about to be.
+        Some(_) if params.get("account") == Some("other") => None,
         Some(session) => address_of(&app, session.customer).await?.map(|email| masked(&email)),
         None => None,
     };

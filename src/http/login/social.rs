@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
 use super::step::{self, Walk};
-use super::{link, login_page, posted_flow};
+use super::{form_post, link, login_page, posted_flow};
 use crate::app::App;
 use crate::connector::{ConnectorError, UpstreamCallback, UpstreamIdentity};
 use crate::http::context::Context;
@@ -16,7 +16,6 @@ use crate::http::session::BrowserSession;
 use crate::identity::namespace::Namespace;
 use crate::identity::sign_in::{self, Question, SignedIn, Source};
 use crate::ids::LinkId;
-use crate::protocol::params::Params;
 use crate::session::Authentication;
 use crate::session::flow::{Flow, Returned, UpstreamFlow};
 
@@ -26,7 +25,9 @@ pub async fn begin(State(app): State<App>, context: Context, body: Bytes) -> Res
     let Some(connector) = params.get("connector").and_then(|id| app.connectors.get(id)) else {
         return Ok(error::expired_page(&app, &context));
     };
-    match connector.authorization_request(&redirect_uri(&app, connector.id())?, context.now).await {
+    let redirect_uri = redirect_uri(&app, connector.id())?;
+    let hint = flow.request().and_then(|request| request.login_hint.as_deref());
+    match connector.authorization_request(&redirect_uri, hint, context.now).await {
         Ok(upstream) => {
             UpstreamFlow { pending: upstream.pending, flow }.save(app.kv()).await?;
             Ok(Redirect::to(upstream.url.as_str()).into_response())
@@ -43,9 +44,9 @@ pub async fn callback(
     Path(connector): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let params = Params::parse(query.unwrap_or_default().as_bytes());
     let known = app.cookies.browser(&context.cookies);
     let Some(connector) = app.connectors.get(&connector) else { return Ok(error::expired_page(&app, &context)) };
+    let params = form_post::answer(&app, connector.as_ref(), query.unwrap_or_default().as_bytes()).await?;
     let state = params.get("state").unwrap_or_default();
     let upstream = match UpstreamFlow::take(app.kv(), state, connector.id(), known.known(), context.now).await? {
         Returned::First(upstream) => *upstream,
@@ -62,6 +63,7 @@ pub async fn callback(
         error: params.owned("error"),
         error_description: params.owned("error_description"),
         iss: params.owned("iss"),
+        user: params.owned("user"),
     };
     let redirect_uri = redirect_uri(&app, connector.id())?;
     let identity = match connector.finish(&callback, &upstream.pending, &redirect_uri, context.now).await {
@@ -70,7 +72,7 @@ pub async fn callback(
     };
     let source = Source {
         connector: connector.id(),
-        email_trust: connector.email_trust(),
+        email_trust: connector.email_trust(&identity),
         links_automatically: connector.links_automatically(),
     };
     let signed_in = sign_in::social(app.store(), source, &identity, context.now).await?;
@@ -105,7 +107,7 @@ fn authentication(connector: &str, link: LinkId, identity: &UpstreamIdentity, co
 }
 
 fn redirect_uri(app: &App, connector: &str) -> Result<Url, url::ParseError> {
-    app.config.server.endpoint(&format!("/callback/{connector}")).parse()
+    app.config.server.callback(connector)
 }
 
 fn failed(app: &App, flow: &Flow, name: &str, error: &ConnectorError) -> Response {

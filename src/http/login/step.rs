@@ -127,8 +127,8 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         Step::Authenticate(_) => page(walk, "/login").await,
         Step::SignUp if super::sign_up::is_offered(app) => page(walk, "/sign-up").await,
         Step::SignUp => page(walk, "/login").await,
-        Step::SelectAccount => page(walk, "/select-account").await,
-        Step::AskConsent => page(walk, "/consent").await,
+        Step::SelectAccount => ask(walk, "/select-account").await,
+        Step::AskConsent => ask(walk, "/consent").await,
         Step::Refuse(code) => {
             run(app, walk.ops).await?;
             Ok(refuse(app, &request.return_to, &OAuthError::new(code, refusal_text(code))))
@@ -226,6 +226,12 @@ async fn to_destination(
     callback.query_pairs_mut().append_pair("ticket", &ticket);
     run(app, walk.ops).await?;
     Ok(private_redirect(&callback))
+}
+
+/// Shows a page that asks the customer who is signed in, and whose answer is theirs alone.
+async fn ask(mut walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
+    walk.flow.asked = walk.session.as_ref().map(|session| session.customer);
+    page(walk, path).await
 }
 
 /// Keeps the flow and shows a page of it.

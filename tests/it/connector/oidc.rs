@@ -44,7 +44,7 @@ async fn the_authorization_request_is_bound_by_state_nonce_and_pkce() {
     let (_, first) = login.begin().await.unwrap();
     let request = upstream.last_authorization();
     let (_, second) = login.begin().await.unwrap();
-    let third = login.connector.authorization_request(&login.redirect_uri, login.clock.now()).await.unwrap();
+    let third = login.connector.authorization_request(&login.redirect_uri, None, login.clock.now()).await.unwrap();
     assert_eq!((third.url.origin(), third.url.path()), (upstream.issuer().origin(), "/authorize"));
     for (one, other) in [
         (&first.state, &second.state),
@@ -82,7 +82,7 @@ async fn the_client_authenticates_by_the_configured_method_only() {
     let upstream = upstream_with("a", json!({})).await;
     for method in [ConnectorAuthMethod::ClientSecretBasic, ConnectorAuthMethod::ClientSecretPost] {
         let mut config = upstream.config("acme");
-        config.auth_method = method;
+        config.auth_method = Some(method);
         assert!(Login::with(config).run().await.is_ok(), "{method:?}");
     }
     let mut wrong = upstream.config("acme");

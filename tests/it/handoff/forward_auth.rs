@@ -1,6 +1,9 @@
 //! What a proxy is answered (rule 11): to pass, a challenge, or a redirect, whatever the proxy and the browser send.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
+use samesake::http::session_store;
 use serde_json::json;
 use url::Url;
 
@@ -48,6 +51,20 @@ on_both! {
         let browser = Browser::new();
         arrive(&app, &browser, "shop", ANN).await;
         assert_eq!(level(&asked(&app, &browser, "shop").await), "authenticated");
+    }
+
+    /// A look-up that fails vouches for nobody. Where a login is needed, nobody gets through by it.
+    async fn a_fault_of_ours_does_not_block_what_is_only_observed(env: &Env) {
+        let app = start(with_shop(env, json!({}))).await;
+        let browser = Browser::new();
+        app.log_in(&browser, app.url("/sign-in"), ANN).await;
+        let cookie = browser.cookie("samesake-session").unwrap();
+        let key = session_store::session_key(&session_store::session_id(&cookie.value).unwrap());
+        env.kv().await.set(&key, b"no session".to_vec(), Duration::from_secs(60)).await.unwrap();
+        assert_eq!(level(&browser.get_one(app.url("/forward-auth/shop")).await), "anonymous");
+        let guarded = browser.get_one(app.url("/forward-auth/shop?policy=authenticated")).await;
+        assert_eq!(guarded.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(guarded.header("samesake-identity"), None);
     }
 
     async fn a_guarded_destination_is_challenged_until_somebody_logs_in(env: &Env) {

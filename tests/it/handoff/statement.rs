@@ -73,7 +73,7 @@ on_both! {
         sids.dedup();
         assert_eq!(sids.len(), 4);
         // Another session, another browser: the subject stays, the session does not.
-        let elsewhere = Browser::new();
+        let elsewhere = browser.another();
         arrive(&app, &elsewhere, "shop", ANN).await;
         let again = claims(&app, &asked(&app, &elsewhere, "shop").await).await.1;
         assert_eq!(again["sub"], shop.0);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use samesake::events::{self, Actor, Event};
 use samesake::ids::CustomerId;
-use samesake::session;
+use samesake::session::{self, SidRecord};
 use samesake::store::{CustomerState, Store};
 use serde_json::json;
 
@@ -51,6 +51,50 @@ on_both! {
         app.clock.advance(app.app.config.session.idle - Duration::from_secs(60));
         assert_eq!(level(&asked(&app, &browser, "shop").await), "authenticated");
         app.clock.advance(app.app.config.session.idle + Duration::from_secs(60));
+        assert_eq!(level(&asked(&app, &browser, "shop").await), "anonymous");
+    }
+
+    /// Using an app behind forward-auth is using the session.
+    async fn a_session_in_use_at_an_app_does_not_idle_out(env: &Env) {
+        let app = start(with_shop(env, json!({}))).await;
+        let (idle, kv) = (app.app.config.session.idle, env.kv().await);
+        for url in [at_the_app(&app, "/forward-auth/shop"), app.url("/forward-auth/shop")] {
+            let browser = Browser::new();
+            arrive(&app, &browser, "shop", ANN).await;
+            let key = session::sid_key(sid(&browser).as_str());
+            for _ in 0..3 {
+                app.clock.advance(idle / 2);
+                assert_eq!(level(&browser.get_one(&url).await), "authenticated");
+                let kept_until = app.clock.now() + idle - Duration::from_secs(60);
+                until("the session to be kept", async || {
+                    let entry = kv.get_json::<SidRecord>(&key).await.unwrap();
+                    entry.is_some_and(|entry| entry.expires_at > kept_until)
+                })
+                .await;
+            }
+            let page = browser.get(app.url("/")).await;
+            assert!(page.contains(ANN), "at the gateway too: {}", page.text());
+        }
+    }
+
+    /// Not even by a browser that goes on asking.
+    async fn no_use_outlasts_the_absolute_end(env: &Env) {
+        let builder = with_shop(env, json!({})).configure(|config| config.session.absolute = config.session.idle * 2);
+        let app = start(builder).await;
+        let browser = Browser::new();
+        arrive(&app, &browser, "shop", ANN).await;
+        let kv = env.kv().await;
+        let key = session::sid_key(sid(&browser).as_str());
+        let first = kv.get_json::<SidRecord>(&key).await.unwrap().unwrap().expires_at;
+        app.clock.advance(app.app.config.session.idle * 3 / 4);
+        assert_eq!(level(&asked(&app, &browser, "shop").await), "authenticated");
+        until("the session to be kept", async || {
+            kv.get_json::<SidRecord>(&key).await.unwrap().is_some_and(|entry| entry.expires_at > first)
+        })
+        .await;
+        app.clock.advance(app.app.config.session.idle * 3 / 4);
+        assert_eq!(level(&asked(&app, &browser, "shop").await), "authenticated");
+        app.clock.advance(app.app.config.session.idle / 2);
         assert_eq!(level(&asked(&app, &browser, "shop").await), "anonymous");
     }
 

@@ -58,6 +58,12 @@ impl Browser {
         self
     }
 
+    /// Somebody else's browser, on the same connections.
+    #[must_use]
+    pub fn another(&self) -> Browser {
+        Browser { jar: Arc::default(), ..self.clone() }
+    }
+
     /// Redirects to addresses that begin so are not followed, even on loopback.
     #[must_use]
     pub fn stop_at(mut self, address: &Url) -> Browser {
@@ -160,6 +166,9 @@ impl Browser {
         if let Some((issuer, replica)) = &self.detour
             && url.origin() == issuer.origin()
         {
+            // A proxy in front ends TLS: behind it everything is http.
+            url.set_scheme(replica.scheme()).unwrap();
+            url.set_host(replica.host_str()).unwrap();
             url.set_port(replica.port()).unwrap();
         }
         let mut request = self.client.request(step.method.clone(), url).headers(self.headers.clone());

@@ -89,6 +89,28 @@ impl Gateway {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// The messages it has sent, oldest first, as they would travel.
+    pub fn mails(&self) -> Vec<String> {
+        let Ok(folder) = std::fs::read_dir(self.config.with_file_name("mail")) else { return Vec::new() };
+        let paths = folder.map(|entry| entry.unwrap().path());
+        let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|ext| ext == "eml")).collect();
+        paths.sort_by_key(|path| std::fs::metadata(path).unwrap().modified().unwrap());
+        paths.into_iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+    }
+
+    /// The code in the last message to this address, once it is there.
+    pub async fn mailed_code(&self, email: &str) -> String {
+        let code = || {
+            let mails = self.mails();
+            let mail = mails.iter().rev().find(|mail| mail.contains(&format!("To: {email}")))?;
+            let (_, text) = mail.split_once("\r\n\r\n")?;
+            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+            words.find(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit())).map(str::to_owned)
+        };
+        until(&format!("a code mailed to {email}"), async || code().is_some()).await;
+        code().unwrap()
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_samesake"));
         command.args(arguments).arg("--config").arg(&self.config).env("RUST_LOG", "info,samesake=trace");

@@ -222,7 +222,8 @@ impl Graph {
         assert_eq!(created, self.customers.keys().cloned().collect(), "rule 45: customers after a replay");
         assert_eq!(linked, self.links.iter().map(row).collect(), "rule 45: links after a replay");
         let mut kept: Vec<String> = self.credentials.iter().map(|row| row[1].clone()).collect();
-        (kept.sort(), passwords.sort());
+        kept.sort();
+        passwords.sort();
         assert_eq!(passwords, kept, "rule 45: credentials after a replay");
     }
 }

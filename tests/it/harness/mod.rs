@@ -14,6 +14,7 @@ pub mod invariants;
 pub mod jwks;
 pub mod nginx;
 pub mod program;
+pub mod providers;
 pub mod relying_party;
 pub mod upstream;
 pub mod wait;

@@ -18,8 +18,8 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use samesake::clock::Clock;
-use samesake::config::{ConnectorAuthMethod, ConnectorConfig, ConnectorKind, EmailTrust};
-use samesake::secret::{Secret, base64url, random_token, sha256};
+use samesake::config::ConnectorConfig;
+use samesake::secret::{base64url, random_token, sha256};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -157,21 +157,17 @@ impl Upstream {
 
     /// How the product is told about this provider.
     pub fn config(&self, id: &str) -> ConnectorConfig {
-        ConnectorConfig {
-            id: id.to_owned(),
-            name: format!("Upstream {id}"),
-            kind: ConnectorKind::Oidc,
-            issuer: self.shared.issuer.clone(),
-            client_id: CLIENT_ID.to_owned(),
-            client_secret: Secret::new(CLIENT_SECRET.to_owned()),
-            client_secret_file: None,
-            auth_method: ConnectorAuthMethod::ClientSecretBasic,
-            scopes: ["openid", "email", "profile"].map(str::to_owned).to_vec(),
-            email_trust: EmailTrust::Verified,
-            link_automatically: false,
-            userinfo: false,
-            logo: None,
-        }
+        let config = json!({
+            "id": id,
+            "name": format!("Upstream {id}"),
+            "kind": "oidc",
+            "issuer": self.shared.issuer,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "auth_method": "client_secret_basic",
+            "email_trust": "verified",
+        });
+        serde_json::from_value(config).unwrap()
     }
 }
 

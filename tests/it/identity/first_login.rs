@@ -23,7 +23,7 @@ on_both! {
         ];
         let connector = |number: usize| {
             let mut config = upstream.config(&format!("c{number}"));
-            config.email_trust = cases[number].0;
+            config.email_trust = Some(cases[number].0);
             config
         };
         let (_app, rp) = gateway(env, (0..cases.len()).map(connector)).await;

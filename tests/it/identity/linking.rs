@@ -168,7 +168,7 @@ on_both! {
         let (google, unverified) = (provider().await, Upstream::start().await);
         unverified.add_person("squatter", person(ANN));
         let mut config = unverified.config("open");
-        config.email_trust = EmailTrust::Unverified;
+        config.email_trust = Some(EmailTrust::Unverified);
         let (app, rp) = gateway(env, [google.config("google"), config]).await;
         let squatter = log_in_as(&rp, &unverified, "open", "squatter").await;
         // The owner comes: nobody asks them about an account that is not theirs.
@@ -195,7 +195,7 @@ on_both! {
         let upstream = Upstream::start().await;
         let connector = |id: &str, trust: EmailTrust, automatic: bool| {
             let mut config = upstream.config(id);
-            (config.email_trust, config.link_automatically) = (trust, automatic);
+            (config.email_trust, config.link_automatically) = (Some(trust), automatic);
             config
         };
         let (app, rp) = gateway(env, [

@@ -1,10 +1,11 @@
 //! Who is who: the ID mapping table, first logins, and what is always true of them (spec/identity.md).
 
+mod checker;
 mod events;
 mod first_login;
 mod linking;
 mod links;
-mod races;
+pub mod races;
 mod show;
 mod subjects;
 

@@ -1,20 +1,21 @@
 //! Cookies as the browser is told to keep them.
 
-use url::Url;
-
+use super::{provider_with_ann, through};
 use crate::harness::app::PASSWORD;
 use crate::harness::cookies::Cookie;
+use crate::harness::upstream::Upstream;
 use crate::harness::{Browser, Env, TestApp};
 use crate::on_both;
 
 const ANN: &str = "ann@shop.example";
-const ISSUER: &str = "https://id.shop.example";
+const ISSUER: &str = "https://localhost";
 
-/// A gateway behind a proxy that ends TLS: its issuer is https, what reaches it is http.
-async fn behind_tls(env: &Env) -> TestApp {
-    let app = TestApp::builder(env).web_client("shop").start_as(ISSUER).await;
+/// A gateway behind a proxy that ends TLS, and a browser that comes through it.
+async fn behind_tls(env: &Env, upstream: &Upstream) -> (TestApp, Browser) {
+    let app = TestApp::builder(env).connector(upstream.config("google")).start_as(ISSUER).await;
     app.customer(ANN, "Ann").await;
-    app
+    let browser = Browser::new().via(&app.issuer, &app.address);
+    (app, browser)
 }
 
 fn assert_common(cookie: &Cookie) {
@@ -26,19 +27,16 @@ fn assert_common(cookie: &Cookie) {
 on_both! {
     /// Protocol rule 42: on https no sibling sub-domain can plant a cookie of ours.
     async fn on_https_every_cookie_is_secure_and_bound_to_the_host(env: &Env) {
-        let app = behind_tls(env).await;
-        let browser = Browser::new();
-        let page = browser.get_one(app.url("/sign-in")).await;
-        let page = browser.get_one(app.url(&at_proxy(&page.redirect().unwrap()))).await;
+        let upstream = provider_with_ann(env).await;
+        let (app, browser) = behind_tls(env, &upstream).await;
+        let at = |path: &str| app.issuer.join(path).unwrap();
+        let page = browser.get(at("/sign-in")).await;
         assert_eq!(page.header("strict-transport-security"), Some("max-age=31536000; includeSubDomains"));
-        let flow = page.form("/login/password", &[]).filled_in(&[])[0].1.clone();
-        let fields = [("flow", flow.as_str()), ("email", ANN), ("password", PASSWORD)];
         // What the listener is called does not matter: the form must come from a page of the issuer.
         let here = app.address.origin().ascii_serialization();
-        let refused = browser.post_from(&here, &app.url("/login/password"), &fields).await;
-        assert_eq!(refused.status.as_u16(), 403);
-        let answer = browser.post_from(ISSUER, &app.url("/login/password"), &fields).await;
-        assert_eq!(answer.status.as_u16(), 303, "{}", answer.text());
+        assert_eq!(browser.post_from(&here, &at("/login/password"), &[]).await.status.as_u16(), 403);
+        let home = browser.submit(&page, "/login/password", &[("email", ANN), ("password", PASSWORD)]).await;
+        assert!(home.contains(ANN), "{}", home.text());
 
         let cookies = browser.cookies();
         let mut names: Vec<&str> = cookies.iter().map(|cookie| cookie.name.as_str()).collect();
@@ -49,18 +47,21 @@ on_both! {
             assert_common(cookie);
         }
         // A cookie of the plain name, as a sibling or plain http could plant it, is nobody's.
-        let planted = Browser::new();
+        let planted = Browser::new().via(&app.issuer, &app.address);
         let session = browser.cookie("__Host-samesake-session").unwrap();
         planted.put_cookie(Cookie { name: "samesake-session".to_owned(), ..session.clone() });
-        assert!(!planted.get(app.url("/")).await.contains(ANN));
+        assert!(!planted.get(at("/")).await.contains(ANN));
         planted.put_cookie(session);
-        let page = planted.get(app.url("/")).await;
-        assert!(page.contains(ANN), "{}", page.text());
+        assert!(planted.get(at("/")).await.contains(ANN));
         // Signing out removes it with the same attributes: anything else a browser refuses, as the jar does.
-        let page = planted.get(app.url("/logout")).await;
-        let token = page.form("/logout/confirm", &[]).filled_in(&[])[0].1.clone();
-        planted.post_from(ISSUER, &app.url("/logout/confirm"), &[("token", &token)]).await;
+        let question = planted.get(at("/logout")).await;
+        planted.submit(&question, "/logout/confirm", &[]).await;
         assert!(planted.cookie("__Host-samesake-session").is_none());
+        // They are there when a provider sends the browser back.
+        let other = Browser::new().via(&app.issuer, &app.address);
+        let page = other.get(at("/sign-in")).await;
+        let home = through(&other, &page, "google").await;
+        assert!(home.url == at("/") && other.cookie("__Host-samesake-session").is_some(), "{}", home.text());
     }
 
     /// On plain http, for loopback only, browsers would refuse the prefix.
@@ -98,9 +99,4 @@ on_both! {
             }
         }
     }
-}
-
-/// The path and query of an address, as the proxy passes them on.
-fn at_proxy(url: &Url) -> String {
-    format!("{}?{}", url.path(), url.query().unwrap_or_default())
 }

@@ -138,6 +138,22 @@ on_both! {
         assert_eq!(shop.finish(&authorization, &again).await.claims["sub"], sub);
     }
 
+    /// Whoever wants to be somebody else is not asked to prove that they are who is signed in.
+    async fn another_account_may_be_chosen_or_made(env: &Env) {
+        let (app, shop, _) = with_ann_and_bob(env).await;
+        let browser = Browser::new();
+        log_in(&app, &shop, &browser, ANN).await;
+        let authorization = shop.authorization_with(&[("prompt", "select_account")]);
+        let page = browser.get(&authorization.url).await;
+        let page = browser.submit(&page, "/select-account", &[("choice", "other")]).await;
+        assert_eq!((page.status.as_u16(), page.heading().as_str()), (200, "Sign in"));
+        assert!(!page.contains("ann@shop.example") && !page.contains("a•••"), "{}", page.text());
+        assert_eq!(browser.click(&page, "Create account").await.heading(), "Create your account");
+        let callback = browser.submit(&page, "/login/password", &[("email", BOB), ("password", PASSWORD)]).await;
+        let userinfo = shop.userinfo(&shop.finish(&authorization, &callback).await.access_token).await;
+        assert_eq!(userinfo.body["email"], BOB);
+    }
+
     async fn a_lost_cookie_leads_to_a_page_that_offers_a_login(env: &Env) {
         let (app, shop, _) = with_ann_and_bob(env).await;
         let browser = Browser::new();

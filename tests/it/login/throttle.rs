@@ -115,5 +115,15 @@ on_both! {
         assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() <= 300);
         assert!(refused.contains("Too many tries."), "{}", refused.text());
         crate::harness::until("three mails", async || app.app.mailer.sent().len() == 3).await;
+        // Asking for another code is asking for a mail.
+        let browser = Browser::new();
+        let page = browser.get(app.url("/sign-in")).await;
+        let page = browser.click(&page, "Create account").await;
+        let page = browser.submit(&page, "/sign-up", &[("email", "other@shop.example"), ("password", PASSWORD)]).await;
+        for status in [200, 200, 429] {
+            let answer = browser.submit_one(&page, "/sign-up/resend", &[]).await;
+            assert_eq!(answer.status.as_u16(), status);
+            assert_eq!(answer.headers.contains_key("retry-after"), status == 429);
+        }
     }
 }

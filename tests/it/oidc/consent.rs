@@ -1,9 +1,11 @@
 //! Consent for apps of others: protocol rules 6 and 13, OpenID Connect Core §3.1.2.4 and §11.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{ANN, Visit, assert_refused, assert_token_error};
+use super::{ANN, BEN, Visit, assert_refused, assert_token_error};
 use crate::harness::app::{CLIENT_SECRET, TestApp, web_client};
 use crate::harness::browser::http_client;
 use crate::harness::{Browser, Env, Page};
@@ -97,6 +99,44 @@ on_both! {
         let stranger = Browser::new().post_from(&visit.shop.issuer, &visit.app.url("/consent"), &fields).await;
         assert_eq!((stranger.status, stranger.redirect()), (StatusCode::BAD_REQUEST, None));
         asked(&visit, &FEW).await;
+    }
+
+    /// Two tabs: while Ann's consent page is open in one, Ben signs in in the other. Ann's page does not speak for Ben.
+    async fn a_consent_page_speaks_for_the_customer_it_names(env: &Env) {
+        let visit = foreign(env).await;
+        visit.app.customer(BEN, "Ben Example").await;
+        let (request, page) = asked(&visit, &FEW).await;
+        let choice = visit.shop.authorization_with(&[("prompt", "select_account")]);
+        let choice_page = visit.browser.get(&choice.url).await;
+        let other_tab = visit.shop.authorization_with(&[("prompt", "login")]);
+        visit.app.log_in(&visit.browser, &other_tab.url, BEN).await;
+
+        let again = visit.browser.submit(&page, "/consent", &[("decision", "allow")]).await;
+        assert_eq!(again.url.path(), "/consent");
+        assert!(again.contains(BEN), "{}", again.text());
+        assert_eq!(visit.events("consent.granted").await.len(), 0);
+        // Ben has signed in since the choice was offered, so he is chosen; but he has not consented.
+        let chosen = visit.browser.submit(&choice_page, "/select-account", &[("choice", "continue")]).await;
+        assert_eq!(chosen.url.path(), "/consent");
+        assert!(chosen.contains(BEN), "{}", chosen.text());
+        let callback = visit.browser.submit(&again, "/consent", &[("decision", "allow")]).await;
+        let tokens = visit.shop.finish(&request, &callback).await;
+        assert_eq!(visit.shop.userinfo(&tokens.access_token).await.body["email"], BEN);
+    }
+
+    /// `max_age` leaves time to read the page, but a page left open all lunch is no fresh login.
+    async fn a_consent_page_left_open_does_not_stretch_max_age(env: &Env) {
+        let visit = foreign(env).await;
+        for (minutes, path) in [(9, "/callback"), (20, "/login")] {
+            let fresh = [("scope", "openid email"), ("prompt", "consent login"), ("max_age", "60")];
+            let (request, page) = asked(&visit, &fresh).await;
+            visit.app.clock.advance(Duration::from_secs(60 * minutes));
+            let next = visit.browser.submit(&page, "/consent", &[("decision", "allow")]).await;
+            assert_eq!(next.url.path(), path, "after {minutes} minutes");
+            if next.stopped {
+                visit.shop.code(&request, &next);
+            }
+        }
     }
 
     /// The company's own app asks nobody, unless it asks for being asked.

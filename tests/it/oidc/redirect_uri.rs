@@ -114,7 +114,7 @@ on_both! {
 
     /// RFC 8252 §7.3: an app on the customer's own computer cannot know its port in advance.
     async fn only_a_native_client_on_a_loopback_address_may_choose_its_port(env: &Env) {
-        let uris = ["http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb"];
+        let uris = ["http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb", "com.example.app:/cb"];
         let public = |kind: &str| {
             json!({ "redirect_uris": uris, "token_endpoint_auth_method": "none", "application_type": kind })
         };
@@ -128,7 +128,7 @@ on_both! {
             let request = shop.authorization_with(&[("redirect_uri", redirect_uri), ("prompt", "none")]);
             Browser::new().get_one(&request.url).await
         };
-        for uri in ["http://127.0.0.1/cb", "http://127.0.0.1:49152/cb", "http://[::1]:65535/cb", "http://localhost/cb"] {
+        for uri in ["http://127.0.0.1/cb", "http://127.0.0.1:49152/cb", "http://[::1]:65535/cb", "com.example.app:/cb"] {
             let target = ask("native", uri).await.redirect().unwrap();
             assert!(target.as_str().starts_with(&format!("{uri}?error=login_required")), "{target}");
         }

@@ -1,0 +1,96 @@
+//! Connectors by kind: the keys each has, and what it is where the file does not say.
+
+use super::{ConnectorAuthMethod, ConnectorConfig, ConnectorKind, EmailTrust};
+
+const KEYS: &str = "id = \"c\"\nname = \"C\"\nclient_id = \"x\"\n";
+const SECRET: &str = "client_secret = \"y\"\n";
+const APPLE: &str = "team_id = \"T\"\nkey_id = \"K\"\nprivate_key = \"P\"\n";
+const ENDPOINTS: &str = "authorization_endpoint = \"https://c.example/a\"\ntoken_endpoint = \"https://c.example/t\"\n\
+                         userinfo_endpoint = \"https://c.example/u\"\n";
+
+/// The connector, or the keys that were refused.
+fn load(kind: ConnectorKind, more: &str) -> Result<ConnectorConfig, Vec<String>> {
+    let own = match kind {
+        ConnectorKind::Oidc => format!("{SECRET}issuer = \"https://c.example\"\n"),
+        ConnectorKind::OAuth2 => format!("{SECRET}{ENDPOINTS}"),
+        ConnectorKind::Apple => APPLE.to_owned(),
+        _ => SECRET.to_owned(),
+    };
+    load_text(&format!("[[connectors]]\nkind = \"{}\"\n{KEYS}{own}{more}", kind.as_str()))
+}
+
+fn load_text(text: &str) -> Result<ConnectorConfig, Vec<String>> {
+    match super::load(text, &[]) {
+        Ok(config) => Ok(config.connectors.into_iter().next().unwrap()),
+        Err(problems) => Err(problems.0.into_iter().map(|problem| problem.key).collect()),
+    }
+}
+
+#[test]
+fn each_kind_has_its_own_keys_and_defaults() {
+    use ConnectorAuthMethod::{ClientSecretBasic, ClientSecretPost};
+    use EmailTrust::{Authoritative, Unverified, Verified};
+    for (kind, scopes, trust, auth_method) in [
+        (ConnectorKind::Oidc, "openid email profile", Unverified, ClientSecretBasic),
+        (ConnectorKind::OAuth2, "", Unverified, ClientSecretBasic),
+        (ConnectorKind::Google, "openid email profile", Authoritative, ClientSecretPost),
+        (ConnectorKind::Apple, "openid email name", Verified, ClientSecretPost),
+        (ConnectorKind::Facebook, "public_profile email", Unverified, ClientSecretPost),
+        (ConnectorKind::X, "users.read tweet.read", Unverified, ClientSecretBasic),
+        (ConnectorKind::GitHub, "read:user user:email", Verified, ClientSecretPost),
+        (ConnectorKind::Microsoft, "openid email profile", Verified, ClientSecretPost),
+        (ConnectorKind::LinkedIn, "openid email profile", Verified, ClientSecretPost),
+    ] {
+        let config = load(kind, "timeout = \"5s\"\n").unwrap();
+        assert_eq!((config.kind, config.scopes().join(" ").as_str()), (kind, scopes));
+        assert_eq!((config.email_trust(), config.auth_method()), (trust, auth_method), "{kind:?}");
+        assert_eq!(config.timeout, Some(std::time::Duration::from_secs(5)));
+        let config = load(kind, "scopes = [\"openid\", \"z\"]\nemail_trust = \"unverified\"\n").unwrap();
+        assert_eq!((config.scopes().join(" ").as_str(), config.email_trust()), ("openid z", Unverified), "{kind:?}");
+    }
+    assert_eq!(ConnectorKind::ALL.len(), 9);
+}
+
+#[test]
+fn keys_of_another_kind_are_refused() {
+    for (key, text, kinds) in [
+        ("pkce", "pkce = false", "oauth2"),
+        ("subject_claim", "subject_claim = \"id\"", "oauth2"),
+        ("hosted_domain", "hosted_domain = \"c.example\"", "google"),
+        ("tenant", "tenant = \"common\"", "microsoft"),
+        ("emails_endpoint", "emails_endpoint = \"https://c.example/e\"", "github"),
+        ("userinfo", "userinfo = true", "oidc google microsoft"),
+        ("prompt", "prompt = \"login\"", "oidc oauth2 google github microsoft"),
+        ("pass_login_hint", "pass_login_hint = true", "oidc oauth2 google github microsoft"),
+        ("auth_method", "auth_method = \"client_secret_post\"", "oidc oauth2 google microsoft"),
+    ] {
+        for kind in ConnectorKind::ALL {
+            let takes = kinds.split(' ').any(|name| name == kind.as_str());
+            let refused = (!takes).then(|| vec![format!("connectors[c].{key}")]);
+            assert_eq!(load(kind, text).err(), refused, "{key} {kind:?}");
+        }
+    }
+    assert_eq!(load(ConnectorKind::Apple, SECRET).err(), Some(vec!["connectors[c].client_secret".to_owned()]));
+    assert_eq!(load(ConnectorKind::Google, APPLE).err().unwrap().len(), 3);
+}
+
+#[test]
+fn everything_that_a_kind_lacks_is_said_at_once() {
+    let bare = |kind: &str| load_text(&format!("[[connectors]]\nkind = \"{kind}\"\nid = \"c\"\nname = \"C\"\n")).err();
+    let keys = |names: &[&str]| Some(names.iter().map(|name| format!("connectors[c].{name}")).collect::<Vec<_>>());
+    assert_eq!(bare("oidc"), keys(&["issuer", "client_id", "client_secret"]));
+    assert_eq!(bare("apple"), keys(&["client_id", "team_id", "key_id", "private_key"]));
+    assert_eq!(bare("github"), keys(&["client_id", "client_secret"]));
+    let endpoints = ["authorization_endpoint", "token_endpoint", "userinfo_endpoint", "client_id", "client_secret"];
+    assert_eq!(bare("oauth2"), keys(&endpoints));
+    for (kind, text, key) in [
+        (ConnectorKind::Microsoft, "tenant = \"contoso.example\"", "tenant"),
+        (ConnectorKind::OAuth2, "claims = { sub = \"id\" }", "claims.sub"),
+        (ConnectorKind::Google, "scopes = [\"email\"]", "scopes"),
+        (ConnectorKind::Google, "issuer = \"accounts.google.com\"", "issuer"),
+        (ConnectorKind::GitHub, "token_endpoint = \"ftp://c.example/t\"", "token_endpoint"),
+        (ConnectorKind::X, "timeout = \"1ms\"", "timeout"),
+    ] {
+        assert_eq!(load(kind, text).err(), keys(&[key]), "{text}");
+    }
+}
