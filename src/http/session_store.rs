@@ -59,10 +59,13 @@ impl KvSessionStore {
         let mut ops = vec![Op::Set { key: key.clone(), value, ttl, when }];
         // The index by `sid` is written in the same round trip; it is never brought back once the session has ended.
         if let Some(sso) = sso_session(record) {
-            let index = SidRecord { customer: sso.customer, session_key: key, expires_at };
+            let link = sso.authentication.link;
+            let index = SidRecord { customer: sso.customer, session_key: key, expires_at, link };
             let value = kv::to_json(&index).map_err(backend)?;
             let when = if when == When::Absent { When::Always } else { when };
             ops.push(Op::Set { key: session::sid_key(sso.sid.as_str()), value, ttl, when });
+            let member = sso.sid.as_str().to_owned();
+            ops.push(Op::AddMember { key: session::sessions_key(sso.customer), member, ttl });
         }
         let replies = self.kv.run(ops).await.map_err(backend)?;
         Ok(matches!(replies.first(), Some(Reply::Done(true))))
