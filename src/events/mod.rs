@@ -17,6 +17,7 @@ use crate::store::{self, AuditEntry, OutboxRow, Tx};
 pub enum Event {
     CustomerCreated {},
     LinkAdded { link: LinkId, namespace: String, external_id: String },
+    LinkRemoved { link: LinkId, namespace: String, external_id: String },
     LinkProved { link: LinkId, namespace: String, external_id: String, proof: String },
     ConflictOpened { kind: String },
     CredentialAdded { kind: &'static str },
@@ -30,6 +31,7 @@ impl Event {
         match self {
             Self::CustomerCreated {} => "customer.created",
             Self::LinkAdded { .. } => "link.added",
+            Self::LinkRemoved { .. } => "link.removed",
             Self::LinkProved { .. } => "link.proved",
             Self::ConflictOpened { .. } => "conflict.opened",
             Self::CredentialAdded { .. } => "credential.added",

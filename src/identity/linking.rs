@@ -118,7 +118,7 @@ fn is_proved_by(link: &Link, proof: &str) -> bool {
 }
 
 /// The address in the profile that a link's provider last delivered.
-fn delivered_address(link: &Link) -> Option<EmailAddress> {
+pub(super) fn delivered_address(link: &Link) -> Option<EmailAddress> {
     EmailAddress::parse(link.profile.get("email")?.as_str()?).ok()
 }
 
@@ -204,7 +204,7 @@ pub async fn add(
     Ok(Linked::Added { customer: root.id, link: link.id })
 }
 
-fn is_full(links: &[Link], namespace: &Namespace) -> bool {
+pub(super) fn is_full(links: &[Link], namespace: &Namespace) -> bool {
     let name = namespace.to_string();
     let live = links.iter().filter(|link| link.namespace == name).count();
     u32::try_from(live).unwrap_or(u32::MAX) >= namespace.policy().live

@@ -8,3 +8,4 @@ pub mod linking;
 pub mod namespace;
 pub mod profile;
 pub mod sign_in;
+pub mod unlinking;

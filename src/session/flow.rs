@@ -11,7 +11,7 @@ use url::Url;
 use crate::clock::Timestamp;
 use crate::connector::PendingUpstream;
 use crate::identity::linking::Claim;
-use crate::ids::CustomerId;
+use crate::ids::{CustomerId, Sid};
 use crate::kv::{self, Kv, Op, Reply, When};
 use crate::oidc::interaction::Progress;
 use crate::protocol::authorization::AuthorizationRequest;
@@ -56,6 +56,10 @@ pub enum Target {
     Destination { destination: String, return_to: Url, state_hash: String },
     /// Our own start page.
     Home,
+    /// Our own account page.
+    Account,
+    /// The account page, with one more account at a provider: for this customer, in this session (rule 10).
+    Link { customer: CustomerId, sid: Sid },
 }
 
 /// What was typed when an account was asked for.
@@ -97,7 +101,7 @@ impl Flow {
     pub fn request(&self) -> Option<&AuthorizationRequest> {
         match &self.target {
             Target::Authorization(request) => Some(request),
-            Target::Destination { .. } | Target::Home => None,
+            Target::Destination { .. } | Target::Home | Target::Account | Target::Link { .. } => None,
         }
     }
 

@@ -183,6 +183,12 @@ impl Tx {
         )
     }
 
+    /// Ends a live link; its identifier is free again.
+    pub async fn link_end(&mut self, link: LinkId, now: Timestamp) -> Result<()> {
+        exec!(self, "UPDATE links SET state = 'ended', ended_at = $2 WHERE id = $1 AND state = 'live'", link, now,)?;
+        Ok(())
+    }
+
     /// Notes by what else the identifier of a live link was proved.
     pub async fn link_proved(&mut self, link: LinkId, proof: &str, now: Timestamp) -> Result<()> {
         exec!(

@@ -248,7 +248,7 @@ async fn link(
     let refusal = match linked {
         Linked::Added { customer, link } => {
             tell(app, &mut tx, customer, context, |to| {
-                templates::account_connected(&app.letterhead, to, &name, &app.config.server.endpoint("/sign-in"))
+                templates::account_connected(&app.letterhead, to, &name, &app.config.server.endpoint("/account"))
             })
             .await?;
             tx.commit().await?;
@@ -285,7 +285,7 @@ fn refused(app: &App, context: &Context, flow: &Flow, title: &str, text: &str) -
 }
 
 /// Queues a mail to every address that the customer has proved, in the transaction of what it tells.
-async fn tell(
+pub(super) async fn tell(
     app: &App,
     tx: &mut Tx,
     customer: CustomerId,

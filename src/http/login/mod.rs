@@ -1,6 +1,7 @@
 //! The pages on which a customer proves who they are, and the dispatcher that decides where each step leads.
 
 pub mod account;
+pub mod connections;
 pub mod consent;
 pub mod form_post;
 pub mod link;
@@ -43,6 +44,9 @@ pub fn routes() -> Router<App> {
         .route("/link/send", post(link::send))
         .route("/link/code", get(link::get_code).post(link::post_code))
         .route("/link/resend", post(link::resend))
+        .route("/account", get(connections::get))
+        .route("/account/connect", post(connections::connect))
+        .route("/account/disconnect", post(connections::disconnect))
         .route("/consent", get(consent::get).post(consent::post))
         .route("/select-account", get(consent::get_account).post(consent::post_account))
         .route("/logout", get(account::get_logout))

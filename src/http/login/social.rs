@@ -6,18 +6,19 @@ use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
 use super::step::{self, Walk};
-use super::{form_post, link, login_page, posted_flow};
+use super::{connections, form_post, link, login_page, posted_flow};
 use crate::app::App;
 use crate::connector::{ConnectorError, UpstreamCallback, UpstreamIdentity};
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::http::pages::Message;
 use crate::http::session::BrowserSession;
-use crate::identity::namespace::Namespace;
+use crate::identity::linking::Claim;
+use crate::identity::namespace::{self, Namespace};
 use crate::identity::sign_in::{self, Question, SignedIn, Source};
 use crate::ids::LinkId;
 use crate::session::Authentication;
-use crate::session::flow::{Flow, Returned, UpstreamFlow};
+use crate::session::flow::{Flow, Returned, Target, UpstreamFlow};
 
 /// The button of a provider.
 pub async fn begin(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
@@ -75,6 +76,10 @@ pub async fn callback(
         email_trust: connector.email_trust(&identity),
         links_automatically: connector.links_automatically(),
     };
+    if matches!(upstream.flow.target, Target::Link { .. }) && !namespace::is_blocked(&identity.subject) {
+        let claim = Claim::new(source, &identity);
+        return connections::returned(&app, &context, &browser, &upstream.flow, &claim).await;
+    }
     let signed_in = sign_in::social(app.store(), source, &identity, context.now).await?;
     let (customer, link) = match signed_in {
         SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => (customer, link),
@@ -106,7 +111,8 @@ fn authentication(connector: &str, link: LinkId, identity: &UpstreamIdentity, co
     }
 }
 
-fn redirect_uri(app: &App, connector: &str) -> Result<Url, url::ParseError> {
+/// Where a provider sends the browser back to.
+pub(super) fn redirect_uri(app: &App, connector: &str) -> Result<Url, url::ParseError> {
     app.config.server.callback(connector)
 }
 

@@ -80,14 +80,17 @@ pub async fn advance(walk: Walk<'_>) -> Result<Response, Failure> {
         Target::Destination { destination, return_to, state_hash } => {
             to_destination(walk, &destination, return_to, state_hash).await
         }
-        Target::Home => match walk.session {
-            Some(_) => {
-                run(walk.app, walk.ops).await?;
-                Ok(Redirect::to("/").into_response())
-            }
-            None => page(walk, "/login").await,
-        },
+        Target::Home => to_page_of_ours(walk, "/").await,
+        Target::Account | Target::Link { .. } => to_page_of_ours(walk, "/account").await,
     }
+}
+
+async fn to_page_of_ours(walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
+    if walk.session.is_none() {
+        return page(walk, "/login").await;
+    }
+    run(walk.app, walk.ops).await?;
+    Ok(Redirect::to(path).into_response())
 }
 
 async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result<Response, Failure> {

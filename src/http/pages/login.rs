@@ -17,11 +17,11 @@ pub struct ConnectorButton {
 }
 
 impl ConnectorButton {
-    fn initial(&self) -> String {
+    pub(super) fn initial(&self) -> String {
         initial(&self.name)
     }
 
-    fn tone(&self) -> u32 {
+    pub(super) fn tone(&self) -> u32 {
         tone(&self.id)
     }
 }

@@ -85,6 +85,23 @@ fn consent<'a>(brand: &'a Brand, s: &Sample) -> ConsentPage<'a> {
     }
 }
 
+fn account<'a>(brand: &'a Brand, s: &Sample) -> AccountPage<'a> {
+    let line = |provider: &str, label: &str, unlink: Option<&str>| ConnectionLine {
+        provider: provider.into(),
+        label: label.into(),
+        since: "2026-01-31".into(),
+        last_used: "2026-11-22".into(),
+        unlink: unlink.map(str::to_owned),
+    };
+    AccountPage {
+        brand,
+        account: s.account.into(),
+        token: s.app.into(),
+        connections: vec![line(s.account, "", None), line("Chirp", s.account, Some(s.app)), line(s.app, "", Some("x"))],
+        connectors: vec![ConnectorButton { id: "harbor".into(), name: s.app.into(), kind: "oidc".into() }],
+    }
+}
+
 fn exists<'a>(brand: &'a Brand, s: &Sample, code_offered: bool) -> AccountExistsPage<'a> {
     AccountExistsPage {
         brand,
@@ -123,6 +140,7 @@ fn all(brand: &Brand, s: &Sample) -> Vec<(&'static str, Page)> {
         ("code-wrong", code(Some(Message::CodeWrong { tries_left: 3 }), true).page()),
         ("code-sent", code(Some(Message::CodeSent), true).page()),
         ("code-prove", CodePage { purpose: CodePurpose::ProveEmail, ..code(None, true) }.page()),
+        ("account", account(brand, s).page()),
         ("account-exists", exists(brand, s, true).page()),
         ("account-exists-without-mail", exists(brand, s, false).page()),
         ("consent", consent(brand, s).page()),

@@ -271,6 +271,14 @@ catalogue! {
     other_way: text = "Can’t get the code?";
     back: text = "Choose another way";
 
+    // Account page
+    account_title: text = "Your account";
+    account_ways: text = "How you sign in";
+    account_since: gap = "Connected on {},";
+    account_used: gap = "last used on {}.";
+    account_disconnect: gap = "Disconnect {}";
+    account_connect: gap = "Connect {}";
+
     // Consent and account choice
     consent_title: gap = "Allow {} to use your account?";
     consent_list: text = "What it asks for";

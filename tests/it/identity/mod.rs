@@ -4,6 +4,7 @@ mod checker;
 mod events;
 mod first_login;
 mod linking;
+mod linking_races;
 mod links;
 pub mod races;
 mod show;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::harness::relying_party::Tokens;
 use crate::harness::upstream::Upstream;
-use crate::harness::{Browser, Env, RelyingParty, TestApp};
+use crate::harness::{Browser, Env, RelyingParty, TestApp, until};
 
 /// A gateway with the client `shop` and these providers.
 pub async fn gateway(env: &Env, connectors: impl IntoIterator<Item = ConnectorConfig>) -> (TestApp, RelyingParty) {
@@ -52,8 +53,16 @@ pub async fn log_in_and_prove(
     let page = browser.get(&authorization.url).await;
     let mut page = browser.submit(&page, "/login/social", &[("connector", connector)]).await;
     if page.url.path() == "/link" {
+        let codes = || {
+            let mut sent = app.app.mailer.sent();
+            sent.retain(|mail| mail.to.normalized() == email && mail.subject.starts_with("Your confirmation code"));
+            sent
+        };
+        let before = codes().len();
         page = browser.submit(&page, "/link/send", &[]).await;
-        let code = app.mailed_code(email).await;
+        until("the code", async || codes().len() > before).await;
+        let text = codes().pop().unwrap().text;
+        let code = text.split(|c: char| !c.is_ascii_digit()).find(|word| word.len() == 6).unwrap().to_owned();
         page = browser.submit(&page, "/link/code", &[("code", &code)]).await;
     }
     rp.finish(&authorization, &page).await
