@@ -48,6 +48,9 @@ pub struct ConnectorConfig {
     /// `None`: the kind's; see [`ConnectorConfig::email_trust`].
     #[serde(default)]
     pub email_trust: Option<EmailTrust>,
+    /// Whether a first login that brings an address a customer has proved is linked to them without a question.
+    #[serde(default)]
+    pub link_automatically: bool,
     /// Asks userinfo at every login, not only when the ID token brings no e-mail address.
     #[serde(default)]
     pub userinfo: bool,
@@ -197,6 +200,10 @@ impl ConnectorConfig {
         let at = |member: &str| format!("{key}.{member}");
         if !forms::is_slug(&self.id) {
             problems.add(at("id"), forms::missing_or(&self.id, "is no connector ID"), forms::SLUG);
+        }
+        if self.link_automatically && self.email_trust() != EmailTrust::Authoritative {
+            let what = "is allowed only where the provider runs the mailboxes";
+            problems.add(at("link_automatically"), what, "false, or email_trust = \"authoritative\"");
         }
         if self.name.trim().is_empty() {
             problems.add(at("name"), "is missing", "the text of the button, such as \"Google\"");

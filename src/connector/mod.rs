@@ -56,6 +56,11 @@ pub trait Connector: Send + Sync {
         self.config().email_trust()
     }
 
+    /// Whether it may link to a customer who has proved the same address without asking them (rule 8).
+    fn links_automatically(&self) -> bool {
+        self.config().link_automatically
+    }
+
     /// How the provider answers.
     fn response_mode(&self) -> ResponseMode {
         ResponseMode::Query

@@ -17,6 +17,9 @@ use crate::store::{self, AuditEntry, OutboxRow, Tx};
 pub enum Event {
     CustomerCreated {},
     LinkAdded { link: LinkId, namespace: String, external_id: String },
+    LinkRemoved { link: LinkId, namespace: String, external_id: String },
+    LinkProved { link: LinkId, namespace: String, external_id: String, proof: String },
+    ConflictOpened { kind: String },
     CredentialAdded { kind: &'static str },
     ConsentGranted { client_id: String, scope: String },
     TokenReuse { detail: BTreeMap<&'static str, String> },
@@ -28,6 +31,9 @@ impl Event {
         match self {
             Self::CustomerCreated {} => "customer.created",
             Self::LinkAdded { .. } => "link.added",
+            Self::LinkRemoved { .. } => "link.removed",
+            Self::LinkProved { .. } => "link.proved",
+            Self::ConflictOpened { .. } => "conflict.opened",
             Self::CredentialAdded { .. } => "credential.added",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::TokenReuse { .. } => "token.reuse",

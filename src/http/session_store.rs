@@ -59,10 +59,12 @@ impl KvSessionStore {
         let mut ops = vec![Op::Set { key: key.clone(), value, ttl, when }];
         // The index by `sid` is written in the same round trip; it is never brought back once the session has ended.
         if let Some(sso) = sso_session(record) {
-            let index = SidRecord { customer: sso.customer, session_key: key, expires_at };
+            let link = sso.authentication.link;
+            let index = SidRecord { customer: sso.customer, session_key: key, expires_at, link };
             let value = kv::to_json(&index).map_err(backend)?;
             let when = if when == When::Absent { When::Always } else { when };
             ops.push(Op::Set { key: session::sid_key(sso.sid.as_str()), value, ttl, when });
+            ops.push(listed(&sso, ttl));
         }
         let replies = self.kv.run(ops).await.map_err(backend)?;
         Ok(matches!(replies.first(), Some(Reply::Done(true))))
@@ -163,13 +165,24 @@ pub async fn touch(kv: &Kv, key: &str, idle: Duration, now: Timestamp) -> kv::Re
         return Ok(());
     }
     let index = session::sid_key(session.sid.as_str());
-    let entry = SidRecord { customer: session.customer, session_key: key.to_owned(), expires_at: stored.expires_at };
+    let entry = SidRecord {
+        customer: session.customer,
+        session_key: key.to_owned(),
+        expires_at: stored.expires_at,
+        link: session.authentication.link,
+    };
+    kv.run(vec![listed(&session, ttl)]).await?;
     let before = kv::from_json::<SidRecord>(kv.swap(&index, kv::to_json(&entry)?, ttl).await?)?;
     // Logging in again meanwhile has moved the session to another record: the entry is that one's.
     if let Some(before) = before.filter(|before| before.session_key != key) {
         kv.replace(&index, kv::to_json(&before)?, before.expires_at.since(now)).await?;
     }
     Ok(())
+}
+
+/// Lists a session among its customer's, for as long as it may live.
+fn listed(sso: &SsoSession, ttl: Duration) -> Op {
+    Op::AddMember { key: session::sessions_key(sso.customer), member: sso.sid.as_str().to_owned(), ttl }
 }
 
 fn timestamp(date: OffsetDateTime) -> Timestamp {

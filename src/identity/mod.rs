@@ -4,6 +4,8 @@
 
 pub mod address;
 pub mod customer;
+pub mod linking;
 pub mod namespace;
 pub mod profile;
 pub mod sign_in;
+pub mod unlinking;

@@ -1,19 +1,23 @@
 //! Who just logged in: from a proved external identity to the one customer it belongs to.
 //!
 //! The database decides races: the insert that loses finds the winner's link by reading again. An e-mail address never
-//! decides who somebody is; it becomes a link of its own only where the connector is trusted for it and nobody has it.
+//! decides who somebody is: it becomes a link of its own only where the connector is trusted for it and nobody has it,
+//! and whoever brings one that somebody has must prove to be them (`linking`).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::address::EmailAddress;
+use super::linking::{self, Claim, Holder};
 use super::namespace::{self, Namespace};
 use super::profile::Profile;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, uuid_v7};
 use crate::config::EmailTrust;
 use crate::connector::UpstreamIdentity;
 use crate::events::{self, Actor, Event};
 use crate::ids::{CredentialId, CustomerId, LinkId};
-use crate::store::{self, Credential, Customer, CustomerState, Link, LinkLogin, LinkState, Store, Tx};
+use crate::store::{
+    self, Conflict, ConflictKind, Credential, Customer, CustomerState, Link, LinkLogin, LinkState, Store, Tx,
+};
 
 /// How often a lost race is read again before it is an error.
 const TRIES: usize = 4;
@@ -22,14 +26,24 @@ const TRIES: usize = 4;
 const SEEN_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The answer to a proved external identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SignedIn {
-    Known(CustomerId),
-    Created(CustomerId),
+    Known(CustomerId, LinkId),
+    Created(CustomerId, LinkId),
+    /// The provider vouches for an address that this customer has proved (rule 8).
+    AccountExists(CustomerId, Box<Claim>, Question),
     /// The customer exists but may not log in: blocked or erased.
     Refused,
     /// The value stands for nobody (spec/identity.md rule 1).
     Blocked,
+}
+
+/// Whether somebody who brings a customer's address must prove to be that customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    Asked,
+    /// The account may be linked at once: the connector is told to, and nothing speaks against it.
+    Spared,
 }
 
 /// A connector's part in the decision.
@@ -38,6 +52,8 @@ pub struct Source<'a> {
     /// The configured connector ID: the link key is (connector ID, upstream subject).
     pub connector: &'a str,
     pub email_trust: EmailTrust,
+    /// Whether it may link to the customer who has proved its address without asking them.
+    pub links_automatically: bool,
 }
 
 /// Finds or makes the customer of a proved social identity.
@@ -59,7 +75,7 @@ pub async fn social(
         let known = tx.link_login(&namespace.to_string(), &upstream.subject).await?;
         let outcome = match known {
             Some(link) => Some(known_link(&mut tx, &link, upstream, now).await?),
-            None => first_login(&mut tx, source, upstream, now).await?,
+            None => newcomer(&mut tx, source, upstream, now).await?,
         };
         if let Some(signed_in) = outcome {
             tx.commit().await?;
@@ -80,71 +96,66 @@ async fn known_link(
         return Ok(SignedIn::Refused);
     }
     if now.since(link.last_seen) > SEEN_AGAIN_AFTER || now < link.last_seen {
-        tx.link_seen(link.link, now, &delivered(upstream)).await?;
+        tx.link_seen(link.link, now, &upstream.raw).await?;
     }
-    Ok(SignedIn::Known(link.root))
+    Ok(SignedIn::Known(link.root, link.link))
 }
 
-/// `None` if another login made the link first.
-async fn first_login(
+/// An account that is nobody's here. `None` if that changed meanwhile.
+async fn newcomer(
     tx: &mut Tx,
     source: Source<'_>,
     upstream: &UpstreamIdentity,
     now: Timestamp,
 ) -> Result<Option<SignedIn>, store::Error> {
+    let claim = Claim::new(source, upstream);
+    let holder = linking::holder(tx, &claim).await?;
+    let Holder::Customer(customer) = holder else { return first_login(tx, &claim, holder, upstream, now).await };
+    let settled = linking::is_settled(tx, source, &claim, customer, now).await?;
+    let question = if settled { Question::Spared } else { Question::Asked };
+    Ok(Some(SignedIn::AccountExists(customer, Box::new(claim), question)))
+}
+
+/// Makes a customer. `None` if another login made the link, or took the address, first.
+async fn first_login(
+    tx: &mut Tx,
+    claim: &Claim,
+    holder: Holder,
+    upstream: &UpstreamIdentity,
+    now: Timestamp,
+) -> Result<Option<SignedIn>, store::Error> {
     let customer = CustomerId::new(now);
     let social = LinkId::new(now);
-    let address = upstream.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
-    let address = address.filter(|address| !address.is_blocked());
-    let trusted = address.is_some() && upstream.email_verified && source.email_trust != EmailTrust::Unverified;
-    let mut profile = profile_of(upstream, social, trusted, now);
+    let proved = claim.vouched && holder == Holder::Nobody;
+    let profile = profile_of(upstream, social, proved, now);
     tx.customer_insert(&Customer::new(customer, profile.to_json(), now)).await?;
-    let namespace = Namespace::Social(source.connector.to_owned());
-    let origin = format!("connector:{}", source.connector);
-    let link = Link {
-        proof: Some("oidc".to_owned()),
-        verified_at: Some(now),
-        profile: delivered(upstream),
-        ..live_link(social, &namespace, &upstream.subject, customer, &origin, now)
-    };
+    let link = claim.link(social, customer, now);
     if !tx.link_insert(&link).await? {
         return Ok(None);
     }
     let mut events = vec![Event::CustomerCreated {}, added(&link)];
-    if let Some(address) = address {
-        let link = first_address(tx, &address, trusted, customer, &origin, now).await?;
-        if trusted && link.verified_at.is_none() {
-            profile.set("email_verified", Some(false), Some(social), now);
-            tx.customer_profile_set(customer, &profile.to_json(), now).await?;
+    if let Some(address) = &claim.email {
+        // An address somebody else has proved stays theirs; here it is only a hint.
+        let namespace = if proved { Namespace::Email } else { Namespace::UnprovedEmail };
+        let link = email_link(address, namespace, customer, &claim.origin(), now);
+        if !tx.link_insert(&link).await? {
+            return Ok(None);
         }
         events.push(added(&link));
     }
-    events::record_all(tx, customer, Actor::Customer, events, now).await?;
-    Ok(Some(SignedIn::Created(customer)))
-}
-
-/// Links the address of a first login: proved if the provider is trusted for it and nobody has it, else as a hint.
-async fn first_address(
-    tx: &mut Tx,
-    address: &EmailAddress,
-    trusted: bool,
-    customer: CustomerId,
-    origin: &str,
-    now: Timestamp,
-) -> Result<Link, store::Error> {
-    if trusted {
-        let link = email_link(address, Namespace::Email, customer, origin, now);
-        if tx.link_insert(&link).await? {
-            return Ok(link);
-        }
+    if let Holder::Reassigned(other) = holder {
+        let kind = ConflictKind::AddressReassigned;
+        let detail = json!({ "connector": claim.connector, "subject": claim.subject });
+        let id = uuid_v7(now);
+        let conflict = Conflict { id, kind, customer, other, detail, created_at: now, closed_at: None };
+        tx.conflict_open(&conflict).await?;
+        events.push(Event::ConflictOpened { kind: kind.as_str().to_owned() });
     }
-    // An address somebody else has proved stays theirs; here it is only a hint.
-    let link = email_link(address, Namespace::UnprovedEmail, customer, origin, now);
-    tx.link_insert(&link).await?;
-    Ok(link)
+    events::record_all(tx, customer, Actor::Customer, events, now).await?;
+    Ok(Some(SignedIn::Created(customer, social)))
 }
 
-fn email_link(
+pub(super) fn email_link(
     address: &EmailAddress,
     namespace: Namespace,
     customer: CustomerId,
@@ -181,7 +192,7 @@ pub async fn sign_up(
 ) -> Result<SignedUp, store::Error> {
     let customer = CustomerId::new(now);
     let mut link = email_link(address, Namespace::Email, customer, "sign_up", now);
-    link.proof = Some("email_code".to_owned());
+    link.proof = Some(linking::MAILED_CODE.to_owned());
     let mut profile = Profile::default();
     profile.set("name", name, None, now);
     profile.set("email", Some(address.display()), Some(link.id), now);
@@ -201,7 +212,7 @@ pub async fn sign_up(
     Ok(SignedUp::Created(customer))
 }
 
-fn live_link(
+pub(super) fn live_link(
     id: LinkId,
     namespace: &Namespace,
     external_id: &str,
@@ -228,12 +239,8 @@ fn live_link(
     }
 }
 
-fn added(link: &Link) -> Event {
+pub(super) fn added(link: &Link) -> Event {
     Event::LinkAdded { link: link.id, namespace: link.namespace.clone(), external_id: link.external_id.clone() }
-}
-
-fn delivered(upstream: &UpstreamIdentity) -> Value {
-    upstream.raw.clone()
 }
 
 /// What the provider says of the customer. Its address counts as verified only if it is a proved link of theirs.

@@ -85,6 +85,14 @@ impl Entries {
             },
             Op::Take { key } => Ok(Reply::Value(self.remove(&key))),
             Op::Delete { key } => Ok(Reply::Done(self.remove(&key).is_some())),
+            Op::AddMember { key, member, ttl } => {
+                let until = expiry(now, ttl);
+                self.add_member(&key, member, until, now, max_entries).map(|()| Reply::Done(true))
+            }
+            Op::Members { key } => {
+                let members = self.by_key.get(key.as_str()).map(|entry| members(&entry.value)).transpose()?;
+                Ok(Reply::Members(members.unwrap_or_default().into_iter().map(|(member, _)| member).collect()))
+            }
             Op::Increment { key, ttl } => self.increment(&key, expiry(now, ttl), max_entries).map(Reply::Count),
         }
     }
@@ -107,6 +115,22 @@ impl Entries {
         Some(entry.value)
     }
 
+    fn add_member(
+        &mut self,
+        key: &str,
+        member: String,
+        until: Timestamp,
+        now: Timestamp,
+        max_entries: usize,
+    ) -> Result<()> {
+        let old = self.by_key.get(key).map(|entry| members(&entry.value)).transpose()?;
+        let mut set = old.unwrap_or_default();
+        set.retain(|(other, until)| *until > now && *other != member);
+        set.push((member, until));
+        let last = set.iter().map(|(_, until)| *until).max().unwrap_or(until);
+        self.put(key, serde_json::to_vec(&set).map_err(Error::Form)?, last, max_entries).map(drop)
+    }
+
     /// Counters are decimal text, as in Redis, so that `Get` answers the same from both.
     fn increment(&mut self, key: &str, expires_at: Timestamp, max_entries: usize) -> Result<u64> {
         let Some(entry) = self.by_key.get_mut(key) else {
@@ -119,6 +143,11 @@ impl Entries {
         entry.value = count.to_string().into_bytes();
         Ok(count)
     }
+}
+
+/// A set as it is kept: each member with the end of its time.
+fn members(value: &[u8]) -> Result<Vec<(String, Timestamp)>> {
+    serde_json::from_slice(value).map_err(Error::Form)
 }
 
 fn expiry(now: Timestamp, ttl: Duration) -> Timestamp {

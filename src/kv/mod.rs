@@ -48,6 +48,10 @@ pub enum Op {
     Take { key: String },
     /// Removes. Answers `Done`: whether the key was there.
     Delete { key: String },
+    /// Adds a member to a set; it leaves the set by itself after `ttl`, which adding it again extends. Answers `Done`.
+    AddMember { key: String, member: String, ttl: Duration },
+    /// The members of a set, in any order; a few whose time is up may be among them. Answers `Members`.
+    Members { key: String },
     /// Adds one. `ttl` counts from the first increment and is not extended by later ones. Answers `Count`.
     Increment { key: String, ttl: Duration },
 }
@@ -60,6 +64,8 @@ impl Op {
             | Self::Swap { key, .. }
             | Self::Take { key }
             | Self::Delete { key }
+            | Self::AddMember { key, .. }
+            | Self::Members { key }
             | Self::Increment { key, .. } => key,
         }
     }
@@ -71,6 +77,8 @@ impl Op {
             | Self::Swap { key, .. }
             | Self::Take { key }
             | Self::Delete { key }
+            | Self::AddMember { key, .. }
+            | Self::Members { key }
             | Self::Increment { key, .. } => key,
         }
     }
@@ -78,7 +86,12 @@ impl Op {
     fn value(&self) -> &[u8] {
         match self {
             Self::Set { value, .. } | Self::Swap { value, .. } => value,
-            Self::Get { .. } | Self::Take { .. } | Self::Delete { .. } | Self::Increment { .. } => &[],
+            Self::AddMember { member, .. } => member.as_bytes(),
+            Self::Get { .. }
+            | Self::Take { .. }
+            | Self::Delete { .. }
+            | Self::Members { .. }
+            | Self::Increment { .. } => &[],
         }
     }
 }
@@ -92,6 +105,8 @@ pub enum Reply {
     Done(bool),
     /// The counter after the increment.
     Count(u64),
+    /// The members of a set.
+    Members(Vec<String>),
 }
 
 /// Why the store did not answer. No message carries a key or a value.
@@ -152,7 +167,8 @@ impl fmt::Debug for Kv {
 
 impl Kv {
     /// Connects to Redis 6.2 or newer, or to a server that speaks its protocol. `redis://` or `rediss://`. The user
-    /// needs GET, SET, GETDEL, DEL, INCR, PEXPIRE and EVAL on keys with the prefix, and PING.
+    /// needs GET, SET, GETDEL, DEL, INCR, PEXPIRE, PTTL, ZADD, ZRANGE, ZREMRANGEBYSCORE and EVAL on keys with the prefix,
+    /// PING and TIME.
     ///
     /// # Errors
     /// `Url` if the URL cannot be read, `Unavailable` if no connection comes about.
@@ -257,7 +273,15 @@ impl Kv {
     pub async fn increment(&self, key: &str, ttl: Duration) -> Result<u64> {
         match self.one(Op::Increment { key: key.to_owned(), ttl }).await? {
             Reply::Count(count) => Ok(count),
-            Reply::Value(_) | Reply::Done(_) => Err(Error::Answer),
+            Reply::Value(_) | Reply::Done(_) | Reply::Members(_) => Err(Error::Answer),
+        }
+    }
+
+    /// The members of a set.
+    pub async fn members(&self, key: &str) -> Result<Vec<String>> {
+        match self.one(Op::Members { key: key.to_owned() }).await? {
+            Reply::Members(members) => Ok(members),
+            Reply::Value(_) | Reply::Done(_) | Reply::Count(_) => Err(Error::Answer),
         }
     }
 
@@ -289,14 +313,14 @@ impl Kv {
     async fn value(&self, op: Op) -> Result<Option<Vec<u8>>> {
         match self.one(op).await? {
             Reply::Value(value) => Ok(value),
-            Reply::Done(_) | Reply::Count(_) => Err(Error::Answer),
+            Reply::Done(_) | Reply::Count(_) | Reply::Members(_) => Err(Error::Answer),
         }
     }
 
     async fn done(&self, op: Op) -> Result<bool> {
         match self.one(op).await? {
             Reply::Done(done) => Ok(done),
-            Reply::Value(_) | Reply::Count(_) => Err(Error::Answer),
+            Reply::Value(_) | Reply::Count(_) | Reply::Members(_) => Err(Error::Answer),
         }
     }
 }

@@ -29,6 +29,15 @@ const INCREMENT: &str = "local n = redis.pcall('INCR', KEYS[1]) \
     if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end \
     return n";
 
+/// A set whose members each have a time of their own, scored by it. What is over goes when something is added, and the
+/// whole goes with the last one.
+const ADD_MEMBER: &str = "local time = redis.call('TIME') \
+    local now = time[1] * 1000 + math.floor(time[2] / 1000) \
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now) \
+    redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1]) \
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
+    return 1";
+
 /// The backend of `Kv::connect`.
 pub(super) struct Redis {
     connection: ConnectionManager,
@@ -63,7 +72,7 @@ impl Backend for Redis {
         for op in &ops {
             pipeline.add_command(command(op));
         }
-        let only_reads = ops.iter().all(|op| matches!(op, Op::Get { .. }));
+        let only_reads = ops.iter().all(|op| matches!(op, Op::Get { .. } | Op::Members { .. }));
         let mut answer = pipeline.query_async::<Vec<Value>>(&mut self.connection.clone()).await;
         if only_reads && answer.as_ref().is_err_and(RedisError::is_connection_dropped) {
             answer = pipeline.query_async(&mut self.connection.clone()).await;
@@ -97,6 +106,10 @@ fn command(op: &Op) -> Cmd {
         }
         Op::Take { key } => cmd.arg("GETDEL").arg(key),
         Op::Delete { key } => cmd.arg("DEL").arg(key),
+        Op::AddMember { key, member, ttl } => {
+            cmd.arg("EVAL").arg(ADD_MEMBER).arg(1).arg(key).arg(member).arg(whole_millis(*ttl))
+        }
+        Op::Members { key } => cmd.arg("ZRANGE").arg(key).arg(0).arg(-1),
         Op::Increment { key, ttl } => cmd.arg("EVAL").arg(INCREMENT).arg(1).arg(key).arg(whole_millis(*ttl)),
     };
     cmd
@@ -109,6 +122,14 @@ fn reply(op: &Op, value: Value) -> Result<Reply> {
         (Op::Set { .. }, Value::Okay) => Ok(Reply::Done(true)),
         (Op::Set { .. }, Value::Nil) => Ok(Reply::Done(false)),
         (Op::Delete { .. }, Value::Int(removed)) => Ok(Reply::Done(removed > 0)),
+        (Op::AddMember { .. }, Value::Int(_)) => Ok(Reply::Done(true)),
+        (Op::Members { .. }, Value::Array(members)) => {
+            let text = |member| match member {
+                Value::BulkString(bytes) => String::from_utf8(bytes).map_err(|_| Error::Answer),
+                _ => Err(Error::Answer),
+            };
+            members.into_iter().map(text).collect::<Result<_>>().map(Reply::Members)
+        }
         (Op::Increment { .. }, Value::Int(count)) => {
             u64::try_from(count).map(Reply::Count).map_err(|_| Error::NotACounter)
         }

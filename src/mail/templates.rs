@@ -123,6 +123,34 @@ pub fn no_account(letterhead: &Letterhead, to: &EmailAddress, sign_up_url: &str)
     notice_message(letterhead, to, format!("Signing in at {brand}"), &notice)
 }
 
+/// "You can now also sign in with …": after an account at a provider was connected.
+pub fn account_connected(letterhead: &Letterhead, to: &EmailAddress, provider: &str, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!("{provider} was connected to your account at {brand}: you can sign in with it now."),
+        what_to_do: "If it was you, there is nothing to do. If not, somebody else may have got into your account: look at \
+                     it now, and tell us.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, format!("{provider} was connected to your account"), &notice)
+}
+
+/// "You can no longer sign in with …": after an account at a provider was disconnected.
+pub fn account_disconnected(letterhead: &Letterhead, to: &EmailAddress, provider: &str, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "{provider} was disconnected from your account at {brand}: you can no longer sign in with it."
+        ),
+        what_to_do: "If it was you, there is nothing to do. If not, somebody else may have got into your account: look at \
+                     it now, and tell us.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, format!("{provider} was disconnected from your account"), &notice)
+}
+
 fn notice_message(letterhead: &Letterhead, to: &EmailAddress, subject: String, notice: &Notice<'_>) -> Message {
     Message {
         to: to.clone(),

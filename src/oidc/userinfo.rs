@@ -55,7 +55,7 @@ async fn check_live(provider: &Provider, claims: &AccessTokenClaims, now: Timest
     let replies = provider.kv.run(ops).await.map_err(OAuthError::server_error)?;
     let mut values = replies.into_iter().map(|reply| match reply {
         Reply::Value(value) => value,
-        Reply::Done(_) | Reply::Count(_) => None,
+        Reply::Done(_) | Reply::Count(_) | Reply::Members(_) => None,
     });
     if values.next().flatten().is_some() {
         return Err(invalid("the grant is revoked"));

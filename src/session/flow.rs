@@ -10,7 +10,8 @@ use url::Url;
 
 use crate::clock::Timestamp;
 use crate::connector::PendingUpstream;
-use crate::ids::CustomerId;
+use crate::identity::linking::Claim;
+use crate::ids::{CustomerId, Sid};
 use crate::kv::{self, Kv, Op, Reply, When};
 use crate::oidc::interaction::Progress;
 use crate::protocol::authorization::AuthorizationRequest;
@@ -40,6 +41,9 @@ pub struct Flow {
     /// An account that is being made: waiting for its address to be proved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_up: Option<PendingSignUp>,
+    /// An upstream account that will be linked once its bearer has proved to be a certain customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<PendingLink>,
 }
 
 /// Where the flow leads.
@@ -52,6 +56,10 @@ pub enum Target {
     Destination { destination: String, return_to: Url, state_hash: String },
     /// Our own start page.
     Home,
+    /// Our own account page.
+    Account,
+    /// The account page, with one more account at a provider: for this customer, in this session (rule 10).
+    Link { customer: CustomerId, sid: Sid },
 }
 
 /// What was typed when an account was asked for.
@@ -61,6 +69,16 @@ pub struct PendingSignUp {
     /// argon2id, never the password itself.
     pub password_phc: String,
     pub name: Option<String>,
+}
+
+/// An upstream account that waits for a proof. It travels with the flow, so it is one browser's, and it may be linked to
+/// one customer only (spec/identity.md rule 10).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingLink {
+    pub claim: Claim,
+    /// Who has proved the address that the provider vouches for.
+    pub customer: CustomerId,
+    pub expires_at: Timestamp,
 }
 
 impl Flow {
@@ -75,6 +93,7 @@ impl Flow {
             progress: Progress::default(),
             asked: None,
             sign_up: None,
+            link: None,
         }
     }
 
@@ -82,8 +101,18 @@ impl Flow {
     pub fn request(&self) -> Option<&AuthorizationRequest> {
         match &self.target {
             Target::Authorization(request) => Some(request),
-            Target::Destination { .. } | Target::Home => None,
+            Target::Destination { .. } | Target::Home | Target::Account | Target::Link { .. } => None,
         }
+    }
+
+    /// Keeps an upstream account until its bearer proves to be this customer.
+    pub fn await_proof(&mut self, claim: Claim, customer: CustomerId, now: Timestamp) {
+        self.link = Some(PendingLink { claim, customer, expires_at: now + UPSTREAM_LIFETIME });
+    }
+
+    /// The upstream account that still waits at `now`.
+    pub fn pending_link(&self, now: Timestamp) -> Option<&PendingLink> {
+        self.link.as_ref().filter(|pending| now < pending.expires_at)
     }
 
     /// Whether it was this customer whom the open page asked. Another tab may have signed in somebody else since.

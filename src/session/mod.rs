@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::ids::{CustomerId, Sid};
+use crate::ids::{CustomerId, LinkId, Sid};
 use crate::kv::{self, Kv, Op};
 
 /// The share of the idle time after which a session in use is written again.
@@ -30,6 +30,9 @@ pub struct Authentication {
     pub amr: Vec<String>,
     /// The namespace of the link that was proved, such as `social:google` or `email`.
     pub via: String,
+    /// That link itself: unlinking it ends what came from it (spec/identity.md rule 19).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkId>,
 }
 
 /// One browser's authenticated session.
@@ -58,6 +61,9 @@ pub struct SidRecord {
     /// The key of the browser's record.
     pub session_key: String,
     pub expires_at: Timestamp,
+    /// The link that began the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkId>,
 }
 
 impl SidRecord {
@@ -70,6 +76,11 @@ impl SidRecord {
 /// The key of the index entry. The braces are a Redis Cluster hash tag.
 pub fn sid_key(sid: &str) -> String {
     format!("sid:{{{sid}}}")
+}
+
+/// The key of the set of a customer's sessions, by `sid`.
+pub fn sessions_key(customer: CustomerId) -> String {
+    format!("sessions-of:{{{customer}}}")
 }
 
 /// The key that marks a session as suspect: its next sensitive act needs step-up.
@@ -97,4 +108,25 @@ pub async fn end(kv: &Kv, sid: &Sid) -> Result<(), kv::Error> {
         kv.run(vec![Op::Delete { key: record.session_key }]).await?;
     }
     Ok(())
+}
+
+/// Ends every session of a customer that a link began (spec/identity.md rule 19).
+///
+/// # Errors
+/// If the key-value store does not answer; ending them again is no error.
+pub async fn end_all_of_link(kv: &Kv, customer: CustomerId, link: LinkId) -> Result<(), kv::Error> {
+    let sids = kv.members(&sessions_key(customer)).await?;
+    let keys: Vec<String> = sids.iter().map(|sid| sid_key(sid)).collect();
+    let replies = kv.run(keys.iter().map(|key| Op::Get { key: key.clone() }).collect()).await?;
+    let mut ops = Vec::new();
+    for (key, reply) in keys.into_iter().zip(replies) {
+        let kv::Reply::Value(value) = reply else { continue };
+        if let Some(record) = kv::from_json::<SidRecord>(value)?
+            && record.link == Some(link)
+        {
+            ops.push(Op::Delete { key: record.session_key });
+            ops.push(Op::Delete { key });
+        }
+    }
+    kv.run(ops).await.map(drop)
 }

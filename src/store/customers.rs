@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::driver::{exec, fetch_optional, from_row};
+use super::driver::{exec, fetch_optional, from_row, per_driver};
 use super::values::word_enum;
 use super::{Result, Tx};
 use crate::clock::Timestamp;
@@ -97,6 +97,21 @@ impl Tx {
     /// The customer whom any ID ever issued means today (rule 24).
     pub async fn customer_living(&mut self, id: CustomerId) -> Result<Option<Customer>> {
         fetch_optional!(self, Customer, CUSTOMER_LIVING, id,)
+    }
+
+    /// The living customer behind any ID, locked until the transaction ends: whoever else wants to change who they are
+    /// waits. `None` if the ID was never issued, or its customer was absorbed at this moment.
+    pub async fn customer_lock(&mut self, id: CustomerId) -> Result<Option<Customer>> {
+        let Some(living) = self.customer_living(id).await? else { return Ok(None) };
+        // A writing transaction on SQLite has the whole database to itself, and no words for a lock on a row.
+        let sql = per_driver!(
+            self,
+            postgres: "SELECT id, canonical, state, version, event_seq, profile, created_at, updated_at \
+                       FROM customers WHERE id = $1 AND canonical = id FOR NO KEY UPDATE",
+            sqlite: "SELECT id, canonical, state, version, event_seq, profile, created_at, updated_at \
+                     FROM customers WHERE id = $1 AND canonical = id",
+        );
+        fetch_optional!(self, Customer, sql, living.id)
     }
 
     /// Replaces the profile of a root. Follow it by `customer_advance`: it is a visible change.

@@ -26,12 +26,20 @@ const POSTGRES_CONNECTIONS: u32 = 20;
 const SQLITE_READERS: u32 = 4;
 
 /// Every migration, on both databases: version, name, Postgres text, SQLite text.
-const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "foundation",
-    include_str!("../../migrations/postgres/0001_foundation.sql"),
-    include_str!("../../migrations/sqlite/0001_foundation.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "foundation",
+        include_str!("../../migrations/postgres/0001_foundation.sql"),
+        include_str!("../../migrations/sqlite/0001_foundation.sql"),
+    ),
+    (
+        2,
+        "linking",
+        include_str!("../../migrations/postgres/0002_linking.sql"),
+        include_str!("../../migrations/sqlite/0002_linking.sql"),
+    ),
+];
 
 /// The pools of one database.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use sqlx::types::Json;
 use super::driver::{exec, fetch_one, fetch_optional, from_row};
 use super::{Result, Tx};
 use crate::clock::Timestamp;
-use crate::ids::{CustomerId, GrantId, Sid};
+use crate::ids::{CustomerId, GrantId, LinkId, Sid};
 
 /// How long a voided grant without a row keeps its place: far longer than any authorization code lives.
 const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -182,6 +182,20 @@ impl Tx {
     /// Revokes everything a customer gave, by whatever ID it did; answers how many.
     pub async fn grants_revoke_customer(&mut self, root: CustomerId, reason: &str, now: Timestamp) -> Result<u64> {
         exec!(self, GRANTS_REVOKE_CUSTOMER, root, reason, now)
+    }
+
+    /// Revokes everything a customer gave while logged in through a link, by whatever ID; answers how many.
+    pub async fn grants_revoke_link(&mut self, root: CustomerId, link: LinkId, now: Timestamp) -> Result<u64> {
+        // `->>` reads a JSON member as text on both databases.
+        exec!(
+            self,
+            "UPDATE grants SET revoked_at = $3, revoked_reason = 'unlinked' \
+             WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) AND revoked_at IS NULL \
+             AND claims ->> 'link' = $2",
+            root,
+            link.0.hyphenated().to_string(),
+            now,
+        )
     }
 
     /// Removes grants that ended before a time, at most `limit`; answers how many. Run it again while it removes any.

@@ -169,6 +169,38 @@ impl Tx {
         )
     }
 
+    /// The live links of a root, in the order in which they were made. What a namespace allows bounds them.
+    pub async fn links_live(&mut self, root: CustomerId) -> Result<Vec<Link>> {
+        fetch_all!(
+            self,
+            Link,
+            concat!(
+                "SELECT ",
+                link_columns!(),
+                " FROM links WHERE root = $1 AND state = 'live' ORDER BY first_seen, id LIMIT 1000"
+            ),
+            root,
+        )
+    }
+
+    /// Ends a live link; its identifier is free again.
+    pub async fn link_end(&mut self, link: LinkId, now: Timestamp) -> Result<()> {
+        exec!(self, "UPDATE links SET state = 'ended', ended_at = $2 WHERE id = $1 AND state = 'live'", link, now,)?;
+        Ok(())
+    }
+
+    /// Notes by what else the identifier of a live link was proved.
+    pub async fn link_proved(&mut self, link: LinkId, proof: &str, now: Timestamp) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE links SET proof = $2, verified_at = $3 WHERE id = $1 AND state = 'live'",
+            link,
+            proof,
+            now,
+        )?;
+        Ok(())
+    }
+
     /// Every link an identifier has or had, exclusive or not, newest first; at most 50.
     pub async fn links_find(&mut self, namespace: &str, external_id: &str) -> Result<Vec<Link>> {
         fetch_all!(self, Link, LINKS_FIND, namespace, external_id,)

@@ -6,6 +6,7 @@
 
 mod audit;
 mod clients;
+mod conflicts;
 mod consents;
 mod credentials;
 mod customers;
@@ -27,6 +28,7 @@ use driver::{Conn, Driver};
 
 pub use audit::{AuditCheck, AuditEntry, AuditRow};
 pub use clients::ClientRow;
+pub use conflicts::{Conflict, ConflictKind};
 pub use consents::ConsentView;
 pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin};
 pub use customers::{Customer, CustomerState};

@@ -63,6 +63,7 @@ pub async fn cancel(State(app): State<App>, context: Context, body: Bytes) -> Re
             Redirect::to(&return_to.origin().ascii_serialization()).into_response()
         }
         Target::Home => Redirect::to("/").into_response(),
+        Target::Account | Target::Link { .. } => Redirect::to("/account").into_response(),
     })
 }
 

@@ -1,8 +1,10 @@
 //! The pages on which a customer proves who they are, and the dispatcher that decides where each step leads.
 
 pub mod account;
+pub mod connections;
 pub mod consent;
 pub mod form_post;
+pub mod link;
 pub mod password;
 pub mod sign_up;
 pub mod social;
@@ -38,6 +40,13 @@ pub fn routes() -> Router<App> {
         .route("/sign-up", get(sign_up::get).post(sign_up::post))
         .route("/sign-up/code", get(sign_up::get_code).post(sign_up::post_code))
         .route("/sign-up/resend", post(sign_up::resend))
+        .route("/link", get(link::get))
+        .route("/link/send", post(link::send))
+        .route("/link/code", get(link::get_code).post(link::post_code))
+        .route("/link/resend", post(link::resend))
+        .route("/account", get(connections::get))
+        .route("/account/connect", post(connections::connect))
+        .route("/account/disconnect", post(connections::disconnect))
         .route("/consent", get(consent::get).post(consent::post))
         .route("/select-account", get(consent::get_account).post(consent::post_account))
         .route("/logout", get(account::get_logout))
@@ -130,7 +139,7 @@ fn status_of(message: &Message) -> StatusCode {
     match message {
         Message::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
         Message::Busy | Message::MailUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Message::CodeSent => StatusCode::OK,
+        Message::CodeSent | Message::SignInToConnect { .. } => StatusCode::OK,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 
 use super::step::{self, Walk};
-use super::{load_flow, login_page, masked, posted, posted_flow};
+use super::{link, load_flow, login_page, masked, posted, posted_flow};
 use crate::app::App;
 use crate::credential::device::DeviceCookie;
 use crate::credential::password::Verdict;
@@ -42,7 +42,8 @@ pub async fn get(
     };
     let hint = flow.request().and_then(|request| request.login_hint.clone()).unwrap_or_default();
     let email = EmailAddress::parse(&hint).map(|address| address.display().to_owned()).unwrap_or_default();
-    Ok(login_page(&app, &flow, email, None, again_as))
+    let message = link::login_message(&app, &flow, &context);
+    Ok(login_page(&app, &flow, email, message, again_as))
 }
 
 async fn address_of(app: &App, customer: CustomerId) -> Result<Option<String>, Failure> {
@@ -85,6 +86,7 @@ pub async fn post(
         acr: None,
         amr: vec!["pwd".to_owned()],
         via: Namespace::Email.to_string(),
+        link: Some(known.link),
     };
     let walk = Walk { app: &app, context: &context, flow: flow.clone(), session: None, ops: check.forgive() };
     step::signed_in(walk, &browser, known.root, authentication, Some(&address)).await

@@ -102,7 +102,8 @@ fn checked(app: &App, email: &str, name: &str, password: &str) -> Result<EmailAd
     Ok(address)
 }
 
-async fn throttled(app: &App, context: &Context, address: &EmailAddress) -> Result<Decision, Failure> {
+/// Counts a mail to this address; whether one may be sent.
+pub(super) async fn throttled(app: &App, context: &Context, address: &EmailAddress) -> Result<Decision, Failure> {
     let device = DeviceCookie::parse(app.cookies.get(&context.cookies, "device").unwrap_or_default());
     let attempt = Attempt {
         action: Action::Mail,
@@ -196,6 +197,7 @@ pub async fn post_code(
                 acr: None,
                 amr: vec!["pwd".to_owned()],
                 via: Namespace::Email.to_string(),
+                link: None,
             };
             let walk = Walk { app: &app, context: &context, flow, session: None, ops };
             step::signed_in(walk, &browser, customer, authentication, Some(&address)).await

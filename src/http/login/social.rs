@@ -6,17 +6,19 @@ use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
 use super::step::{self, Walk};
-use super::{form_post, login_page, posted_flow};
+use super::{connections, form_post, link, login_page, posted_flow};
 use crate::app::App;
 use crate::connector::{ConnectorError, UpstreamCallback, UpstreamIdentity};
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::http::pages::Message;
 use crate::http::session::BrowserSession;
-use crate::identity::namespace::Namespace;
-use crate::identity::sign_in::{self, SignedIn, Source};
+use crate::identity::linking::Claim;
+use crate::identity::namespace::{self, Namespace};
+use crate::identity::sign_in::{self, Question, SignedIn, Source};
+use crate::ids::LinkId;
 use crate::session::Authentication;
-use crate::session::flow::{Flow, Returned, UpstreamFlow};
+use crate::session::flow::{Flow, Returned, Target, UpstreamFlow};
 
 /// The button of a provider.
 pub async fn begin(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
@@ -50,6 +52,7 @@ pub async fn callback(
     let upstream = match UpstreamFlow::take(app.kv(), state, connector.id(), known.known(), context.now).await? {
         Returned::First(upstream) => *upstream,
         Returned::Again(flow) => {
+            let flow = Flow::load(app.kv(), &flow.id, known.known(), context.now).await?.map_or(flow, Box::new);
             // The same callback once more: whoever is logged in goes on, anybody else sees the login page.
             let session = browser.current(&app, context.now).await?;
             return step::advance(Walk { app: &app, context: &context, flow: *flow, session, ops: vec![] }).await;
@@ -68,32 +71,48 @@ pub async fn callback(
         Ok(identity) => identity,
         Err(error) => return Ok(failed(&app, &upstream.flow, connector.name(), &error)),
     };
-    let source = Source { connector: connector.id(), email_trust: connector.email_trust(&identity) };
+    let source = Source {
+        connector: connector.id(),
+        email_trust: connector.email_trust(&identity),
+        links_automatically: connector.links_automatically(),
+    };
+    if matches!(upstream.flow.target, Target::Link { .. }) && !namespace::is_blocked(&identity.subject) {
+        let claim = Claim::new(source, &identity);
+        return connections::returned(&app, &context, &browser, &upstream.flow, &claim).await;
+    }
     let signed_in = sign_in::social(app.store(), source, &identity, context.now).await?;
-    let customer = match signed_in {
-        SignedIn::Known(customer) | SignedIn::Created(customer) => customer,
+    let (customer, link) = match signed_in {
+        SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => (customer, link),
+        SignedIn::AccountExists(customer, claim, Question::Asked) => {
+            return link::ask(&app, &context, upstream.flow, *claim, customer).await;
+        }
+        SignedIn::AccountExists(customer, claim, Question::Spared) => {
+            link::unasked(&app, &context, &upstream.flow, *claim, customer).await?
+        }
         SignedIn::Refused => return Ok(refused(&app, &upstream.flow, Message::AccountBlocked)),
         SignedIn::Blocked => {
             let name = connector.name().to_owned();
             return Ok(refused(&app, &upstream.flow, Message::ConnectorFailed { name }));
         }
     };
-    let authentication = authentication(connector.id(), &identity, &context);
+    let authentication = authentication(connector.id(), link, &identity, &context);
     let walk = Walk { app: &app, context: &context, flow: upstream.flow, session: None, ops: vec![] };
     step::signed_in(walk, &browser, customer, authentication, None).await
 }
 
 /// What the provider's word is worth here: its `amr` is passed on, its `acr` speaks of its own levels.
-fn authentication(connector: &str, identity: &UpstreamIdentity, context: &Context) -> Authentication {
+fn authentication(connector: &str, link: LinkId, identity: &UpstreamIdentity, context: &Context) -> Authentication {
     Authentication {
         auth_time: context.now,
         acr: None,
         amr: identity.amr.clone(),
         via: Namespace::Social(connector.to_owned()).to_string(),
+        link: Some(link),
     }
 }
 
-fn redirect_uri(app: &App, connector: &str) -> Result<Url, url::ParseError> {
+/// Where a provider sends the browser back to.
+pub(super) fn redirect_uri(app: &App, connector: &str) -> Result<Url, url::ParseError> {
     app.config.server.callback(connector)
 }
 

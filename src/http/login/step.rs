@@ -7,7 +7,7 @@ use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY};
 use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
-use super::see_other;
+use super::{link, see_other};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::handoff::forward_auth;
@@ -55,6 +55,10 @@ pub async fn signed_in(
     address: Option<&EmailAddress>,
 ) -> Result<Response, Failure> {
     let (app, context) = (walk.app, walk.context);
+    if walk.flow.link.is_some() {
+        link::logged_in(app, context, &mut walk.flow, customer).await?;
+        walk.ops.push(walk.flow.save(context.now)?);
+    }
     walk.session = Some(browser.start(app, customer, authentication, context.now).await?);
     let mut response = advance(walk).await?;
     if let Some(address) = address {
@@ -76,14 +80,17 @@ pub async fn advance(walk: Walk<'_>) -> Result<Response, Failure> {
         Target::Destination { destination, return_to, state_hash } => {
             to_destination(walk, &destination, return_to, state_hash).await
         }
-        Target::Home => match walk.session {
-            Some(_) => {
-                run(walk.app, walk.ops).await?;
-                Ok(Redirect::to("/").into_response())
-            }
-            None => page(walk, "/login").await,
-        },
+        Target::Home => to_page_of_ours(walk, "/").await,
+        Target::Account | Target::Link { .. } => to_page_of_ours(walk, "/account").await,
     }
+}
+
+async fn to_page_of_ours(walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
+    if walk.session.is_none() {
+        return page(walk, "/login").await;
+    }
+    run(walk.app, walk.ops).await?;
+    Ok(Redirect::to(path).into_response())
 }
 
 async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result<Response, Failure> {
@@ -232,6 +239,9 @@ async fn ask(mut walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
 
 /// Keeps the flow and shows a page of it.
 async fn page(walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
+    // While an account at a provider waits for a proof, the page that asks for it is the way on.
+    let waits = path == "/login" && walk.flow.pending_link(walk.context.now).is_some();
+    let path = if waits { "/link" } else { path };
     let mut ops = walk.ops;
     ops.push(walk.flow.save(walk.context.now)?);
     run(walk.app, ops).await?;

@@ -17,11 +17,11 @@ pub struct ConnectorButton {
 }
 
 impl ConnectorButton {
-    fn initial(&self) -> String {
+    pub(super) fn initial(&self) -> String {
         initial(&self.name)
     }
 
-    fn tone(&self) -> u32 {
+    pub(super) fn tone(&self) -> u32 {
         tone(&self.id)
     }
 }
@@ -118,7 +118,7 @@ impl View for SignUpPage<'_> {
 }
 
 /// Enter the mailed code. Posts to `/sign-up/code` (`flow`, `code`: six digits, perhaps with white space as pasted)
-/// and `/sign-up/resend` (`flow`); links back to `/sign-up?flow=`.
+/// and `/sign-up/resend` (`flow`); links back to `/sign-up?flow=`. To prove an address, the same below `/link`.
 #[derive(Clone, Debug, Template)]
 #[template(path = "code.html", config = ".askama.toml")]
 pub struct CodePage<'a> {

@@ -85,6 +85,35 @@ fn consent<'a>(brand: &'a Brand, s: &Sample) -> ConsentPage<'a> {
     }
 }
 
+fn account<'a>(brand: &'a Brand, s: &Sample) -> AccountPage<'a> {
+    let line = |provider: &str, label: &str, unlink: Option<&str>| ConnectionLine {
+        provider: provider.into(),
+        label: label.into(),
+        since: "2026-01-31".into(),
+        last_used: "2026-11-22".into(),
+        unlink: unlink.map(str::to_owned),
+    };
+    AccountPage {
+        brand,
+        account: s.account.into(),
+        token: s.app.into(),
+        connections: vec![line(s.account, "", None), line("Chirp", s.account, Some(s.app)), line(s.app, "", Some("x"))],
+        connectors: vec![ConnectorButton { id: "harbor".into(), name: s.app.into(), kind: "oidc".into() }],
+    }
+}
+
+fn exists<'a>(brand: &'a Brand, s: &Sample, code_offered: bool) -> AccountExistsPage<'a> {
+    AccountExistsPage {
+        brand,
+        flow: FLOW.into(),
+        client_name: s.app.into(),
+        provider: if s.app == CALM.app { "Chirp".into() } else { s.app.into() },
+        masked_email: if s.app == CALM.app { "r•••@example.com".into() } else { s.account.into() },
+        code_offered,
+        error: (!code_offered).then_some(Message::MailUnavailable),
+    }
+}
+
 fn all(brand: &Brand, s: &Sample) -> Vec<(&'static str, Page)> {
     let link = || Some((s.app.to_owned(), s.url.to_owned()));
     let code = |error, resend_allowed| CodePage {
@@ -110,6 +139,10 @@ fn all(brand: &Brand, s: &Sample) -> Vec<(&'static str, Page)> {
         ("code", code(None, false).page()),
         ("code-wrong", code(Some(Message::CodeWrong { tries_left: 3 }), true).page()),
         ("code-sent", code(Some(Message::CodeSent), true).page()),
+        ("code-prove", CodePage { purpose: CodePurpose::ProveEmail, ..code(None, true) }.page()),
+        ("account", account(brand, s).page()),
+        ("account-exists", exists(brand, s, true).page()),
+        ("account-exists-without-mail", exists(brand, s, false).page()),
         ("consent", consent(brand, s).page()),
         (
             "select-account",

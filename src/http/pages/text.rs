@@ -82,6 +82,11 @@ pub enum Message {
     AccountBlocked,
     /// Mail cannot be sent at the moment.
     MailUnavailable,
+    /// Not an error: whoever signs in now connects an account at a provider with theirs.
+    SignInToConnect {
+        /// The provider as customers know it.
+        name: String,
+    },
     /// More work than we can take at the moment.
     Busy,
 }
@@ -89,7 +94,7 @@ pub enum Message {
 impl Message {
     /// Whether it is good news, shown calmly.
     pub fn is_good(&self) -> bool {
-        matches!(self, Self::CodeSent)
+        matches!(self, Self::CodeSent | Self::SignInToConnect { .. })
     }
 
     /// The ID of the form field to correct, if there is one.
@@ -127,6 +132,7 @@ impl Message {
             Self::TooManyTries { seconds } => return text.wait(*seconds).into(),
             Self::ConnectorCancelled { name } => return text.connector_cancelled.with(name).into(),
             Self::ConnectorFailed { name } => return text.connector_failed.with(name).into(),
+            Self::SignInToConnect { name } => return text.sign_in_to_connect.with(name).into(),
             Self::EmailTaken => text.email_taken,
             Self::AccountBlocked => text.account_blocked,
             Self::MailUnavailable => text.mail_unavailable,
@@ -151,6 +157,22 @@ impl CodePurpose {
         match self {
             Self::SignUp => text.code_title_sign_up,
             Self::ProveEmail => text.code_title_prove,
+        }
+    }
+
+    /// Where the code is posted to; its form holds the flow.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::SignUp => "/sign-up/code",
+            Self::ProveEmail => "/link/code",
+        }
+    }
+
+    /// Where another code is asked for.
+    pub const fn resend(self) -> &'static str {
+        match self {
+            Self::SignUp => "/sign-up/resend",
+            Self::ProveEmail => "/link/resend",
         }
     }
 
@@ -240,6 +262,23 @@ catalogue! {
     wrong_address: text = "Wrong address?";
     change_address: text = "Change it";
 
+    // An account at a provider that brings a known address
+    exists_title: text = "You already have an account";
+    exists_with: gap = "There’s an account here with {}.";
+    exists_connect: gap = "Show that it’s yours, and from then on you can also sign in with {}.";
+    exists_code: text = "Email me a code";
+    exists_sign_in: text = "Sign in to that account";
+    other_way: text = "Can’t get the code?";
+    back: text = "Choose another way";
+
+    // Account page
+    account_title: text = "Your account";
+    account_ways: text = "How you sign in";
+    account_since: gap = "Connected on {},";
+    account_used: gap = "last used on {}.";
+    account_disconnect: gap = "Disconnect {}";
+    account_connect: gap = "Connect {}";
+
     // Consent and account choice
     consent_title: gap = "Allow {} to use your account?";
     consent_list: text = "What it asks for";
@@ -299,6 +338,7 @@ catalogue! {
     wait_minutes: gap = "Too many tries. Please wait {} minutes, then try again.";
     connector_cancelled: gap = "You turned back at {}. You can try again or choose another way.";
     connector_failed: gap = "Signing in with {} didn’t work this time. Try again or choose another way.";
+    sign_in_to_connect: gap = "Sign in the way you usually do. {} is then connected to your account.";
     email_taken: text = "There is already an account with this email address. Sign in to it the way you usually do.";
     account_blocked: text = "This account can’t be used at the moment. Please contact us.";
     mail_unavailable: text = "We can’t send email at the moment. Please try again in a few minutes.";

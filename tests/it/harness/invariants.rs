@@ -203,7 +203,8 @@ impl Graph {
 
     /// Rule 45: whoever replays the outbox from empty has the partition.
     fn check_replay(&self) {
-        let (mut created, mut linked, mut passwords) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+        let (mut created, mut linked, mut removed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut passwords = Vec::new();
         for event in &self.events {
             let text = |name: &str| event.payload[name].as_str().unwrap_or_else(|| panic!("{event:?}")).to_owned();
             match event.kind.as_str() {
@@ -213,10 +214,17 @@ impl Graph {
                     let id = text("link").replace('-', "");
                     assert!(linked.insert((id, text("namespace"), text("external_id"), event.root.clone())));
                 }
+                "link.removed" => {
+                    let id = text("link").replace('-', "");
+                    assert!(linked.iter().any(|(linked, ..)| *linked == id), "removed before it was added: {event:?}");
+                    assert!(removed.insert(id), "removed twice: {event:?}");
+                }
                 "credential.added" => passwords.push(event.root.clone()),
                 _ => {}
             }
         }
+        let ended = self.links.iter().filter(|link| !link.live).map(|link| link.id.clone()).collect();
+        assert_eq!(removed, ended, "rule 45: ended links after a replay");
         let row =
             |link: &LinkRow| (link.id.clone(), link.namespace.clone(), link.external_id.clone(), link.customer.clone());
         assert_eq!(created, self.customers.keys().cloned().collect(), "rule 45: customers after a replay");

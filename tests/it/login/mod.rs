@@ -2,6 +2,7 @@
 //! against it.
 
 mod attacks;
+mod connections;
 mod cookies;
 mod enumeration;
 mod faults;

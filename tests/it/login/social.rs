@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::{begin, log_in_through, provider_with_ann, through, up_to_callback};
-use crate::harness::app::PASSWORD;
 use crate::harness::upstream::{Fault, Upstream};
 use crate::harness::{Browser, Env, TestApp, invariants};
 use crate::on_both;
@@ -72,6 +71,9 @@ on_both! {
         let graph = invariants::check(env).await;
         assert_eq!(graph.live("email", "ann@shop.example").len(), 1);
         assert_eq!(graph.live("unproved_email", "ann@shop.example").len(), 1);
+        let conflicts = app.store.background().begin_read().await.unwrap().conflicts_open(10).await.unwrap();
+        assert_eq!(conflicts.len(), 1, "a person is told to look at it");
+        assert_eq!(conflicts[0].detail, json!({"connector": "google", "subject": "heir-7"}));
     }
 
     async fn turning_back_at_the_provider_leads_back_to_the_login_page(env: &Env) {
@@ -223,15 +225,13 @@ on_both! {
         let app = shop(env, &upstream).await;
         let ann = app.customer("ann@shop.example", "Ann").await;
         let rp = app.relying_party("shop").await;
-        let social = log_in_through(&rp, &Browser::new(), "google").await;
         let browser = Browser::new();
-        let (authorization, page) = begin(&rp, &browser).await;
-        let entered = [("email", "ann@shop.example"), ("password", PASSWORD)];
-        let callback = browser.submit(&page, "/login/password", &entered).await;
-        let own = rp.finish(&authorization, &callback).await;
-        assert_ne!(own.claims["sub"], social.claims["sub"]);
+        let (_, page) = begin(&rp, &browser).await;
+        let asked = through(&browser, &page, "google").await;
+        assert_eq!((asked.status.as_u16(), asked.url.path()), (200, "/link"));
+        assert!(browser.cookie("samesake-session").is_none(), "nobody is logged in yet");
         let graph = invariants::check(env).await;
         assert_eq!(graph.live("email", "ann@shop.example")[0].root, ann.0.simple().to_string());
-        assert_eq!(graph.customers.len(), 2);
+        assert_eq!((graph.customers.len(), graph.live("social:google", "ann-1").len()), (1, 0));
     }
 }

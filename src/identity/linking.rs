@@ -1,0 +1,263 @@
+//! Linking: an upstream account becomes one more way in for a customer who is there already (spec/identity.md rules 8
+//! to 10, 13, 17).
+//!
+//! An address never decides alone. Who brings one that a customer has proved is asked to prove to be that customer;
+//! only then is the account linked, to that customer and no other. The customer's row is locked while its links are
+//! counted and changed, so that of any number at once each sees what the others did. Callers prove; this file holds
+//! what follows from a proof. It knows nothing of flows and pages.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::address::EmailAddress;
+use super::namespace::Namespace;
+use super::sign_in::{Source, added, email_link, live_link};
+use crate::clock::Timestamp;
+use crate::config::EmailTrust;
+use crate::connector::UpstreamIdentity;
+use crate::events::{self, Actor, Event};
+use crate::ids::{CustomerId, LinkId};
+use crate::store::{self, Customer, CustomerState, Link, Tx};
+
+/// What proves an address by a mailed code.
+pub const MAILED_CODE: &str = "email_code";
+/// Nothing unproved may have come to a customer for so long before an account is linked without a question: a squatter
+/// prepares the ground shortly before the owner comes.
+const SETTLED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An upstream account that somebody has proved to have, and that is nobody's here yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The configured connector ID.
+    pub connector: String,
+    /// Byte-exact.
+    pub subject: String,
+    /// What can be an address of a person's, as the provider delivered it.
+    pub email: Option<EmailAddress>,
+    /// Whether the provider vouches for `email` and is believed.
+    pub vouched: bool,
+    /// The profile as delivered.
+    pub profile: Value,
+    /// How the customer authenticated there.
+    pub amr: Vec<String>,
+}
+
+impl Claim {
+    /// What a provider has said, and how far it is believed.
+    pub fn new(source: Source<'_>, upstream: &UpstreamIdentity) -> Self {
+        let email = upstream.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
+        let email = email.filter(|address| !address.is_blocked());
+        Self {
+            connector: source.connector.to_owned(),
+            subject: upstream.subject.clone(),
+            vouched: email.is_some() && upstream.email_verified && source.email_trust != EmailTrust::Unverified,
+            email,
+            profile: upstream.raw.clone(),
+            amr: upstream.amr.clone(),
+        }
+    }
+
+    /// The namespace of its link.
+    pub fn namespace(&self) -> Namespace {
+        Namespace::Social(self.connector.clone())
+    }
+
+    /// Where its links come from.
+    pub fn origin(&self) -> String {
+        format!("connector:{}", self.connector)
+    }
+
+    /// The address that the provider vouches for.
+    pub fn vouched_address(&self) -> Option<&EmailAddress> {
+        self.email.as_ref().filter(|_| self.vouched)
+    }
+
+    /// The link it becomes.
+    pub(super) fn link(&self, id: LinkId, customer: CustomerId, now: Timestamp) -> Link {
+        Link {
+            proof: Some("oidc".to_owned()),
+            verified_at: Some(now),
+            display: self.email.as_ref().map(|address| address.display().to_owned()),
+            profile: self.profile.clone(),
+            ..live_link(id, &self.namespace(), &self.subject, customer, &self.origin(), now)
+        }
+    }
+}
+
+/// Whose the address of a claim is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    Nobody,
+    /// A customer who may have this account too, if they prove it.
+    Customer(CustomerId),
+    /// A customer to whom this very provider had vouched for it under another subject: the address may have passed into
+    /// other hands, and then a mail to it proves nothing about the customer (rule 13).
+    Reassigned(CustomerId),
+}
+
+/// Finds whose the address of a claim is.
+pub(super) async fn holder(tx: &mut Tx, claim: &Claim) -> Result<Holder, store::Error> {
+    let Some(address) = claim.vouched_address() else { return Ok(Holder::Nobody) };
+    let namespace = Namespace::Email.to_string();
+    let Some(root) = tx.link_resolve(&namespace, address.normalized()).await? else { return Ok(Holder::Nobody) };
+    let (social, origin) = (claim.namespace().to_string(), claim.origin());
+    let links = tx.links_live(root).await?;
+    let same_provider = links.iter().any(|link| {
+        let brought = link.namespace == social && delivered_address(link).as_ref() == Some(address);
+        let proved =
+            link.namespace == namespace && link.external_id == address.normalized() && is_proved_by(link, &origin);
+        brought || proved
+    });
+    Ok(if same_provider { Holder::Reassigned(root) } else { Holder::Customer(root) })
+}
+
+fn is_proved_by(link: &Link, proof: &str) -> bool {
+    link.proof.as_deref() == Some(proof)
+}
+
+/// The address in the profile that a link's provider last delivered.
+pub(super) fn delivered_address(link: &Link) -> Option<EmailAddress> {
+    EmailAddress::parse(link.profile.get("email")?.as_str()?).ok()
+}
+
+/// Whether a claim may be linked to the holder of its address without a question (rule 8): the provider runs the
+/// mailbox, the customer has proved it here, and nothing unproved came to them within a day.
+pub(super) async fn is_settled(
+    tx: &mut Tx,
+    source: Source<'_>,
+    claim: &Claim,
+    root: CustomerId,
+    now: Timestamp,
+) -> Result<bool, store::Error> {
+    if !source.links_automatically || source.email_trust != EmailTrust::Authoritative {
+        return Ok(false);
+    }
+    let Some(address) = claim.vouched_address() else { return Ok(false) };
+    let links = tx.links_live(root).await?;
+    let proved_here = links.iter().any(|link| {
+        link.namespace == Namespace::Email.to_string()
+            && link.external_id == address.normalized()
+            && is_proved_by(link, MAILED_CODE)
+    });
+    let unsettled = |link: &Link| link.verified_at.is_none() && now < link.first_seen + SETTLED;
+    Ok(proved_here && !links.iter().any(unsettled))
+}
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// A new link of this customer's.
+    Added { customer: CustomerId, link: LinkId },
+    /// It was theirs already: nothing happened (rule 17).
+    Already { customer: CustomerId, link: LinkId },
+    /// It is another customer's (rule 16).
+    Taken,
+    /// The customer has as many accounts of this provider as they may have (rule 3).
+    Full,
+    /// The customer may not log in.
+    Refused,
+}
+
+/// What else the customer has proved along with the claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// That they are the customer: they logged in.
+    Login,
+    /// That mail to the claim's address reaches them.
+    MailedCode,
+}
+
+/// Links a claim to a customer who has proved to be the one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn add(
+    tx: &mut Tx,
+    customer: CustomerId,
+    claim: &Claim,
+    proof: Proof,
+    now: Timestamp,
+) -> Result<Linked, store::Error> {
+    let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
+    if root.state != CustomerState::Active {
+        return Ok(Linked::Refused);
+    }
+    let namespace = claim.namespace();
+    if let Some(theirs) = tx.link_login(&namespace.to_string(), &claim.subject).await? {
+        let already = Linked::Already { customer: root.id, link: theirs.link };
+        return Ok(if theirs.root == root.id { already } else { Linked::Taken });
+    }
+    let links = tx.links_live(root.id).await?;
+    if is_full(&links, &namespace) {
+        return Ok(Linked::Full);
+    }
+    let link = claim.link(LinkId::new(now), root.id, now);
+    if !tx.link_insert(&link).await? {
+        // Made by somebody else since; this customer's own links wait for the lock.
+        return Ok(Linked::Taken);
+    }
+    let mut events = vec![added(&link)];
+    events.extend(add_address(tx, &root, &links, claim, proof, now).await?);
+    events::record_all(tx, root.id, Actor::Customer, events, now).await?;
+    Ok(Linked::Added { customer: root.id, link: link.id })
+}
+
+pub(super) fn is_full(links: &[Link], namespace: &Namespace) -> bool {
+    let name = namespace.to_string();
+    let live = links.iter().filter(|link| link.namespace == name).count();
+    u32::try_from(live).unwrap_or(u32::MAX) >= namespace.policy().live
+}
+
+/// Takes the address of a claim along: proved if the provider vouches for it and nobody has it, else as a hint. An
+/// address beyond the limit is left out; the account itself is what the customer asked for.
+async fn add_address(
+    tx: &mut Tx,
+    root: &Customer,
+    links: &[Link],
+    claim: &Claim,
+    proof: Proof,
+    now: Timestamp,
+) -> Result<Vec<Event>, store::Error> {
+    let Some(address) = &claim.email else { return Ok(vec![]) };
+    let own = |namespace: Namespace| {
+        let name = namespace.to_string();
+        links.iter().find(move |link| link.namespace == name && link.external_id == address.normalized())
+    };
+    if let Some(link) = own(Namespace::Email) {
+        if proof == Proof::Login || is_proved_by(link, MAILED_CODE) {
+            return Ok(vec![]);
+        }
+        tx.link_proved(link.id, MAILED_CODE, now).await?;
+        return Ok(vec![Event::LinkProved {
+            link: link.id,
+            namespace: link.namespace.clone(),
+            external_id: link.external_id.clone(),
+            proof: MAILED_CODE.to_owned(),
+        }]);
+    }
+    if claim.vouched && !is_full(links, &Namespace::Email) {
+        let link = email_link(address, Namespace::Email, root.id, &claim.origin(), now);
+        if tx.link_insert(&link).await? {
+            return Ok(vec![added(&link)]);
+        }
+    }
+    if own(Namespace::UnprovedEmail).is_some() || is_full(links, &Namespace::UnprovedEmail) {
+        return Ok(vec![]);
+    }
+    let link = email_link(address, Namespace::UnprovedEmail, root.id, &claim.origin(), now);
+    tx.link_insert(&link).await?;
+    Ok(vec![added(&link)])
+}
+
+/// Where mail about changes to a customer goes: every address they have proved.
+///
+/// # Errors
+/// If the database fails.
+pub async fn proved_addresses(tx: &mut Tx, customer: CustomerId) -> Result<Vec<EmailAddress>, store::Error> {
+    let links = tx.links_live(customer).await?;
+    let email = Namespace::Email.to_string();
+    let proved = links.iter().filter(|link| link.namespace == email);
+    Ok(proved.filter_map(|link| EmailAddress::parse(&link.external_id).ok()).collect())
+}
