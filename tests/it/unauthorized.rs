@@ -31,6 +31,7 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/end-session", "GET", 200, "public"),
     ("/end-session", "POST", 303, "public"),
     ("/sign-in", "GET", 303, "begins"),
+    ("/account", "GET", 303, "begins"),
     // What needs a registered client
     ("/authorize", "GET", 400, "refused"),
     ("/authorize", "POST", 303, "public"), // once more by GET, with the cookies of this browser
@@ -51,11 +52,19 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/login/social", "POST", 400, "refused"),
     ("/select-account", "GET", 400, "refused"),
     ("/select-account", "POST", 400, "refused"),
+    ("/link", "GET", 400, "refused"),
+    ("/link/send", "POST", 400, "refused"),
+    ("/link/code", "GET", 400, "refused"),
+    ("/link/code", "POST", 400, "refused"),
+    ("/link/resend", "POST", 400, "refused"),
     ("/sign-up", "GET", 400, "refused"),
     ("/sign-up", "POST", 400, "refused"),
     ("/sign-up/code", "GET", 400, "refused"),
     ("/sign-up/code", "POST", 400, "refused"),
     ("/sign-up/resend", "POST", 400, "refused"),
+    // What needs a session, and a form made for it
+    ("/account/connect", "POST", 303, "refused"), // to sign in first
+    ("/account/disconnect", "POST", 303, "refused"),
     // Signing out of nothing
     ("/logout/confirm", "POST", 200, "public"),
     // What needs a destination, a registered return address, a ticket, a session

@@ -57,7 +57,9 @@ on_both! {
         let question = planted.get(at("/logout")).await;
         planted.submit(&question, "/logout/confirm", &[]).await;
         assert!(planted.cookie("__Host-samesake-session").is_none());
-        // They are there when a provider sends the browser back.
+        // They are there when a provider sends the browser back, here with somebody who is nobody's customer yet.
+        upstream.add_person("stranger", serde_json::json!({}));
+        upstream.choose("stranger");
         let other = Browser::new().via(&app.issuer, &app.address);
         let page = other.get(at("/sign-in")).await;
         let home = through(&other, &page, "google").await;
