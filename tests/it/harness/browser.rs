@@ -3,8 +3,11 @@
 //! It fetches from loopback only. A redirect that leaves loopback, or reaches an address given to `stop_at`, ends where
 //! it points: that is how a test catches the redirect to an app that is not running. Knows no protocol but HTTP.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
+use hyper::body::Frame;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, StatusCode};
 use url::{Host, Url};
@@ -35,6 +38,18 @@ pub struct Page {
     pub stopped: bool,
     /// The addresses fetched on the way, the first one first.
     pub visited: Vec<Url>,
+}
+
+/// A request body that never comes.
+struct NeverComes;
+
+impl hyper::body::Body for NeverComes {
+    type Data = hyper::body::Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Poll::Pending
+    }
 }
 
 /// HTTP for tests: no proxy, no redirects, no store of root certificates to load.
@@ -117,6 +132,17 @@ impl Browser {
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let step = Step { method: Method::POST, url: url.clone(), fields, origin: Some(origin.to_owned()) };
         self.fetch(&step).await
+    }
+
+    /// Posts a form whose body never comes, as if from a page of ours.
+    pub async fn post_without_end(&self, url: &Url) -> Page {
+        let request = self.client.post(url.clone()).headers(self.headers.clone());
+        let request = request.header(header::ORIGIN, url.origin().ascii_serialization());
+        let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let response = request.body(reqwest::Body::wrap(NeverComes)).send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.text().await.unwrap();
+        Page { url: url.clone(), status, headers, body, stopped: false, visited: vec![url.clone()] }
     }
 
     /// The cookie of that name, if there is one.
