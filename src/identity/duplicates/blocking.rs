@@ -1,0 +1,255 @@
+//! Which pairs are looked at: those that share a key. A union of equality joins, with a cap on what one key may join.
+//!
+//! A pair is found once, in the first block that its records share, so that nothing about pairs needs remembering and
+//! work can be cut at any block and taken up again there. Keys are stable hashes: a database can index them and find
+//! the candidates of one new record by the same rules ([`keys_of`]).
+
+use super::hash::{Set, mix, text};
+use super::normalize::name::skeleton;
+use super::records::{CLAIMS, Records, Row};
+
+/// A key that more records share joins strangers, not duplicates.
+pub const LARGEST_BLOCK: usize = 200;
+/// The same for keys without anything but a name.
+const LARGEST_NAME_BLOCK: usize = 50;
+
+/// The kinds of key, the most telling first. Several slots of one kind are alternatives.
+const KINDS: [Kind; 16] = [
+    Kind { first: 0, slots: CLAIMS, cap: LARGEST_BLOCK },
+    Kind { first: CLAIMS, slots: CLAIMS, cap: LARGEST_BLOCK },
+    Kind { first: 2 * CLAIMS, slots: CLAIMS, cap: LARGEST_NAME_BLOCK },
+    Kind::single(0, LARGEST_BLOCK),
+    Kind::single(1, LARGEST_BLOCK),
+    Kind::single(2, LARGEST_BLOCK),
+    Kind::single(3, LARGEST_BLOCK),
+    Kind::single(4, LARGEST_BLOCK),
+    Kind::single(5, LARGEST_BLOCK),
+    Kind::single(6, LARGEST_BLOCK),
+    Kind::single(7, LARGEST_BLOCK),
+    Kind::single(8, LARGEST_BLOCK),
+    Kind::single(9, LARGEST_BLOCK),
+    Kind::single(10, LARGEST_BLOCK),
+    Kind::single(11, LARGEST_NAME_BLOCK),
+    Kind::single(12, LARGEST_NAME_BLOCK),
+];
+const SINGLES: usize = 13;
+const SLOTS: usize = 3 * CLAIMS + SINGLES;
+
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    first: usize,
+    slots: usize,
+    cap: usize,
+}
+
+impl Kind {
+    const fn single(number: usize, cap: usize) -> Self {
+        Self { first: 3 * CLAIMS + number, slots: 1, cap }
+    }
+}
+
+/// The blocks of a set of records.
+#[derive(Debug)]
+pub struct Blocks {
+    joins: Vec<Join>,
+    /// For each record and slot the block it is in, 0 for none.
+    slots: Vec<[u32; SLOTS]>,
+}
+
+/// One kind's blocks, one after the other.
+#[derive(Debug, Default)]
+struct Join {
+    /// Where each block begins in `rows`; the last is the end.
+    starts: Vec<u32>,
+    rows: Vec<u32>,
+}
+
+/// A piece of the work: some blocks of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    kind: usize,
+    blocks: std::ops::Range<u32>,
+    /// Pairs in it, counted before those are left out that another block has.
+    pub pairs: u64,
+}
+
+/// The blocking keys of a record, those of several values of a kind one after the other; 0 for none.
+fn keys(records: &Records, row: &Row) -> [u64; SLOTS] {
+    let name = |number: u32| std::str::from_utf8(records.texts.bytes_of(number)).unwrap_or_default();
+    let (given, family) = (name(row.given), name(row.family));
+    let hash = |number: u32| if number == 0 { 0 } else { text(records.texts.bytes_of(number)) };
+    let (sound_given, sound_family) = (skeleton(given), skeleton(family));
+    let (exact_given, exact_family) = (hash(row.joined), hash(row.family));
+    // Exchanged names have the same sum.
+    let both = if exact_given == 0 || exact_family == 0 { 0 } else { exact_given.wrapping_add(exact_family) | 1 };
+    let both_sounds = if sound_given == 0 || sound_family == 0 { 0 } else { mix(sound_given, 1).wrapping_add(mix(sound_family, 1)) | 1 };
+    let initial = u64::from(given.chars().next().unwrap_or_default());
+    let birth = if row.birth % 10_000 == 0 { 0 } else { u64::from(row.birth) };
+    let house = join(&[hash(row.street), hash(row.number)]);
+    let (postcode, locality) = (hash(row.postcode), hash(row.locality));
+    let mut keys = [0; SLOTS];
+    let values = row.emails.into_iter().chain(row.phones).chain(row.locals).map(hash);
+    let singles = [
+        join(&[birth, both_sounds]),
+        join(&[both, postcode]),
+        join(&[birth, sound_family]),
+        join(&[birth, sound_given]),
+        join(&[birth, postcode]),
+        join(&[birth, hash(row.street)]),
+        join(&[both_sounds, locality]),
+        join(&[house, sound_family]),
+        join(&[house, initial]),
+        join(&[sound_family, initial, postcode]),
+        join(&[both, u64::from(row.birth / 10_000)]),
+        both,
+        join(&[house, postcode]),
+    ];
+    for (place, key) in keys.iter_mut().zip(values.chain(singles)) {
+        *place = key;
+    }
+    keys
+}
+
+/// Several parts into one key; 0 if one is missing.
+fn join(parts: &[u64]) -> u64 {
+    if parts.contains(&0) { 0 } else { parts.iter().fold(parts.len() as u64, |key, part| mix(key, *part)) | 1 }
+}
+
+/// The keys of one record as (kind, hash), for an index that finds its candidates.
+pub fn keys_of(records: &Records, index: u32) -> Vec<(u8, u64)> {
+    let keys = keys(records, &records.row(index));
+    let of_kind = |(number, kind): (usize, &Kind)| {
+        let slots = keys.iter().skip(kind.first).take(kind.slots);
+        slots.filter(|key| **key != 0).map(|key| (number as u8, *key)).collect::<Vec<_>>()
+    };
+    KINDS.iter().enumerate().flat_map(of_kind).collect()
+}
+
+impl Blocks {
+    /// Sorts the records into blocks.
+    pub fn new(records: &Records) -> Self {
+        let mut slots = vec![[0; SLOTS]; records.len()];
+        let mut joins = Vec::with_capacity(KINDS.len());
+        let mut columns: Vec<Vec<u64>> = vec![Vec::new(); KINDS.len()];
+        let width = usize::BITS - records.len().leading_zeros();
+        for (index, row) in records.rows().iter().enumerate() {
+            let keys = keys(records, row);
+            for (kind, column) in KINDS.iter().zip(&mut columns) {
+                for key in keys.iter().skip(kind.first).take(kind.slots).filter(|key| **key != 0) {
+                    // The hash above, the record below: one sort of plain numbers brings equal keys together.
+                    column.push(key >> width << width | index as u64);
+                }
+            }
+        }
+        for (kind, column) in KINDS.iter().zip(&mut columns) {
+            let mut column = std::mem::take(column);
+            column.sort_unstable();
+            column.dedup();
+            joins.push(Join::new(*kind, &column, width, &mut slots));
+        }
+        Self { joins, slots }
+    }
+
+    /// The work, cut into units of about `pairs` pairs. The same records give the same units.
+    pub fn units(&self, pairs: u64) -> Vec<Unit> {
+        let mut units = Vec::new();
+        for (kind, join) in self.joins.iter().enumerate() {
+            let mut unit = Unit { kind, blocks: 0..0, pairs: 0 };
+            for (block, bounds) in (0_u32..).zip(join.starts.windows(2)) {
+                let [begin, end] = bounds else { continue };
+                let members = u64::from(end - begin);
+                unit.pairs += members * (members - 1) / 2;
+                unit.blocks.end = block + 1;
+                if unit.pairs >= pairs {
+                    units.push(unit.clone());
+                    unit = Unit { kind, blocks: block + 1..block + 1, pairs: 0 };
+                }
+            }
+            if !unit.blocks.is_empty() {
+                units.push(unit);
+            }
+        }
+        units
+    }
+
+    /// One unit for each kind with the first of `parts` equal parts of its blocks. Blocks are in the order of hashes, so
+    /// that any part of them is as good as a random one.
+    pub(super) fn shares(&self, parts: u64) -> impl Iterator<Item = Unit> {
+        self.joins.iter().enumerate().map(move |(kind, join)| {
+            let blocks = (join.starts.len() as u64 - 1).div_ceil(parts);
+            Unit { kind, blocks: 0..blocks as u32, pairs: 0 }
+        })
+    }
+
+    /// Calls with each pair of a unit that no block before has.
+    pub fn pairs(&self, unit: &Unit, mut with: impl FnMut(u32, u32)) {
+        let Some(join) = self.joins.get(unit.kind) else { return };
+        for block in unit.blocks.clone() {
+            let members = join.members(block);
+            for (place, a) in members.iter().enumerate() {
+                for b in members.iter().skip(place + 1) {
+                    if self.first_shared(*a, *b) == Some((unit.kind, block + 1)) {
+                        with(*a, *b);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether two records share any block.
+    pub(super) fn is_candidate(&self, a: u32, b: u32) -> bool {
+        self.first_shared(a, b).is_some()
+    }
+
+    fn first_shared(&self, a: u32, b: u32) -> Option<(usize, u32)> {
+        let (a, b) = (self.slots.get(a as usize)?, self.slots.get(b as usize)?);
+        KINDS.iter().enumerate().find_map(|(number, kind)| {
+            let a = a.get(kind.first..kind.first + kind.slots)?;
+            let b = b.get(kind.first..kind.first + kind.slots)?;
+            let shared = a.iter().filter(|block| **block != 0 && b.contains(block));
+            shared.min().map(|block| (number, *block))
+        })
+    }
+
+    /// Records that share a block with one of them.
+    pub fn neighbors(&self, index: u32) -> Vec<u32> {
+        let Some(slots) = self.slots.get(index as usize) else { return Vec::new() };
+        let mut found = Set::default();
+        for (kind, join) in KINDS.iter().zip(&self.joins) {
+            for block in slots.iter().skip(kind.first).take(kind.slots).filter(|block| **block != 0) {
+                found.extend(join.members(block - 1).iter().copied());
+            }
+        }
+        found.remove(&index);
+        let mut found: Vec<u32> = found.into_iter().collect();
+        found.sort_unstable();
+        found
+    }
+}
+
+impl Join {
+    fn new(kind: Kind, column: &[u64], width: u32, slots: &mut [[u32; SLOTS]]) -> Self {
+        let mut join = Self { starts: vec![0], rows: Vec::new() };
+        let record = |entry: &u64| (entry & ((1 << width) - 1)) as u32;
+        for block in column.chunk_by(|x, y| x >> width == y >> width) {
+            if block.len() < 2 || block.len() > kind.cap {
+                continue;
+            }
+            let number = join.starts.len() as u32;
+            join.rows.extend(block.iter().map(record));
+            join.starts.push(join.rows.len() as u32);
+            for entry in block {
+                let own = slots.get_mut(record(entry) as usize).and_then(|own| own.get_mut(kind.first..kind.first + kind.slots));
+                if let Some(free) = own.and_then(|own| own.iter_mut().find(|slot| **slot == 0)) {
+                    *free = number;
+                }
+            }
+        }
+        join
+    }
+
+    fn members(&self, block: u32) -> &[u32] {
+        let bound = |at: usize| self.starts.get(at).copied().unwrap_or_default() as usize;
+        self.rows.get(bound(block as usize)..bound(block as usize + 1)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,202 @@
+//! Fitting without labels: expectation and maximization over distinct patterns of agreement.
+//!
+//! The mixture is that of **all** pairs, not of the blocked ones: what unrelated records do comes from pairs drawn at
+//! random, and every pair outside the blocks counts as unrelated. So the priors are honest and the probabilities near
+//! calibrated. A million records make a few thousand patterns; a round of it costs nothing.
+
+use super::blocking::Blocks;
+use super::compare::compare;
+use super::field::{Field, Pattern};
+use super::hash::{Draw, Map};
+use super::model::{Frequencies, LEAST, Model, RAREST, Share, frequency_key, stable, values};
+use super::records::Records;
+use super::score::Scorer;
+
+/// Pairs drawn at random at most.
+const RANDOM_PAIRS: u64 = 1_000_000;
+/// Blocked pairs looked at at most; of more a share of the blocks of each kind is taken.
+const BLOCKED_PAIRS: u64 = 3_000_000;
+const ROUNDS: usize = 100;
+/// Fitting ends when the expected number of matches changes by less than this part.
+const CONVERGED: f64 = 1e-5;
+/// As many imagined pairs of each class agree as the defaults say: a level hardly seen stays near its default.
+const IMAGINED: f64 = 20.0;
+/// The imagined part of the random pairs.
+const IMAGINED_RANDOM: f64 = 0.01;
+/// The most frequent values of one field that are kept.
+const KEPT_VALUES: usize = 50_000;
+
+/// How the patterns of the candidate pairs and of the random ones are spread.
+struct Patterns {
+    blocked: Vec<(Pattern, f64)>,
+    random: Vec<(Pattern, f64)>,
+    /// All pairs there are.
+    total: f64,
+}
+
+impl Model {
+    /// Fits a model to records, with the blocks they fall into.
+    pub fn fit(records: &Records, blocks: &Blocks) -> Self {
+        let patterns = Patterns::count(records, blocks);
+        let defaults = Self::unfitted();
+        let mut model = defaults.clone();
+        model.records = records.len() as u64;
+        let expected = 0.1 * records.len() as f64 / patterns.total.max(1.0);
+        model.prior_same = expected.clamp(1e-12, 0.1);
+        model.prior_household = expected.clamp(1e-12, 0.1);
+        let random = patterns.levels_of_random();
+        model.set_unrelated(&random, &defaults);
+        let mut before = 0.0;
+        for _ in 0..ROUNDS {
+            let matches = model.round(&patterns, &random, &defaults);
+            if (matches - before).abs() < CONVERGED * matches {
+                break;
+            }
+            before = matches;
+        }
+        model.frequencies = frequencies(records, &model);
+        model.freeze()
+    }
+
+    /// One round; answers the expected number of matches.
+    fn round(&mut self, patterns: &Patterns, random: &Levels, defaults: &Self) -> f64 {
+        let scorer = Scorer::new(self);
+        let (mut same, mut household, mut unrelated) = (Levels::default(), Levels::default(), random.clone());
+        let (mut matches, mut households) = (0.0, 0.0);
+        for (pattern, count) in &patterns.blocked {
+            let score = scorer.of_pattern(*pattern);
+            matches += count * score.same;
+            households += count * score.household;
+            same.add(*pattern, count * score.same);
+            household.add(*pattern, count * score.household);
+            unrelated.add(*pattern, count * (1.0 - score.same - score.household).max(0.0));
+        }
+        self.prior_same = (matches / patterns.total).clamp(1e-12, 0.3);
+        self.prior_household = (households / patterns.total).clamp(1e-12, 0.3);
+        self.set_unrelated(&unrelated, defaults);
+        for (shares, imagined) in self.fields.iter_mut().zip(&defaults.fields) {
+            let field = shares.field;
+            let (of_same, of_household) = (same.total(field), household.total(field));
+            for ((level, share), imagined) in (1_u8..).zip(&mut shares.levels).zip(&imagined.levels) {
+                let smooth = |seen: f64, total: f64, imagined: f64| {
+                    ((seen + IMAGINED * imagined) / (total + IMAGINED)).max(LEAST)
+                };
+                share.same = smooth(same.get(field, level), of_same, imagined.same);
+                share.household = smooth(household.get(field, level), of_household, imagined.household);
+            }
+        }
+        self.fix_personal();
+        matches
+    }
+
+    fn set_unrelated(&mut self, seen: &Levels, defaults: &Self) {
+        for (shares, imagined) in self.fields.iter_mut().zip(&defaults.fields) {
+            let total = seen.total(shares.field);
+            let weight = (total * IMAGINED_RANDOM).max(1000.0);
+            for ((level, share), imagined) in (1_u8..).zip(&mut shares.levels).zip(&imagined.levels) {
+                let count = seen.get(shares.field, level) + weight * imagined.unrelated;
+                share.unrelated = (count / (total + weight)).max(LEAST);
+            }
+        }
+        self.fix_personal();
+    }
+}
+
+impl Patterns {
+    fn count(records: &Records, blocks: &Blocks) -> Self {
+        let rows = records.len() as u64;
+        let total = rows as f64 * (rows.saturating_sub(1)) as f64 / 2.0;
+        let rows_of = records.rows();
+        let mut blocked: Map<u64, f64> = Map::default();
+        let units = blocks.units(u64::MAX);
+        let all: u64 = units.iter().map(|unit| unit.pairs).sum();
+        let part = all.div_ceil(BLOCKED_PAIRS).max(1);
+        for unit in blocks.shares(part) {
+            blocks.pairs(&unit, |a, b| {
+                if let (Some(a), Some(b)) = (rows_of.get(a as usize), rows_of.get(b as usize)) {
+                    *blocked.entry(compare(records, a, b).bits()).or_default() += part as f64;
+                }
+            });
+        }
+        let candidates: f64 = blocked.values().sum();
+        let mut random: Map<u64, f64> = Map::default();
+        let mut draw = Draw(rows);
+        let mut drawn = 0.0_f64;
+        for _ in 0..if rows > 1 { RANDOM_PAIRS.min((total as u64).saturating_mul(2)) } else { 0 } {
+            let (a, b) = (draw.below(rows) as u32, draw.below(rows) as u32);
+            if a == b || blocks.is_candidate(a, b) {
+                continue;
+            }
+            if let (Some(a), Some(b)) = (rows_of.get(a as usize), rows_of.get(b as usize)) {
+                *random.entry(compare(records, a, b).bits()).or_default() += 1.0;
+                drawn += 1.0;
+            }
+        }
+        let scale = (total - candidates).max(0.0) / drawn.max(1.0);
+        Self { blocked: sorted(blocked, 1.0), random: sorted(random, scale), total }
+    }
+
+    fn levels_of_random(&self) -> Levels {
+        let mut levels = Levels::default();
+        for (pattern, count) in &self.random {
+            levels.add(*pattern, *count);
+        }
+        levels
+    }
+}
+
+/// In one order, so that sums do not depend on a map's.
+fn sorted(counts: Map<u64, f64>, scale: f64) -> Vec<(Pattern, f64)> {
+    let mut list: Vec<_> = counts.into_iter().map(|(bits, count)| (Pattern::from_bits(bits), count * scale)).collect();
+    list.sort_unstable_by_key(|(pattern, _)| *pattern);
+    list
+}
+
+/// Expected numbers of pairs by field and level.
+#[derive(Clone, Debug, Default)]
+struct Levels([[f64; 16]; Field::ALL.len()]);
+
+impl Levels {
+    fn add(&mut self, pattern: Pattern, count: f64) {
+        for (field, counts) in Field::ALL.into_iter().zip(&mut self.0) {
+            if let Some(cell) = counts.get_mut(usize::from(pattern.level(field))) {
+                *cell += count;
+            }
+        }
+    }
+
+    fn get(&self, field: Field, level: u8) -> f64 {
+        self.0.get(field as usize).and_then(|counts| counts.get(usize::from(level))).copied().unwrap_or_default()
+    }
+
+    /// Of all levels but the missing one.
+    fn total(&self, field: Field) -> f64 {
+        self.0.get(field as usize).map(|counts| counts.iter().skip(1).sum()).unwrap_or_default()
+    }
+}
+
+/// The values that are frequent enough to be told from rare ones.
+fn frequencies(records: &Records, model: &Model) -> Frequencies {
+    let mut kept = Map::default();
+    for field in Field::ALL.into_iter().filter(|field| field.has_frequencies()) {
+        let mut known = 0_u64;
+        let mut counts: Map<u64, u32> = Map::default();
+        for row in records.rows() {
+            let values = values(field, row);
+            known += u64::from(values[0] != 0);
+            for value in values.into_iter().filter(|value| *value != 0) {
+                *counts.entry(value).or_default() += 1;
+            }
+        }
+        let Some(Share { unrelated, .. }) = model.share(field, super::field::EXACT) else { continue };
+        let least = unrelated / RAREST * known as f64;
+        let mut frequent: Vec<(u64, u32)> =
+            counts.into_iter().filter(|(_, count)| *count > 2 && f64::from(*count) > least).collect();
+        frequent.sort_unstable_by_key(|(value, count)| (std::cmp::Reverse(*count), *value));
+        for (value, count) in frequent.into_iter().take(KEPT_VALUES) {
+            let share = f64::from(count) / known as f64;
+            kept.insert(frequency_key(field, stable(records, field, value)), share as f32);
+        }
+    }
+    Frequencies(kept)
+}

@@ -1,0 +1,116 @@
+//! The three keys of an e-mail address: exact, folded as its provider folds it, and the part before the `@`.
+//!
+//! Folding is for matching alone; an account is never found by it (spec/identity.md rule 4).
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::date::Birth;
+use super::name::Name;
+
+/// An address as it is compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Email {
+    /// The mailbox that mail to it arrives in, as far as its provider is known. Empty if it stands for nobody.
+    pub folded: String,
+    /// The part before the `@` without dots and plus-part; empty where it says nothing about a person.
+    pub local: String,
+}
+
+const ROLES: &[&str] = &[
+    "abuse", "accounts", "admin", "administrator", "billing", "bookings", "contact", "customerservice", "daemon", "donotreply",
+    "enquiries", "finance", "ftp", "hello", "help", "hostmaster", "hr", "info", "mail", "mailerdaemon", "marketing", "news",
+    "newsletter", "nobody", "noc", "noreply", "office", "orders", "postmaster", "reception", "root", "sales", "security",
+    "service", "shop", "spam", "support", "sysadmin", "team", "webmaster", "www", "kontakt", "buero", "contacto", "ventas",
+];
+const PLACEHOLDERS: &[&str] = &[
+    "anonymous", "anon", "na", "nan", "none", "null", "test", "testing", "tester", "undefined", "unknown", "noemail", "nomail",
+    "noname", "no", "nope", "email", "asdf", "abc", "example", "fake", "dummy", "xxx", "xx", "x", "a", "aa", "aaa", "user",
+    "keine", "sinemail", "notprovided", "notgiven", "declined", "refused",
+];
+const BLOCKED_DOMAINS: &[&str] = &[
+    "test.com", "none.com", "noemail.com", "nomail.com", "na.com", "a.com", "x.com", "xx.com", "abc.com", "invalid",
+    "localhost", "privaterelay.appleid.com", "email.invalid", "test.test",
+];
+/// Providers that deliver mail for name+anything to name.
+const PLUS: &[&str] = &[
+    "gmail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "icloud.com", "me.com", "mac.com", "fastmail.com",
+    "protonmail.com", "proton.me", "pm.me", "yandex.ru", "yandex.com", "zoho.com", "hotmail.co.uk", "hotmail.fr",
+    "hotmail.de", "outlook.de", "outlook.fr", "live.co.uk", "posteo.de", "mailbox.org",
+];
+
+impl Email {
+    /// Reads an address; both keys are empty if it is none or stands for nobody.
+    pub fn new(text: &str) -> Self {
+        let text = text.trim();
+        if text.len() > 254 {
+            return Self::default();
+        }
+        let lower: String = if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase().nfkc().collect() };
+        let Some((local, domain)) = lower.rsplit_once('@') else { return Self::default() };
+        let domain = domain.trim_end_matches('.');
+        let domain = if domain == "googlemail.com" { "gmail.com" } else { domain };
+        let mailbox = local.split('+').next().unwrap_or_default();
+        let plain: String = mailbox.chars().filter(|c| c.is_alphanumeric()).collect();
+        if !domain.contains('.') || is_blocked(&plain, domain) {
+            return Self::default();
+        }
+        let kept = if PLUS.contains(&domain) { mailbox } else { local };
+        let folded = if domain == "gmail.com" { format!("{plain}@{domain}") } else { format!("{kept}@{domain}") };
+        let telling = plain.len() >= 5;
+        Self { folded, local: if telling { plain } else { String::new() } }
+    }
+}
+
+/// Whether a part before the `@` is made of its owner's name and year of birth and of little else: then it says no more
+/// than they do.
+pub fn is_of_name(local: &str, name: &Name, birth: Birth) -> bool {
+    let mut rest = local.to_owned();
+    let parts = [&name.family, &name.joined, &name.given, &name.parts[0], &name.parts[1]];
+    for part in parts.into_iter().filter(|part| part.len() > 2) {
+        rest = rest.replacen(part.as_str(), "", 1);
+    }
+    let named = rest.len() < local.len();
+    if birth != 0 {
+        let year = (birth / 10_000).to_string();
+        rest = rest.replacen(&year, "", 1);
+        rest = rest.strip_suffix(year.get(2..).unwrap_or_default()).unwrap_or(&rest).to_owned();
+    }
+    named && rest.len() < 3
+}
+
+fn is_blocked(plain: &str, domain: &str) -> bool {
+    let within = |parent: &str| domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let same = plain.chars().next().is_none_or(|first| plain.len() > 3 && plain.chars().all(|c| c == first));
+    same || ROLES.contains(&plain)
+        || PLACEHOLDERS.contains(&plain)
+        || plain.starts_with("noreply")
+        || plain.bytes().all(|byte| byte == b'0')
+        || BLOCKED_DOMAINS.iter().any(|parent| within(parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Email;
+
+    #[test]
+    fn spellings_of_one_mailbox_fold_alike_only_where_the_provider_says_so() {
+        for (text, folded, local) in [
+            ("A.Nn.Lee+shop@GoogleMail.com", "annlee@gmail.com", "annlee"),
+            ("ann.lee+shop@outlook.com", "ann.lee@outlook.com", "annlee"),
+            ("ann.lee+shop@example.org", "ann.lee+shop@example.org", "annlee"),
+            ("joe@example.org", "joe@example.org", ""),
+        ] {
+            assert_eq!(Email::new(text), Email { folded: folded.to_owned(), local: local.to_owned() }, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_stand_for_nobody_are_no_value() {
+        for text in [
+            "test@test.com", "noreply@shop.example", "info@smith.example", "", "ann", "ann@localhost", "none@none.com",
+            "x1@privaterelay.appleid.com", "0000@example.org",
+        ] {
+            assert_eq!(Email::new(text), Email::default(), "{text}");
+        }
+    }
+}

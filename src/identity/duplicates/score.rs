@@ -1,0 +1,180 @@
+//! From a pattern to probabilities, and the reasons for them.
+//!
+//! Evidence is counted in bits: the binary logarithm of how much more often a level is seen in a class than among the
+//! unrelated. Bits of fields add up; priors and the three classes turn the sums into probabilities.
+
+use serde::{Deserialize, Serialize};
+
+use super::compare::compare;
+use super::field::{EXACT, Field, Pattern};
+use super::model::{Model, RAREST, related};
+use super::records::{Records, Row};
+
+/// What two records are to each other. The three probabilities add up to one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// One person.
+    pub same: f64,
+    /// Two people of one household.
+    pub household: f64,
+    /// Nothing to do with each other.
+    pub unrelated: f64,
+    /// All evidence for one person against unrelated, the prior included.
+    pub bits: f64,
+    pub pattern: Pattern,
+}
+
+/// One field's part in a score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    pub field: String,
+    pub level: String,
+    /// For one person, against unrelated.
+    pub bits: f64,
+    /// For one household, against unrelated.
+    pub household_bits: f64,
+}
+
+/// A score with its reasons, in the order of the fields: bits add up to the score's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Waterfall {
+    pub model: String,
+    pub prior_bits: f64,
+    pub household_prior_bits: f64,
+    pub steps: Vec<Step>,
+    pub same: f64,
+    pub household: f64,
+    pub unrelated: f64,
+}
+
+/// Bits for one person and for one household.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Bits {
+    same: f64,
+    household: f64,
+}
+
+/// A model made ready for scoring many pairs.
+#[derive(Debug)]
+pub struct Scorer<'a> {
+    model: &'a Model,
+    prior: Bits,
+    weights: [[Bits; 16]; Field::ALL.len()],
+}
+
+impl<'a> Scorer<'a> {
+    /// Prepares a model.
+    pub fn new(model: &'a Model) -> Self {
+        let unrelated = 1.0 - model.prior_same - model.prior_household;
+        let prior = Bits {
+            same: (model.prior_same / unrelated).log2(),
+            household: (model.prior_household / unrelated).log2(),
+        };
+        let mut weights = [[Bits::default(); 16]; Field::ALL.len()];
+        for (row, shares) in weights.iter_mut().zip(&model.fields) {
+            for (cell, share) in row.iter_mut().skip(1).zip(&shares.levels) {
+                cell.same = (share.same / share.unrelated).log2();
+                cell.household = (share.household / share.unrelated).log2();
+            }
+        }
+        Self { model, prior, weights }
+    }
+
+    /// The score of two records of a set. Exchanging them changes nothing.
+    pub fn score(&self, records: &Records, a: u32, b: u32) -> Score {
+        self.score_rows(records, &records.row(a), &records.row(b))
+    }
+
+    pub(super) fn score_rows(&self, records: &Records, a: &Row, b: &Row) -> Score {
+        self.score_pattern(records, compare(records, a, b), a, b)
+    }
+
+    pub(super) fn score_pattern(&self, records: &Records, pattern: Pattern, a: &Row, b: &Row) -> Score {
+        self.weigh(pattern, |field| self.bits(records, pattern, field, a, b))
+    }
+
+    /// One new record against its candidates, best first.
+    pub fn score_one(&self, records: &Records, new: u32, candidates: impl IntoIterator<Item = u32>) -> Vec<(u32, Score)> {
+        let others = candidates.into_iter().filter(|other| *other != new);
+        let mut scores: Vec<_> = others.map(|other| (other, self.score(records, new, other))).collect();
+        scores.sort_by(|x, y| y.1.same.total_cmp(&x.1.same).then_with(|| records.key(x.0).cmp(&records.key(y.0))));
+        scores
+    }
+
+    /// The score of a pattern alone: every shared value counts as one of average frequency.
+    pub(super) fn of_pattern(&self, pattern: Pattern) -> Score {
+        self.weigh(pattern, |field| self.weight(pattern, field))
+    }
+
+    /// The most that a pattern can reach, were all shared values of the rarest.
+    pub(super) fn at_best(&self, pattern: Pattern) -> f64 {
+        self.weigh(pattern, |field| {
+            let mut bits = self.weight(pattern, field);
+            if pattern.level(field) == EXACT && field.has_frequencies() {
+                bits.same += RAREST.log2();
+            }
+            bits
+        })
+        .same
+    }
+
+    /// The reasons for a score.
+    pub fn explain(&self, records: &Records, a: u32, b: u32) -> Waterfall {
+        let (row_a, row_b) = (records.row(a), records.row(b));
+        let score = self.score_rows(records, &row_a, &row_b);
+        let steps = Field::ALL.into_iter().filter(|field| score.pattern.level(*field) != super::field::MISSING);
+        let steps = steps.map(|field| {
+            let bits = self.bits(records, score.pattern, field, &row_a, &row_b);
+            Step {
+                field: field.name().to_owned(),
+                level: field.level_name(score.pattern.level(field)).to_owned(),
+                bits: bits.same,
+                household_bits: bits.household,
+            }
+        });
+        Waterfall {
+            model: self.model.version.clone(),
+            prior_bits: self.prior.same,
+            household_prior_bits: self.prior.household,
+            steps: steps.collect(),
+            same: score.same,
+            household: score.household,
+            unrelated: score.unrelated,
+        }
+    }
+
+    fn weigh(&self, pattern: Pattern, bits_of: impl Fn(Field) -> Bits) -> Score {
+        let mut sum = self.prior;
+        for field in Field::ALL {
+            let bits = bits_of(field);
+            sum.same += bits.same;
+            sum.household += bits.household;
+        }
+        // Relative to the largest, so that no power overflows.
+        let top = sum.same.max(sum.household).max(0.0);
+        let [same, household, unrelated] = [sum.same - top, sum.household - top, -top].map(f64::exp2);
+        let all = same + household + unrelated;
+        Score { same: same / all, household: household / all, unrelated: unrelated / all, bits: sum.same, pattern }
+    }
+
+    fn weight(&self, pattern: Pattern, field: Field) -> Bits {
+        let row = self.weights.get(field as usize);
+        row.and_then(|row| row.get(usize::from(pattern.level(field)))).copied().unwrap_or_default()
+    }
+
+    fn bits(&self, records: &Records, pattern: Pattern, field: Field, a: &Row, b: &Row) -> Bits {
+        let mut bits = self.weight(pattern, field);
+        if pattern.level(field) == EXACT && field.has_frequencies() {
+            let rareness = self.model.rareness(records, field, a, b);
+            bits.same -= rareness.log2();
+            bits.household = match (field.is_personal(), self.model.share(field, EXACT)) {
+                (true, Some(share)) => {
+                    let (related, unrelated) = (related(field), share.unrelated * rareness);
+                    ((related * share.same + (1.0 - related) * unrelated) / unrelated).log2()
+                }
+                _ => bits.household - rareness.log2(),
+            };
+        }
+        bits
+    }
+}
