@@ -67,6 +67,10 @@ fn record(world: &World, person: &Inhabitant, channel: &Channel, random: &mut Ra
     } else if random.chance(0.3) {
         record.postcode = household.postcode.clone();
     }
+    // Nobody is a customer without any way to reach her.
+    if record.email.is_empty() && record.phone.is_empty() && record.street.is_empty() {
+        record.phone = phone(person, household, channel, random);
+    }
     if random.chance(0.8) {
         record.country = "GB".to_owned();
     }

@@ -10,42 +10,37 @@ use super::records::{CLAIMS, Records, Row};
 
 /// A key that more records share joins strangers, not duplicates.
 pub const LARGEST_BLOCK: usize = 200;
-/// The same for keys without anything but a name.
-const LARGEST_NAME_BLOCK: usize = 50;
+/// Pairs that a loose kind of key may add for each record; larger blocks are left out first.
+const LOOSE_PAIRS: f64 = 0.2;
+/// So many it may add in any case: few records can afford every key.
+const LOOSE_PAIRS_AT_LEAST: f64 = 50_000.0;
 
 /// The kinds of key, the most telling first. Several slots of one kind are alternatives.
-const KINDS: [Kind; 16] = [
-    Kind { first: 0, slots: CLAIMS, cap: LARGEST_BLOCK },
-    Kind { first: CLAIMS, slots: CLAIMS, cap: LARGEST_BLOCK },
-    Kind { first: 2 * CLAIMS, slots: CLAIMS, cap: LARGEST_NAME_BLOCK },
-    Kind::single(0, LARGEST_BLOCK),
-    Kind::single(1, LARGEST_BLOCK),
-    Kind::single(2, LARGEST_BLOCK),
-    Kind::single(3, LARGEST_BLOCK),
-    Kind::single(4, LARGEST_BLOCK),
-    Kind::single(5, LARGEST_BLOCK),
-    Kind::single(6, LARGEST_BLOCK),
-    Kind::single(7, LARGEST_BLOCK),
-    Kind::single(8, LARGEST_BLOCK),
-    Kind::single(9, LARGEST_BLOCK),
-    Kind::single(10, LARGEST_BLOCK),
-    Kind::single(11, LARGEST_NAME_BLOCK),
-    Kind::single(12, LARGEST_NAME_BLOCK),
-];
-const SINGLES: usize = 13;
+const KINDS: [Kind; 3 + SINGLES] = kinds();
+/// The kinds with one value each, in the order of [`singles`]: first those that tell people apart in any crowd.
+const STRICT: usize = 11;
+const LOOSE: usize = 19;
+const SINGLES: usize = STRICT + LOOSE;
 const SLOTS: usize = 3 * CLAIMS + SINGLES;
+
+const fn kinds() -> [Kind; 3 + SINGLES] {
+    let mut kinds = [Kind { first: 0, slots: CLAIMS, loose: false }; 3 + SINGLES];
+    kinds[1].first = CLAIMS;
+    kinds[2] = Kind { first: 2 * CLAIMS, slots: CLAIMS, loose: true };
+    let mut number = 0;
+    while number < SINGLES {
+        kinds[3 + number] = Kind { first: 3 * CLAIMS + number, slots: 1, loose: number >= STRICT };
+        number += 1;
+    }
+    kinds
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     first: usize,
     slots: usize,
-    cap: usize,
-}
-
-impl Kind {
-    const fn single(number: usize, cap: usize) -> Self {
-        Self { first: 3 * CLAIMS + number, slots: 1, cap }
-    }
+    /// Joins many strangers where there are many records.
+    loose: bool,
 }
 
 /// The blocks of a set of records.
@@ -75,39 +70,62 @@ pub struct Unit {
 
 /// The blocking keys of a record, those of several values of a kind one after the other; 0 for none.
 fn keys(records: &Records, row: &Row) -> [u64; SLOTS] {
-    let name = |number: u32| std::str::from_utf8(records.texts.bytes_of(number)).unwrap_or_default();
-    let (given, family) = (name(row.given), name(row.family));
     let hash = |number: u32| if number == 0 { 0 } else { text(records.texts.bytes_of(number)) };
-    let (sound_given, sound_family) = (skeleton(given), skeleton(family));
-    let (exact_given, exact_family) = (hash(row.joined), hash(row.family));
-    // Exchanged names have the same sum.
-    let both = if exact_given == 0 || exact_family == 0 { 0 } else { exact_given.wrapping_add(exact_family) | 1 };
-    let both_sounds = if sound_given == 0 || sound_family == 0 { 0 } else { mix(sound_given, 1).wrapping_add(mix(sound_family, 1)) | 1 };
-    let initial = u64::from(given.chars().next().unwrap_or_default());
-    let birth = if row.birth % 10_000 == 0 { 0 } else { u64::from(row.birth) };
-    let house = join(&[hash(row.street), hash(row.number)]);
-    let (postcode, locality) = (hash(row.postcode), hash(row.locality));
-    let mut keys = [0; SLOTS];
     let values = row.emails.into_iter().chain(row.phones).chain(row.locals).map(hash);
-    let singles = [
-        join(&[birth, both_sounds]),
-        join(&[both, postcode]),
-        join(&[birth, sound_family]),
-        join(&[birth, sound_given]),
-        join(&[birth, postcode]),
-        join(&[birth, hash(row.street)]),
-        join(&[both_sounds, locality]),
-        join(&[house, sound_family]),
-        join(&[house, initial]),
-        join(&[sound_family, initial, postcode]),
-        join(&[both, u64::from(row.birth / 10_000)]),
-        both,
-        join(&[house, postcode]),
-    ];
-    for (place, key) in keys.iter_mut().zip(values.chain(singles)) {
+    let mut keys = [0; SLOTS];
+    for (place, key) in keys.iter_mut().zip(values.chain(singles(records, row))) {
         *place = key;
     }
     keys
+}
+
+fn singles(records: &Records, row: &Row) -> [u64; SINGLES] {
+    let hash = |number: u32| if number == 0 { 0 } else { text(records.texts.bytes_of(number)) };
+    let sound = |number: u32| skeleton(std::str::from_utf8(records.texts.bytes_of(number)).unwrap_or_default());
+    let (given, family, street_sound) = (sound(row.given), sound(row.family), sound(row.street));
+    // Exchanged names have the same sum.
+    let sum = |x: u64, y: u64| if x == 0 || y == 0 { 0 } else { mix(x, 1).wrapping_add(mix(y, 1)) | 1 };
+    let (names, sounds) = (sum(hash(row.joined), hash(row.family)), sum(given, family));
+    let initial = u64::from(records.texts.bytes_of(row.given).first().copied().unwrap_or_default());
+    let (birth, year) = (if row.birth % 10_000 == 0 { 0 } else { u64::from(row.birth) }, u64::from(row.birth / 10_000));
+    let (month, day) = (birth / 100 % 100, birth % 100);
+    // Day and month exchanged give the same number.
+    let birth_parts = join(&[birth.min(1), year, month.min(day), month.max(day)]);
+    let (street, number, postcode, locality) =
+        (hash(row.street), hash(row.number), hash(row.postcode), hash(row.locality));
+    let (town, other) = (sound(row.locality), hash(row.others[0]));
+    [
+        join(&[birth, sounds]),
+        join(&[names, postcode]),
+        join(&[birth, family]),
+        join(&[birth, postcode]),
+        join(&[birth, street]),
+        join(&[names, locality]),
+        join(&[street, number, family]),
+        join(&[street, number, initial]),
+        join(&[family, initial, postcode]),
+        join(&[names, year]),
+        join(&[birth_parts, given]),
+        names,
+        join(&[street, number, postcode]),
+        join(&[family, postcode]),
+        join(&[given, postcode]),
+        join(&[number, postcode]),
+        join(&[street_sound, number, town]),
+        join(&[street_sound, postcode]),
+        join(&[family, town, initial]),
+        join(&[birth_parts, town]),
+        sounds,
+        birth_parts,
+        join(&[given, town, year]),
+        join(&[other, postcode]),
+        join(&[other, family]),
+        join(&[other, given]),
+        join(&[other, locality, number]),
+        join(&[street_sound, number]),
+        join(&[given, street_sound, town]),
+        join(&[number, town]),
+    ]
 }
 
 /// Several parts into one key; 0 if one is missing.
@@ -231,16 +249,19 @@ impl Join {
     fn new(kind: Kind, column: &[u64], width: u32, slots: &mut [[u32; SLOTS]]) -> Self {
         let mut join = Self { starts: vec![0], rows: Vec::new() };
         let record = |entry: &u64| (entry & ((1 << width) - 1)) as u32;
-        for block in column.chunk_by(|x, y| x >> width == y >> width) {
-            if block.len() < 2 || block.len() > kind.cap {
+        let same_key = |x: &u64, y: &u64| x >> width == y >> width;
+        let largest = if kind.loose { largest_block(column.chunk_by(same_key), slots.len()) } else { LARGEST_BLOCK };
+        for block in column.chunk_by(same_key) {
+            if block.len() < 2 || block.len() > largest {
                 continue;
             }
             let number = join.starts.len() as u32;
             join.rows.extend(block.iter().map(record));
             join.starts.push(join.rows.len() as u32);
             for entry in block {
-                let own = slots.get_mut(record(entry) as usize).and_then(|own| own.get_mut(kind.first..kind.first + kind.slots));
-                if let Some(free) = own.and_then(|own| own.iter_mut().find(|slot| **slot == 0)) {
+                let own = slots.get_mut(record(entry) as usize);
+                let mut own = own.into_iter().flat_map(|own| own.iter_mut().skip(kind.first).take(kind.slots));
+                if let Some(free) = own.find(|slot| **slot == 0) {
                     *free = number;
                 }
             }
@@ -252,4 +273,21 @@ impl Join {
         let bound = |at: usize| self.starts.get(at).copied().unwrap_or_default() as usize;
         self.rows.get(bound(block as usize)..bound(block as usize + 1)).unwrap_or_default()
     }
+}
+
+/// The largest size of block at which all blocks up to it together keep to the pairs that a loose kind may add.
+fn largest_block<'a>(blocks: impl Iterator<Item = &'a [u64]>, records: usize) -> usize {
+    let mut pairs_by_size = [0_u64; LARGEST_BLOCK + 1];
+    for block in blocks {
+        if let Some(pairs) = pairs_by_size.get_mut(block.len()) {
+            *pairs += (block.len() * (block.len() - 1) / 2) as u64;
+        }
+    }
+    let budget = (records as f64 * LOOSE_PAIRS).max(LOOSE_PAIRS_AT_LEAST) as u64;
+    let mut sum = 0;
+    let within = pairs_by_size.iter().take_while(|pairs| {
+        sum += **pairs;
+        sum <= budget
+    });
+    within.count().saturating_sub(1)
 }

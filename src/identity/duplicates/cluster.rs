@@ -24,6 +24,9 @@ impl Default for Guard {
     }
 }
 
+/// Two members less likely one person than this know nothing of each other.
+const STRANGERS: f64 = 0.01;
+
 /// Records taken for one person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cluster {
@@ -37,7 +40,7 @@ pub enum Objection {
     Veto(Veto),
     /// Two members are rather of one household than one person.
     Household,
-    /// Two members differ in name and birth.
+    /// Most of the one side are strangers to most of the other.
     Different,
     /// The cluster would be too large to believe without a look.
     Large,
@@ -107,13 +110,19 @@ impl Guard {
         if let Some(veto) = limits.veto(records, &all) {
             return Some(Objection::Veto(veto));
         }
+        let mut strangers = 0;
         for x in a {
             for y in b {
                 let score = scorer.score(records, *x, *y);
                 if score.household > score.same {
                     return Some(Objection::Household);
                 }
+                strangers += usize::from(score.same < STRANGERS);
             }
+        }
+        // Somebody who moved and married may be a stranger to her oldest record; most of the others know her.
+        if 2 * strangers > a.len() * b.len() {
+            return Some(Objection::Different);
         }
         (all.len() > self.largest).then_some(Objection::Large)
     }

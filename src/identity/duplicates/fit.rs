@@ -8,14 +8,14 @@ use super::blocking::Blocks;
 use super::compare::compare;
 use super::field::{Field, Pattern};
 use super::hash::{Draw, Map};
-use super::model::{Frequencies, LEAST, Model, RAREST, Share, frequency_key, stable, values};
+use super::model::{FEW, Frequencies, LEAST, Model, RAREST, Share, frequency_key, stable, values};
 use super::records::Records;
 use super::score::Scorer;
 
 /// Pairs drawn at random at most.
-const RANDOM_PAIRS: u64 = 1_000_000;
+const RANDOM_PAIRS: u64 = 500_000;
 /// Blocked pairs looked at at most; of more a share of the blocks of each kind is taken.
-const BLOCKED_PAIRS: u64 = 3_000_000;
+const BLOCKED_PAIRS: u64 = 1_500_000;
 const ROUNDS: usize = 100;
 /// Fitting ends when the expected number of matches changes by less than this part.
 const CONVERGED: f64 = 1e-5;
@@ -191,7 +191,7 @@ fn frequencies(records: &Records, model: &Model) -> Frequencies {
         let Some(Share { unrelated, .. }) = model.share(field, super::field::EXACT) else { continue };
         let least = unrelated / RAREST * known as f64;
         let mut frequent: Vec<(u64, u32)> =
-            counts.into_iter().filter(|(_, count)| *count > 2 && f64::from(*count) > least).collect();
+            counts.into_iter().filter(|(_, count)| *count > FEW && f64::from(*count) > least).collect();
         frequent.sort_unstable_by_key(|(value, count)| (std::cmp::Reverse(*count), *value));
         for (value, count) in frequent.into_iter().take(KEPT_VALUES) {
             let share = f64::from(count) / known as f64;

@@ -15,7 +15,9 @@ use super::records::{Records, Row};
 const NAMESAKES: f64 = 0.01;
 const TWINS: f64 = 0.015;
 /// No agreement counts more for the rareness of its value than this factor.
-pub(super) const RAREST: f64 = 32.0;
+pub(super) const RAREST: f64 = 512.0;
+/// A value that no more records share is taken for as rare as can be told: they may be one person's.
+pub(super) const FEW: u32 = 4;
 /// No probability of a level is smaller: what was never seen is not impossible.
 pub(super) const LEAST: f64 = 1e-8;
 
@@ -165,11 +167,17 @@ impl Model {
             return 1.0;
         }
         // Of several shared values the rarest counts.
-        let shares = shared_values(records, field, a, b).map(|value| {
-            self.frequencies.0.get(&value).copied().map_or(0.0, f64::from)
-        });
+        let shares = shared_values(records, field, a, b);
+        let shares = shares.map(|value| self.frequencies.0.get(&value).copied().map_or(0.0, f64::from));
         let share = shares.fold(f64::INFINITY, f64::min);
-        if share.is_finite() { (share / exact.unrelated).max(1.0 / RAREST) } else { 1.0 }
+        if share == 0.0 {
+            let few = f64::from(FEW) / self.records.max(1) as f64;
+            (few / exact.unrelated).clamp(1.0 / RAREST, 1.0)
+        } else if share.is_finite() {
+            (share / exact.unrelated).max(1.0 / RAREST)
+        } else {
+            1.0
+        }
     }
 }
 

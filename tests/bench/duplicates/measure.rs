@@ -83,6 +83,9 @@ impl Measure {
         for unit in blocks.units(1_000_000) {
             blocks.pairs(&unit, |a, b| found += u64::from(set.truth[a as usize] == set.truth[b as usize]));
         }
+        if std::env::var("SAMESAKE_SHOW").is_ok() {
+            eprintln!("best F1 of any choice of patterns: {:.4}", best_of_patterns(set, &scored, true_pairs));
+        }
         if let Ok(what) = std::env::var("SAMESAKE_WRONG") {
             explain_wrong(set, &scorer, &blocks, &scored, &clusters, &what);
         }
@@ -144,6 +147,25 @@ fn curve(set: &Labelled, scored: &[ScoredPair], true_pairs: u64) -> (f64, f64) {
         }
     }
     (best, recall)
+}
+
+/// What somebody who knew the truth could reach by accepting or refusing whole patterns: the limit of the comparisons.
+fn best_of_patterns(set: &Labelled, scored: &[ScoredPair], true_pairs: u64) -> f64 {
+    let mut patterns: HashMap<u64, (u64, u64)> = HashMap::new();
+    for pair in scored {
+        let (right, all) = patterns.entry(pair.pattern.bits()).or_default();
+        *right += u64::from(is_right(set, pair));
+        *all += 1;
+    }
+    let mut patterns: Vec<(u64, u64)> = patterns.into_values().collect();
+    patterns.sort_by(|x, y| (y.0 * x.1).cmp(&(x.0 * y.1)));
+    let (mut right, mut all, mut best) = (0, 0, 0.0_f64);
+    for pattern in patterns {
+        right += pattern.0;
+        all += pattern.1;
+        best = best.max(2.0 * right as f64 / (all + true_pairs) as f64);
+    }
+    best
 }
 
 fn at(set: &Labelled, scored: &[ScoredPair], threshold: f32, true_pairs: u64) -> Counts {
