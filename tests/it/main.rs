@@ -16,6 +16,7 @@ mod connector;
 mod crash;
 mod credential;
 mod demo;
+mod duplicates;
 mod handoff;
 mod harness;
 mod identity;

@@ -9,27 +9,27 @@ mod names;
 mod noise;
 mod world;
 
-pub use world::{Household, Inhabitant, World};
+pub(crate) use world::{Household, Inhabitant, World};
 
 /// What one channel wrote down of one person; an empty text is a missing value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     /// Whose record it truly is.
-    pub person: u32,
-    pub given: String,
-    pub family: String,
-    pub birth: String,
-    pub gender: String,
-    pub email: String,
-    pub phone: String,
-    pub street: String,
-    pub locality: String,
-    pub postcode: String,
-    pub country: String,
+    pub(crate) person: u32,
+    pub(crate) given: String,
+    pub(crate) family: String,
+    pub(crate) birth: String,
+    pub(crate) gender: String,
+    pub(crate) email: String,
+    pub(crate) phone: String,
+    pub(crate) street: String,
+    pub(crate) locality: String,
+    pub(crate) postcode: String,
+    pub(crate) country: String,
 }
 
 /// The records of a population, in no telling order.
-pub fn records(people: usize, seed: u64) -> Vec<Record> {
+pub(crate) fn records(people: usize, seed: u64) -> Vec<Record> {
     let mut random = Random::new(seed);
     let world = World::new(people, &mut random);
     let mut records = Vec::with_capacity(people + people / 3);
@@ -44,14 +44,14 @@ pub fn records(people: usize, seed: u64) -> Vec<Record> {
 
 /// SplitMix64: small, fast, and the same everywhere.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -60,28 +60,28 @@ impl Random {
     }
 
     /// A number below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
-    pub fn between(&mut self, low: i32, high: i32) -> i32 {
+    pub(crate) fn between(&mut self, low: i32, high: i32) -> i32 {
         low + self.below((high - low + 1) as usize) as i32
     }
 
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    pub fn chance(&mut self, probability: f64) -> bool {
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
-    pub fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len())]
     }
 
     /// An index below `end`, small ones far more often: frequencies fall off as Zipf's law says.
-    pub fn zipf(&mut self, end: usize) -> usize {
+    pub(crate) fn zipf(&mut self, end: usize) -> usize {
         let top = (end as f64 + 8.0).ln() - 8f64.ln();
         ((8f64.ln() + self.unit() * top).exp() - 8.0) as usize % end
     }

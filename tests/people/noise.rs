@@ -27,7 +27,7 @@ const SOCIAL: Channel =
     Channel { birth: 0.25, email: 0.95, phone: 0.15, street: 0.05, gender: 0.1, slip: 0.005, staffed: false };
 
 /// Appends the records that one person leaves.
-pub fn observe(world: &World, person: &Inhabitant, random: &mut Random, records: &mut Vec<Record>) {
+pub(crate) fn observe(world: &World, person: &Inhabitant, random: &mut Random, records: &mut Vec<Record>) {
     let count = match random.unit() {
         roll if roll < 0.78 => 1,
         roll if roll < 0.945 => 2,
@@ -145,7 +145,14 @@ fn birth((year, month, day): (i32, i32, i32), channel: &Channel, random: &mut Ra
 fn email(person: &Inhabitant, channel: &Channel, random: &mut Random) -> String {
     if random.chance(0.02) {
         return random
-            .pick(&["test@test.com", "none@none.com", "noemail@example.com", "noreply@example.com", "a@a.com", "x@x.xx"])
+            .pick(&[
+                "test@test.com",
+                "none@none.com",
+                "noemail@example.com",
+                "noreply@example.com",
+                "a@a.com",
+                "x@x.xx",
+            ])
             .to_owned();
     }
     if random.chance(0.008) {

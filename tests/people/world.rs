@@ -7,39 +7,39 @@ use super::names;
 
 /// One person as she is. A second value is what was true before or after.
 #[derive(Clone, Debug)]
-pub struct Inhabitant {
-    pub number: u32,
-    pub given: String,
-    pub middle: char,
-    pub family: String,
+pub(crate) struct Inhabitant {
+    pub(crate) number: u32,
+    pub(crate) given: String,
+    pub(crate) middle: char,
+    pub(crate) family: String,
     /// The name before a marriage.
-    pub maiden: Option<String>,
-    pub suffix: &'static str,
-    pub female: bool,
-    pub birth: (i32, i32, i32),
-    pub emails: Vec<String>,
-    pub mobiles: Vec<String>,
-    pub home: usize,
+    pub(crate) maiden: Option<String>,
+    pub(crate) suffix: &'static str,
+    pub(crate) female: bool,
+    pub(crate) birth: (i32, i32, i32),
+    pub(crate) emails: Vec<String>,
+    pub(crate) mobiles: Vec<String>,
+    pub(crate) home: usize,
     /// Where she lived before.
-    pub former: Option<usize>,
+    pub(crate) former: Option<usize>,
 }
 
 /// One address and what those who live there share.
 #[derive(Clone, Debug)]
-pub struct Household {
-    pub number: String,
-    pub street: String,
-    pub locality: String,
-    pub postcode: String,
-    pub landline: Option<String>,
-    pub mailbox: Option<String>,
+pub(crate) struct Household {
+    pub(crate) number: String,
+    pub(crate) street: String,
+    pub(crate) locality: String,
+    pub(crate) postcode: String,
+    pub(crate) landline: Option<String>,
+    pub(crate) mailbox: Option<String>,
 }
 
 /// Everybody and every address.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     inhabitants: Vec<Inhabitant>,
-    pub households: Vec<Household>,
+    pub(crate) households: Vec<Household>,
     towns: usize,
     /// Numbers given back: some are given out again.
     returned: Vec<String>,
@@ -48,7 +48,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(people: usize, random: &mut Random) -> Self {
+    pub(crate) fn new(people: usize, random: &mut Random) -> Self {
         let towns = (people / 400).clamp(20, 4000);
         let inhabitants = Vec::with_capacity(people);
         let (households, returned, taken) = (Vec::new(), Vec::new(), HashSet::new());
@@ -61,7 +61,7 @@ impl World {
         world
     }
 
-    pub fn inhabitants(&self) -> &[Inhabitant] {
+    pub(crate) fn inhabitants(&self) -> &[Inhabitant] {
         &self.inhabitants
     }
 
@@ -75,7 +75,9 @@ impl World {
         }
         let town = random.zipf(self.towns);
         let postcode = format!("{:05}", 10_000 + town * 20 + random.below(6));
-        let mailbox = random.chance(0.05).then(|| format!("{}.family{}@{}", plain(family), random.below(90), random.pick(names::DOMAINS)));
+        let mailbox = random
+            .chance(0.05)
+            .then(|| format!("{}.family{}@{}", plain(family), random.below(90), random.pick(names::DOMAINS)));
         self.households.push(Household {
             number: (1 + random.zipf(180)).to_string() + if random.chance(0.05) { "a" } else { "" },
             street: names::street(random),
@@ -199,7 +201,7 @@ fn landline(random: &mut Random) -> String {
 }
 
 /// Lower case, letters only, without marks: what people make addresses of.
-pub fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     let fold = |c: char| match c {
         'ü' | 'Ü' => "ue".to_owned(),
         'ö' | 'ø' => "oe".to_owned(),
@@ -226,7 +228,12 @@ fn address(given: &str, family: &str, year: i32, taken: &mut HashSet<String>, ra
         5 => format!("{given}{}", random.below(10_000)),
         6 => format!("{family}{year}"),
         7 => format!("{family}.{given}"),
-        _ => format!("{}{}{}", random.pick(&["sunny", "blue", "star", "cool", "mad", "big", "the"]), given, random.below(1000)),
+        _ => format!(
+            "{}{}{}",
+            random.pick(&["sunny", "blue", "star", "cool", "mad", "big", "the"]),
+            given,
+            random.below(1000)
+        ),
     };
     let domain = random.pick(names::DOMAINS);
     let mut address = format!("{local}@{domain}");

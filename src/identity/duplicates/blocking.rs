@@ -16,20 +16,22 @@ const LOOSE_PAIRS: f64 = 0.2;
 const LOOSE_PAIRS_AT_LEAST: f64 = 50_000.0;
 
 /// The kinds of key, the most telling first. Several slots of one kind are alternatives.
-const KINDS: [Kind; 3 + SINGLES] = kinds();
+const KINDS: [Kind; SEVERAL + SINGLES] = kinds();
+/// The kinds with several values: addresses, numbers, local parts.
+const SEVERAL: usize = 3;
 /// The kinds with one value each, in the order of [`singles`]: first those that tell people apart in any crowd.
 const STRICT: usize = 11;
 const LOOSE: usize = 19;
 const SINGLES: usize = STRICT + LOOSE;
 const SLOTS: usize = 3 * CLAIMS + SINGLES;
 
-const fn kinds() -> [Kind; 3 + SINGLES] {
-    let mut kinds = [Kind { first: 0, slots: CLAIMS, loose: false }; 3 + SINGLES];
+const fn kinds() -> [Kind; SEVERAL + SINGLES] {
+    let mut kinds = [Kind { first: 0, slots: CLAIMS, loose: false }; SEVERAL + SINGLES];
     kinds[1].first = CLAIMS;
     kinds[2] = Kind { first: 2 * CLAIMS, slots: CLAIMS, loose: true };
     let mut number = 0;
     while number < SINGLES {
-        kinds[3 + number] = Kind { first: 3 * CLAIMS + number, slots: 1, loose: number >= STRICT };
+        kinds[SEVERAL + number] = Kind { first: 3 * CLAIMS + number, slots: 1, loose: number >= STRICT };
         number += 1;
     }
     kinds
@@ -221,12 +223,18 @@ impl Blocks {
 
     fn first_shared(&self, a: u32, b: u32) -> Option<(usize, u32)> {
         let (a, b) = (self.slots.get(a as usize)?, self.slots.get(b as usize)?);
-        KINDS.iter().enumerate().find_map(|(number, kind)| {
+        let (several, single) = KINDS.split_at(SEVERAL);
+        for (number, kind) in several.iter().enumerate() {
             let a = a.get(kind.first..kind.first + kind.slots)?;
             let b = b.get(kind.first..kind.first + kind.slots)?;
-            let shared = a.iter().filter(|block| **block != 0 && b.contains(block));
-            shared.min().map(|block| (number, *block))
-        })
+            if let Some(block) = a.iter().filter(|block| **block != 0 && b.contains(block)).min() {
+                return Some((number, *block));
+            }
+        }
+        let first = single.first()?.first;
+        let mut pairs = a.get(first..)?.iter().zip(b.get(first..)?);
+        let number = pairs.position(|(a, b)| a == b && *a != 0)?;
+        Some((SEVERAL + number, *a.get(first + number)?))
     }
 
     /// Records that share a block with one of them.

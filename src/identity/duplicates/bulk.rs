@@ -62,6 +62,12 @@ impl<'a> Scan<'a> {
         Self { threads: 1, ..self }
     }
 
+    /// In units of another number of pairs. A run can only be taken up with the size it was begun with.
+    #[must_use]
+    pub fn in_units_of(self, pairs: u64) -> Self {
+        Self { units: self.blocks.units(pairs), ..self }
+    }
+
     /// How many units there are.
     pub fn units(&self) -> usize {
         self.units.len()
@@ -83,7 +89,11 @@ impl<'a> Scan<'a> {
                 }
                 let mut done = vec![self.score_units(first)];
                 // A thread that panicked is a bug; its panic goes on in the caller.
-                done.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))));
+                done.extend(
+                    others
+                        .into_iter()
+                        .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+                );
                 done
             });
             progress.units += stretch.len();

@@ -1,6 +1,8 @@
 //! Two records to one pattern of levels. Every comparison is symmetric: exchanging the records changes nothing.
 
-use super::field::{CONFLICT, EXACT, Field, LevelIndex, MISSING, Pattern, birth, email, family, given, other, phone, place, street};
+use super::field::{
+    CONFLICT, EXACT, Field, LevelIndex, MISSING, Pattern, birth, email, family, given, other, phone, place, street,
+};
 use super::records::{CLAIMS, Records, Row};
 use super::similarity::{edits, is_similar};
 
@@ -58,7 +60,13 @@ fn givens(records: &Records, a: &Row, b: &Row) -> LevelIndex {
     if a.given == b.given {
         let differ = a.middle != '\0' && b.middle != '\0' && a.middle != b.middle;
         let initial = records.texts.bytes_of(a.given).len() == 1;
-        return if differ { given::MIDDLE_DIFFERS } else if initial { given::INITIAL } else { EXACT };
+        return if differ {
+            given::MIDDLE_DIFFERS
+        } else if initial {
+            given::INITIAL
+        } else {
+            EXACT
+        };
     }
     let (x, y) = (records.texts.bytes_of(a.given), records.texts.bytes_of(b.given));
     if x.len() == 1 || y.len() == 1 {

@@ -12,10 +12,11 @@ use super::model::{FEW, Frequencies, LEAST, Model, RAREST, Share, frequency_key,
 use super::records::Records;
 use super::score::Scorer;
 
-/// Pairs drawn at random at most.
-const RANDOM_PAIRS: u64 = 500_000;
+/// Pairs drawn at random: so many for each record, within bounds.
+const RANDOM_PAIRS_EACH: u64 = 40;
+const RANDOM_PAIRS: std::ops::RangeInclusive<u64> = 20_000..=400_000;
 /// Blocked pairs looked at at most; of more a share of the blocks of each kind is taken.
-const BLOCKED_PAIRS: u64 = 1_500_000;
+const BLOCKED_PAIRS: u64 = 1_000_000;
 const ROUNDS: usize = 100;
 /// Fitting ends when the expected number of matches changes by less than this part.
 const CONVERGED: f64 = 1e-5;
@@ -25,6 +26,8 @@ const IMAGINED: f64 = 20.0;
 const IMAGINED_RANDOM: f64 = 0.01;
 /// The most frequent values of one field that are kept.
 const KEPT_VALUES: usize = 50_000;
+/// Records whose values are counted at most; of more every so manieth.
+const COUNTED: usize = 400_000;
 
 /// How the patterns of the candidate pairs and of the random ones are spread.
 struct Patterns {
@@ -122,7 +125,8 @@ impl Patterns {
         let mut random: Map<u64, f64> = Map::default();
         let mut draw = Draw(rows);
         let mut drawn = 0.0_f64;
-        for _ in 0..if rows > 1 { RANDOM_PAIRS.min((total as u64).saturating_mul(2)) } else { 0 } {
+        let draws = (rows * RANDOM_PAIRS_EACH).clamp(*RANDOM_PAIRS.start(), *RANDOM_PAIRS.end());
+        for _ in 0..if rows > 1 { draws } else { 0 } {
             let (a, b) = (draw.below(rows) as u32, draw.below(rows) as u32);
             if a == b || blocks.is_candidate(a, b) {
                 continue;
@@ -181,7 +185,7 @@ fn frequencies(records: &Records, model: &Model) -> Frequencies {
     for field in Field::ALL.into_iter().filter(|field| field.has_frequencies()) {
         let mut known = 0_u64;
         let mut counts: Map<u64, u32> = Map::default();
-        for row in records.rows() {
+        for row in records.rows().iter().step_by(records.len().div_ceil(COUNTED)) {
             let values = values(field, row);
             known += u64::from(values[0] != 0);
             for value in values.into_iter().filter(|value| *value != 0) {

@@ -8,8 +8,9 @@ pub(super) struct Interner {
     bytes: Vec<u8>,
     /// Where each text ends; the first begins at 0.
     ends: Vec<u32>,
-    /// Open addressing with a power of two of places; 0 is free.
-    table: Vec<u32>,
+    /// Open addressing with a power of two of places: half of the hash above, the number below; 0 is free. Most
+    /// look-ups are decided by the hash without touching the text.
+    table: Vec<u64>,
 }
 
 /// More text than 32-bit offsets reach.
@@ -27,11 +28,15 @@ impl Interner {
             self.grow();
         }
         let mask = self.table.len() - 1;
-        let mut at = hash::text(text.as_bytes()) as usize & mask;
+        let hash = hash::text(text.as_bytes());
+        let tag = hash >> 32 << 32;
+        let mut at = hash as usize & mask;
         loop {
             match self.table.get(at).copied().unwrap_or_default() {
                 0 => break,
-                number if self.bytes_of(number) == text.as_bytes() => return Ok(number),
+                entry if entry >> 32 << 32 == tag && self.bytes_of(entry as u32) == text.as_bytes() => {
+                    return Ok(entry as u32);
+                }
                 _ => at = (at + 1) & mask,
             }
         }
@@ -40,7 +45,7 @@ impl Interner {
         self.bytes.extend_from_slice(text.as_bytes());
         self.ends.push(end);
         if let Some(place) = self.table.get_mut(at) {
-            *place = number;
+            *place = tag | u64::from(number);
         }
         Ok(number)
     }
@@ -53,25 +58,17 @@ impl Interner {
         self.bytes.get(begin as usize..end as usize).unwrap_or_default()
     }
 
-    pub(super) fn text_of(&self, number: u32) -> &str {
-        std::str::from_utf8(self.bytes_of(number)).unwrap_or_default()
-    }
-
-    /// How many texts there are.
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
     fn grow(&mut self) {
         let size = (self.table.len() * 2).max(1024);
-        let mut table = vec![0_u32; size];
+        let mut table = vec![0_u64; size];
         for number in (1_u32..).take(self.ends.len()) {
-            let mut at = hash::text(self.bytes_of(number)) as usize & (size - 1);
+            let hash = hash::text(self.bytes_of(number));
+            let mut at = hash as usize & (size - 1);
             while table.get(at).is_some_and(|taken| *taken != 0) {
                 at = (at + 1) & (size - 1);
             }
             if let Some(place) = table.get_mut(at) {
-                *place = number;
+                *place = hash >> 32 << 32 | u64::from(number);
             }
         }
         self.table = table;

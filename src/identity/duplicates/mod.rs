@@ -12,7 +12,7 @@ pub mod blocking;
 pub mod bulk;
 pub mod cluster;
 mod compare;
-//CSV
+pub mod csv;
 pub mod field;
 pub mod fit;
 mod hash;
@@ -23,9 +23,7 @@ pub mod records;
 pub mod rules;
 pub mod score;
 mod similarity;
-//SPLINK
-//T
-//TESTS
+pub mod splink;
 
 pub use band::{Band, Policy};
 pub use blocking::Blocks;

@@ -149,6 +149,11 @@ impl Model {
     /// Gives the model the name of its contents.
     pub(super) fn freeze(mut self) -> Self {
         self.version = String::new();
+        let levels = self.fields.iter_mut().flat_map(|shares| &mut shares.levels);
+        let shares = levels.flat_map(|share| [&mut share.same, &mut share.household, &mut share.unrelated]);
+        for probability in shares.chain([&mut self.prior_same, &mut self.prior_household]) {
+            *probability = rounded(*probability);
+        }
         let contents = serde_json::to_string(&self).unwrap_or_default();
         self.version = format!("{}-{:016x}", normalize::VERSION, text(contents.as_bytes()));
         self
@@ -179,6 +184,11 @@ impl Model {
             1.0
         }
     }
+}
+
+/// To nine digits: so much survives being written as JSON and read again exactly.
+fn rounded(probability: f64) -> f64 {
+    format!("{probability:.8e}").parse().unwrap_or(probability)
 }
 
 /// The part of a household's pairs that agrees on a personal field for a reason.

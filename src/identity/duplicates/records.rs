@@ -141,7 +141,8 @@ impl Records {
             let Some((at, (folded, local))) = free.next() else { break };
             *folded = self.texts.number(&email.folded)?;
             // "john.smith" at two providers is two people named so as easily as one.
-            *local = if email::is_of_name(&email.local, name, row.birth) { 0 } else { self.texts.number(&email.local)? };
+            *local =
+                if email::is_of_name(&email.local, name, row.birth) { 0 } else { self.texts.number(&email.local)? };
             row.proved_emails |= u8::from(claim.proved) << at;
         }
         Ok(())

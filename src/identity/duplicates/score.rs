@@ -66,10 +66,8 @@ impl<'a> Scorer<'a> {
     /// Prepares a model.
     pub fn new(model: &'a Model) -> Self {
         let unrelated = 1.0 - model.prior_same - model.prior_household;
-        let prior = Bits {
-            same: (model.prior_same / unrelated).log2(),
-            household: (model.prior_household / unrelated).log2(),
-        };
+        let prior =
+            Bits { same: (model.prior_same / unrelated).log2(), household: (model.prior_household / unrelated).log2() };
         let mut weights = [[Bits::default(); 16]; Field::ALL.len()];
         for (row, shares) in weights.iter_mut().zip(&model.fields) {
             for (cell, share) in row.iter_mut().skip(1).zip(&shares.levels) {
@@ -94,7 +92,12 @@ impl<'a> Scorer<'a> {
     }
 
     /// One new record against its candidates, best first.
-    pub fn score_one(&self, records: &Records, new: u32, candidates: impl IntoIterator<Item = u32>) -> Vec<(u32, Score)> {
+    pub fn score_one(
+        &self,
+        records: &Records,
+        new: u32,
+        candidates: impl IntoIterator<Item = u32>,
+    ) -> Vec<(u32, Score)> {
         let others = candidates.into_iter().filter(|other| *other != new);
         let mut scores: Vec<_> = others.map(|other| (other, self.score(records, new, other))).collect();
         scores.sort_by(|x, y| y.1.same.total_cmp(&x.1.same).then_with(|| records.key(x.0).cmp(&records.key(y.0))));

@@ -108,10 +108,19 @@ impl Measure {
         let all: f64 = self.seconds.iter().sum();
         format!(
             "| {name} | {} | {} | {:.4} | {:.4} | {:.4} | {:.4} | {:.4} | {:.4} | {:.4} | {:.4} | {:.4} | {read:.2} | {fit:.2} | {score:.2} | {join:.2} | {:.0} | {:.0} |",
-            self.rows, self.pairs, self.blocked, self.best, self.recall_at_999,
-            self.at_95.precision(), self.at_95.recall(), self.at_95.f1(),
-            self.clusters.precision(), self.clusters.recall(), self.clusters.f1(),
-            self.rows as f64 / all, self.megabytes,
+            self.rows,
+            self.pairs,
+            self.blocked,
+            self.best,
+            self.recall_at_999,
+            self.at_95.precision(),
+            self.at_95.recall(),
+            self.at_95.f1(),
+            self.clusters.precision(),
+            self.clusters.recall(),
+            self.clusters.f1(),
+            self.rows as f64 / all,
+            self.megabytes,
         )
     }
 }
@@ -198,15 +207,27 @@ fn show(model: &Model) {
         for (level, share) in (1_u8..).zip(&shares.levels) {
             eprintln!(
                 "{:>10} {:<18} same {:.5} household {:.5} unrelated {:.7}  {:+.1} {:+.1}",
-                shares.field.name(), shares.field.level_name(level), share.same, share.household, share.unrelated,
-                (share.same / share.unrelated).log2(), (share.household / share.unrelated).log2(),
+                shares.field.name(),
+                shares.field.level_name(level),
+                share.same,
+                share.household,
+                share.unrelated,
+                (share.same / share.unrelated).log2(),
+                (share.household / share.unrelated).log2(),
             );
         }
     }
 }
 
 /// Reasons for wrong pairs at 0.95 (`wrong`), in clusters (`clusters`), true ones below (`missed`) or in no block (`unblocked`).
-fn explain_wrong(set: &Labelled, scorer: &Scorer<'_>, blocks: &Blocks, scored: &[ScoredPair], clusters: &Clusters, what: &str) {
+fn explain_wrong(
+    set: &Labelled,
+    scorer: &Scorer<'_>,
+    blocks: &Blocks,
+    scored: &[ScoredPair],
+    clusters: &Clusters,
+    what: &str,
+) {
     let mut patterns: HashMap<String, (u64, f64)> = HashMap::new();
     let mut note = |a: u32, b: u32| {
         let waterfall = scorer.explain(&set.records, a, b);
@@ -216,7 +237,9 @@ fn explain_wrong(set: &Labelled, scorer: &Scorer<'_>, blocks: &Blocks, scored: &
         entry.1 += waterfall.same;
     };
     match what {
-        "wrong" => scored.iter().filter(|pair| pair.same >= 0.95 && !is_right(set, pair)).for_each(|pair| note(pair.a, pair.b)),
+        "wrong" => {
+            scored.iter().filter(|pair| pair.same >= 0.95 && !is_right(set, pair)).for_each(|pair| note(pair.a, pair.b))
+        }
         "clusters" => {
             for cluster in &clusters.clusters {
                 for (place, a) in cluster.members.iter().enumerate() {
@@ -242,7 +265,8 @@ fn explain_wrong(set: &Labelled, scorer: &Scorer<'_>, blocks: &Blocks, scored: &
                 for (place, a) in members.iter().enumerate() {
                     for b in &members[place + 1..] {
                         let blocked = blocks.neighbors(*a).contains(b);
-                        if what == "missed" && blocked && !above.contains(&(*a, *b)) || what == "unblocked" && !blocked {
+                        if what == "missed" && blocked && !above.contains(&(*a, *b)) || what == "unblocked" && !blocked
+                        {
                             note(*a, *b);
                         }
                     }

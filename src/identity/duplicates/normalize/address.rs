@@ -11,14 +11,42 @@ pub struct Street {
 
 /// Kinds of street and parts of towns, each with its short forms.
 const SHORT: &[(&str, &str)] = &[
-    ("street", "st"), ("str", "st"), ("strasse", "st"), ("road", "rd"), ("avenue", "ave"), ("av", "ave"), ("avenida", "ave"),
-    ("lane", "ln"), ("drive", "dr"), ("close", "cl"), ("court", "ct"), ("place", "pl"), ("platz", "pl"), ("square", "sq"),
-    ("boulevard", "blvd"), ("crescent", "cres"), ("terrace", "ter"), ("highway", "hwy"), ("parkway", "pkwy"),
-    ("gardens", "gdns"), ("circuit", "cct"), ("weg", "wg"), ("calle", "c"), ("rue", "r"), ("saint", "st"), ("sankt", "st"),
-    ("north", "n"), ("south", "s"), ("east", "e"), ("west", "w"), ("mount", "mt"), ("fort", "ft"),
+    ("street", "st"),
+    ("str", "st"),
+    ("strasse", "st"),
+    ("road", "rd"),
+    ("avenue", "ave"),
+    ("av", "ave"),
+    ("avenida", "ave"),
+    ("lane", "ln"),
+    ("drive", "dr"),
+    ("close", "cl"),
+    ("court", "ct"),
+    ("place", "pl"),
+    ("platz", "pl"),
+    ("square", "sq"),
+    ("boulevard", "blvd"),
+    ("crescent", "cres"),
+    ("terrace", "ter"),
+    ("highway", "hwy"),
+    ("parkway", "pkwy"),
+    ("gardens", "gdns"),
+    ("circuit", "cct"),
+    ("weg", "wg"),
+    ("calle", "c"),
+    ("rue", "r"),
+    ("saint", "st"),
+    ("sankt", "st"),
+    ("north", "n"),
+    ("south", "s"),
+    ("east", "e"),
+    ("west", "w"),
+    ("mount", "mt"),
+    ("fort", "ft"),
 ];
 /// What introduces a part of a building.
-const UNITS: &[&str] = &["flat", "apt", "apartment", "unit", "suite", "ste", "floor", "room", "no", "nr", "app", "wohnung", "top", "stg"];
+const UNITS: &[&str] =
+    &["flat", "apt", "apartment", "unit", "suite", "ste", "floor", "room", "no", "nr", "app", "wohnung", "top", "stg"];
 /// Endings that languages write in one word with the name.
 const ENDINGS: &[(&str, &str)] = &[("strasse", "st"), ("straat", "st"), ("str", "st"), ("gatan", "gt"), ("gata", "gt")];
 
@@ -45,7 +73,12 @@ impl Street {
                     // "3 12 High Street": the number next to the street is the house.
                     found = word.to_owned();
                 }
-            } else if word.len() == 1 && !found.is_empty() && found.bytes().all(|b| b.is_ascii_digit()) && number.is_empty() && !words.is_empty() {
+            } else if word.len() == 1
+                && !found.is_empty()
+                && found.bytes().all(|b| b.is_ascii_digit())
+                && number.is_empty()
+                && !words.is_empty()
+            {
                 found.push_str(word);
             } else {
                 words.push(shorten(word));
@@ -81,12 +114,15 @@ pub fn locality(text: &str) -> String {
     if matches!(folded.as_str(), "unknown" | "none" | "na" | "n a" | "null" | "nan") {
         return String::new();
     }
-    folded.split(' ').map(|word| match word {
-        "saint" => "st",
-        "mount" => "mt",
-        "fort" => "ft",
-        other => other,
-    }).collect()
+    folded
+        .split(' ')
+        .map(|word| match word {
+            "saint" => "st",
+            "mount" => "mt",
+            "fort" => "ft",
+            other => other,
+        })
+        .collect()
 }
 
 /// A postcode: letters and digits, the first five of a nine-digit one.
@@ -102,7 +138,11 @@ pub fn postcode(text: &str) -> String {
         return first.to_owned();
     }
     let code: String = folded.split(' ').collect();
-    if code.len() > 12 || code.bytes().all(|b| b == b'0') || matches!(code.as_str(), "na" | "nan" | "none" | "99999") { String::new() } else { code }
+    if code.len() > 12 || code.bytes().all(|b| b == b'0') || matches!(code.as_str(), "na" | "nan" | "none" | "99999") {
+        String::new()
+    } else {
+        code
+    }
 }
 
 #[cfg(test)]

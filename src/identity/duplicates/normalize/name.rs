@@ -23,17 +23,39 @@ pub struct Name {
 }
 
 const TITLES: &[&str] = &[
-    "mr", "mrs", "ms", "miss", "mx", "dr", "prof", "sir", "dame", "lady", "lord", "rev", "herr", "frau", "fr", "hr", "dipl",
-    "ing", "mag", "madame", "mme", "mlle", "monsieur", "m", "senor", "senora", "sr", "sra", "don", "dona", "signor",
-    "signora", "sig", "dhr", "mevr", "pan", "pani", "phd", "md", "esq", "master",
+    "mr", "mrs", "ms", "miss", "mx", "dr", "prof", "sir", "dame", "lady", "lord", "rev", "herr", "frau", "fr", "hr",
+    "dipl", "ing", "mag", "madame", "mme", "mlle", "monsieur", "m", "senor", "senora", "sr", "sra", "don", "dona",
+    "signor", "signora", "sig", "dhr", "mevr", "pan", "pani", "phd", "md", "esq", "master",
 ];
 const PARTICLES: &[&str] = &[
-    "van", "von", "der", "den", "de", "del", "della", "di", "da", "do", "dos", "das", "du", "la", "le", "el", "al", "bin",
-    "ibn", "ter", "ten", "zu", "zum", "zur", "af", "av", "mac", "mc", "st", "y", "e", "und", "dem", "op", "t", "het",
+    "van", "von", "der", "den", "de", "del", "della", "di", "da", "do", "dos", "das", "du", "la", "le", "el", "al",
+    "bin", "ibn", "ter", "ten", "zu", "zum", "zur", "af", "av", "mac", "mc", "st", "y", "e", "und", "dem", "op", "t",
+    "het",
 ];
 const PLACEHOLDERS: &[&str] = &[
-    "unknown", "none", "null", "na", "nan", "test", "n a", "anonymous", "xxx", "xx", "nobody", "guest", "customer", "kunde",
-    "user", "asdf", "no name", "first name", "last name", "undefined", "missing", "tba", "tbc",
+    "unknown",
+    "none",
+    "null",
+    "na",
+    "nan",
+    "test",
+    "n a",
+    "anonymous",
+    "xxx",
+    "xx",
+    "nobody",
+    "guest",
+    "customer",
+    "kunde",
+    "user",
+    "asdf",
+    "no name",
+    "first name",
+    "last name",
+    "undefined",
+    "missing",
+    "tba",
+    "tbc",
 ];
 
 impl Name {
@@ -146,7 +168,13 @@ pub fn skeleton(folded: &str) -> u64 {
     while let Some(c) = letters.next() {
         let next = letters.peek().copied().unwrap_or('\0');
         let sound = match c {
-            'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'j' if taken == 0 => if c == 'j' || c == 'y' { 'j' } else { 'a' },
+            'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'j' if taken == 0 => {
+                if c == 'j' || c == 'y' {
+                    'j'
+                } else {
+                    'a'
+                }
+            }
             'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'h' | 'w' if taken > 0 => {
                 last = '\0';
                 continue;

@@ -13,7 +13,8 @@ pub fn number(text: &str, country: &str) -> String {
         return String::new();
     }
     let text = text.trim().replace("(0)", "");
-    let mut digits: String = text.chars().filter_map(|c| c.to_digit(10)).filter_map(|d| char::from_digit(d, 10)).collect();
+    let mut digits: String =
+        text.chars().filter_map(|c| c.to_digit(10)).filter_map(|d| char::from_digit(d, 10)).collect();
     let international = text.starts_with('+') || digits.starts_with("00");
     if international {
         let rest = if text.starts_with('+') { digits.as_str() } else { digits.trim_start_matches('0') };
@@ -80,7 +81,14 @@ mod tests {
 
     #[test]
     fn spellings_of_one_number_are_one() {
-        for text in ["+44 7700 900123", "0044 7700 900123", "+44 (0)7700 900123", "07700 900123", "447700900123", "7700-900-123"] {
+        for text in [
+            "+44 7700 900123",
+            "0044 7700 900123",
+            "+44 (0)7700 900123",
+            "07700 900123",
+            "447700900123",
+            "7700-900-123",
+        ] {
             assert_eq!(number(text, "GB"), "7700900123", "{text}");
         }
         assert_eq!(number("+1 (212) 555-0187", ""), "2125550187");
