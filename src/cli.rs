@@ -322,6 +322,7 @@ impl ClientFlags {
             first_party: self.first_party,
             require_pkce: true,
             resources: self.resources.clone(),
+            upstream_tokens: vec![],
         }
     }
 }
