@@ -244,8 +244,25 @@ impl ConnectorConfig {
             let expected = "common, organizations, consumers, or the tenant's ID (a GUID)";
             problems.add(at("tenant"), format!("`{tenant}` is no tenant"), expected);
         }
+        self.check_native(&at, problems);
         if let Some(timeout) = self.timeout {
             forms::check_range(problems, &at("timeout"), timeout, Duration::from_millis(100)..=Duration::from_secs(60));
+        }
+    }
+
+    /// What is known of the provider's native apps, and of other apps of the same business.
+    fn check_native(&self, at: &impl Fn(&str) -> String, problems: &mut Problems) {
+        let fits = |id: &String| !id.is_empty() && id.len() <= 255 && id.bytes().all(|byte| byte.is_ascii_graphic());
+        if !self.native_client_ids.iter().all(fits) {
+            let expected = "the client IDs, bundle IDs or app IDs that native apps have at the provider";
+            problems.add(at("native_client_ids"), "holds what is no client ID", expected);
+        }
+        let is_app = |(app, connector): (&String, &String)| {
+            !app.is_empty() && app.bytes().all(|byte| byte.is_ascii_digit()) && forms::is_slug(connector)
+        };
+        if !self.business_apps.iter().all(is_app) {
+            let expected = "app IDs and the connectors that know them, such as { 1234567890 = \"facebook\" }";
+            problems.add(at("business_apps"), "is not that", expected);
         }
     }
 
@@ -263,6 +280,7 @@ impl ConnectorConfig {
             ("token_endpoint", &self.token_endpoint, true),
             ("userinfo_endpoint", &self.userinfo_endpoint, true),
             ("emails_endpoint", &self.emails_endpoint, false),
+            ("jwks_uri", &self.jwks_uri, false),
         ];
         for (member, url, needed) in endpoints {
             let expected = "an https URL, such as https://provider.example/oauth/token";

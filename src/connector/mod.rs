@@ -30,8 +30,8 @@ mod self_check;
 mod tokens;
 mod x;
 
-pub use registry::{Registry, RegistryError};
 pub use native::NativeNonce;
+pub use registry::{Registry, RegistryError};
 pub use self_check::{Finding, Verdict};
 pub use tokens::UpstreamTokens;
 

@@ -163,10 +163,7 @@ pub async fn transfer(
     if let Some(transfer_sub) = &account.transfer_sub {
         let known = tx.transfer_subject_find(&namespace.to_string(), transfer_sub, now).await?;
         let is_new = known.is_none();
-        if !tx
-            .transfer_subject_put(&namespace.to_string(), transfer_sub, &account.old_sub, ends_at, now)
-            .await?
-        {
+        if !tx.transfer_subject_put(&namespace.to_string(), transfer_sub, &account.old_sub, ends_at, now).await? {
             return Ok(Transferred::Taken);
         }
         if account.new_sub.is_none() {

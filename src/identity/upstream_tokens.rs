@@ -142,9 +142,7 @@ impl Keeper {
 
     fn given(&self, connector: &str, row: &UpstreamTokenRow) -> Asked {
         match self.open("access", connector, &row.external_id, &row.access) {
-            Some(token) => {
-                Asked::Token(UpstreamAccess { token, scope: row.scope.clone(), expires_at: row.expires_at })
-            }
+            Some(token) => Asked::Token(UpstreamAccess { token, scope: row.scope.clone(), expires_at: row.expires_at }),
             None => Asked::LoginNeeded,
         }
     }

@@ -72,9 +72,7 @@ mod tests {
         let (key, now) = (MasterKey::generate().derive("n"), Timestamp::from_seconds(1_800_000_000));
         let nonce = make(&key, &client("app"), now).unwrap();
         assert_ne!(nonce, make(&key, &client("app"), now).unwrap());
-        let is_ours = |client: &Client, text: &str, now| {
-            matches!(read(&key, client, text, now), Ok(NativeNonce::Ours(ours)) if ours == text)
-        };
+        let is_ours = |client: &Client, text: &str, now| matches!(read(&key, client, text, now), Ok(NativeNonce::Ours(ours)) if ours == text);
         assert!(is_ours(&client("app"), &nonce, now) && is_ours(&client("app"), &nonce, now + MAX_AGE / 2));
         assert!(!is_ours(&client("other"), &nonce, now));
         assert!(!is_ours(&client("app"), &nonce, now + MAX_AGE));

@@ -8,8 +8,8 @@ use crate::clock::Timestamp;
 use crate::protocol::client_metadata::GrantType;
 use crate::protocol::jwk::SigningAlgorithm;
 use crate::protocol::params::Params;
-use crate::protocol::token_exchange::ExchangeTokenType;
 use crate::protocol::token::{AccessTokenClaims, Audience, IdTokenClaims, TokenResponse, TokenType};
+use crate::protocol::token_exchange::ExchangeTokenType;
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::secret;
 

@@ -62,7 +62,12 @@ from_row!(UpstreamTokenRow {
 impl Tx {
     /// Stores what a login brought, over what was there. Without a refresh token the old one stays: some providers give
     /// it at the first consent only.
-    pub async fn upstream_tokens_put(&mut self, link: LinkId, tokens: &TokensToStore<'_>, now: Timestamp) -> Result<()> {
+    pub async fn upstream_tokens_put(
+        &mut self,
+        link: LinkId,
+        tokens: &TokensToStore<'_>,
+        now: Timestamp,
+    ) -> Result<()> {
         exec!(
             self,
             "INSERT INTO upstream_tokens (link, access, refresh, scope, expires_at, generation, updated_at) \

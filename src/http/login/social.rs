@@ -71,7 +71,8 @@ pub async fn callback(
         Ok(identity) => identity,
         Err(error) => return Ok(failed(&app, &upstream.flow, connector.name(), &error)),
     };
-    let sealed = identity.tokens.as_ref().map(|tokens| app.provider.keeper.seal(connector.id(), &identity.subject, tokens));
+    let sealed =
+        identity.tokens.as_ref().map(|tokens| app.provider.keeper.seal(connector.id(), &identity.subject, tokens));
     let source = Source {
         connector: connector.id(),
         email_trust: connector.email_trust(&identity),

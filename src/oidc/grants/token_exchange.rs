@@ -79,9 +79,8 @@ async fn sign_in(
     }
     let connector = provider.connectors.get(request.connector);
     let connector = connector.filter(|connector| !connector.config().native_client_ids.is_empty());
-    let connector = connector.ok_or_else(|| {
-        OAuthError::invalid_request("connector is none from which tokens of native apps are taken")
-    })?;
+    let connector = connector
+        .ok_or_else(|| OAuthError::invalid_request("connector is none from which tokens of native apps are taken"))?;
     let scope = scope(params, client)?;
     let resources = authorize::resources(params, client)?;
     let nonce = native_nonce::read(&provider.nonce_key, client, params.required("nonce")?, now)?;
@@ -192,9 +191,7 @@ async fn upstream_token(
     let asked = provider.keeper.access_token(customer, connector.as_ref(), now).await;
     match asked.map_err(OAuthError::server_error)? {
         Asked::Token(access) => Ok(upstream_response(access, now)),
-        Asked::NotKept => {
-            Err(OAuthError::new(ErrorCode::InvalidTarget, "the customer has no token of this connector"))
-        }
+        Asked::NotKept => Err(OAuthError::new(ErrorCode::InvalidTarget, "the customer has no token of this connector")),
         Asked::LoginNeeded => Err(OAuthError::new(
             ErrorCode::InteractionRequired,
             "the customer has to sign in with this connector again",
@@ -206,17 +203,11 @@ async fn upstream_token(
 }
 
 /// The customer of an access token that was issued to this very client and is still good.
-async fn subject(
-    provider: &Provider,
-    client: &Client,
-    token: &str,
-    now: Timestamp,
-) -> Result<CustomerId, OAuthError> {
+async fn subject(provider: &Provider, client: &Client, token: &str, now: Timestamp) -> Result<CustomerId, OAuthError> {
     let refused = |detail: &str| {
         OAuthError::invalid_request("subject_token is invalid, expired or revoked").detail(detail.to_owned())
     };
-    let expect =
-        Expect { typ: &["at+jwt"], issuer: &provider.issuer, audience: None, now, expiry: Expiry::Checked };
+    let expect = Expect { typ: &["at+jwt"], issuer: &provider.issuer, audience: None, now, expiry: Expiry::Checked };
     let claims: AccessTokenClaims =
         provider.keys.verify(token, &expect).map_err(|error| refused(&error.to_string()))?;
     if claims.client_id != client.id() {
