@@ -4,6 +4,7 @@
 //! asking for a million costs us no memory. That it counts once is seen to where it comes back. Doing it again makes
 //! another one, and harms nothing.
 
+use super::Provider;
 use super::client::Client;
 use crate::clock::{self, Timestamp};
 use crate::connector::NativeNonce;
@@ -17,19 +18,26 @@ const LENGTH: usize = CONTENT + 32;
 /// What an app makes itself must not be guessed.
 const OWN_BYTES: std::ops::RangeInclusive<usize> = 16..=256;
 
-/// Makes a nonce for a client.
+/// Makes a nonce for a client that may bring ID tokens here.
 ///
 /// # Errors
-/// `unauthorized_client` if it may not bring ID tokens.
-pub fn make(key: &DerivedKey, client: &Client, now: Timestamp) -> Result<String, OAuthError> {
+/// `unsupported_grant_type` if nobody may, `unauthorized_client` if this one may not.
+pub fn issue(provider: &Provider, client: &Client, now: Timestamp) -> Result<String, OAuthError> {
+    if !provider.connectors.take_native_tokens() {
+        return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "no provider's ID tokens are taken here"));
+    }
     if !client.may_use(GrantType::TokenExchange) {
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not exchange tokens"));
     }
+    Ok(make(&provider.nonce_key, client, now))
+}
+
+fn make(key: &DerivedKey, client: &Client, now: Timestamp) -> String {
     let mut bytes = (now + MAX_AGE).seconds().to_be_bytes().to_vec();
     bytes.extend_from_slice(&clock::random::<16>());
     let mac = key.mac(&[client.id().as_bytes(), &bytes]);
     bytes.extend_from_slice(&mac);
-    Ok(base64url(&bytes))
+    base64url(&bytes)
 }
 
 /// What a nonce is that a client brings: one of ours for it, or its own.
@@ -70,8 +78,8 @@ mod tests {
     #[test]
     fn a_nonce_is_one_clients_and_for_a_short_time() {
         let (key, now) = (MasterKey::generate().derive("n"), Timestamp::from_seconds(1_800_000_000));
-        let nonce = make(&key, &client("app"), now).unwrap();
-        assert_ne!(nonce, make(&key, &client("app"), now).unwrap());
+        let nonce = make(&key, &client("app"), now);
+        assert_ne!(nonce, make(&key, &client("app"), now));
         let is_ours = |client: &Client, text: &str, now| matches!(read(&key, client, text, now), Ok(NativeNonce::Ours(ours)) if ours == text);
         assert!(is_ours(&client("app"), &nonce, now) && is_ours(&client("app"), &nonce, now + MAX_AGE / 2));
         assert!(!is_ours(&client("other"), &nonce, now));

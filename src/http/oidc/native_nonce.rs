@@ -34,5 +34,5 @@ pub async fn post(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Re
 fn answer(app: &App, authorization: Option<&str>, params: &Params) -> Result<String, OAuthError> {
     params.refuse_repeated()?;
     let client = client_auth::authenticate(authorization, params, &app.provider.clients)?;
-    native_nonce::make(&app.provider.nonce_key, &client, app.clock.now())
+    native_nonce::issue(&app.provider, &client, app.clock.now())
 }

@@ -190,6 +190,10 @@ on_both! {
         let token = google.native_token("ann-1", json!({"nonce": hashed("0123456789abcdef")}));
         let answer = bring(&party, "google", &token, "0123456789abcdef", &[]).await;
         assert_eq!(answer.error(), "unsupported_grant_type");
+        // The address is known from elsewhere; it gives nothing.
+        let mut party = party;
+        party.metadata["native_nonce_endpoint"] = json!(without.url("/native-nonce"));
+        assert_eq!(party.post("native_nonce_endpoint", &[]).await.error(), "unsupported_grant_type");
     }
 
     /// Rule 8: an address never decides alone. The app is told to open the browser, where there are pages to ask on.
@@ -275,6 +279,20 @@ on_servers! {
         let good = answers.iter().filter(|answer| answer.status == 200).count();
         assert_eq!(good, 1);
         assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| refusal(answer) == NOT_ACCEPTABLE));
+    }
+
+    async fn a_known_customers_sign_in_costs_three_statements_and_two_round_trips(env: &Env) {
+        let google = provider_with_ann(env).await;
+        let app = with_apps(env).connector(with_native_apps(&google, "google")).start().await;
+        let party = app.relying_party("app").await;
+        sign_in(&party, &google, "google", "ann-1").await;
+        let nonce = nonce(&party).await;
+        let token = google.native_token("ann-1", json!({"nonce": nonce}));
+        let cost = || [app.store.statements(), app.kv.round_trips(), app.app.provider.keys.signatures()];
+        let before = cost();
+        assert_eq!(bring(&party, "google", &token, &nonce, &[]).await.status, 200);
+        let after = cost();
+        assert_eq!([after[0] - before[0], after[1] - before[1], after[2] - before[2]], [3, 2, 2]);
     }
 
     /// Rule 7 by the app's way.

@@ -203,6 +203,19 @@ on_both! {
 }
 
 on_servers! {
+    async fn a_token_that_is_kept_costs_two_statements_and_one_round_trip(env: &Env) {
+        let google = provider_with_ann(env).await;
+        let app = keeping(env, &google).start().await;
+        let desk = app.relying_party("desk").await;
+        let tokens = log_in(&desk, &google).await;
+        ask(&desk, &tokens.access_token, "google").await;
+        let cost = || [app.store.statements(), app.kv.round_trips(), app.app.provider.keys.signatures()];
+        let before = cost();
+        assert_eq!(ask(&desk, &tokens.access_token, "google").await.status, 200);
+        let after = cost();
+        assert_eq!([after[0] - before[0], after[1] - before[1], after[2] - before[2]], [2, 1, 0]);
+    }
+
     async fn twenty_who_ask_at_two_replicas_renew_once(env: &Env) {
         let google = provider_with_ann(env).await;
         let first = keeping(env, &google).start().await;
