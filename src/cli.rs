@@ -3,6 +3,7 @@
 //! Parses only. What a command does is in `commands`; nothing here opens a database or a port. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage (clap's own), 78 wrong configuration (EX_CONFIG of sysexits.h).
 
+mod duplicates;
 mod transfer;
 
 use std::ffi::OsString;
@@ -20,6 +21,9 @@ use crate::protocol::client_metadata::{
 };
 use crate::protocol::jwk::SigningAlgorithm;
 
+pub use duplicates::{
+    Duplicates, DuplicatesExport, DuplicatesImport, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
+};
 pub use transfer::ConnectorTransfer;
 
 /// Exit code for a configuration that was refused.
@@ -75,6 +79,9 @@ pub enum Command {
     /// Try out the providers customers may sign in with
     #[command(subcommand)]
     Connector(Connector),
+    /// Find customers that may be one person
+    #[command(subcommand)]
+    Duplicates(Duplicates),
 }
 
 /// Which installation a command works on.

@@ -6,6 +6,7 @@ mod connector;
 mod connector_transfer;
 mod customer;
 mod demo;
+mod duplicates;
 mod keys;
 mod migrate;
 mod serve;
@@ -28,6 +29,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Client(command) => block_on(client::run(command)),
         Command::Customer(command) => block_on(customer::run(command)),
         Command::Connector(command) => block_on(connector::run(command)),
+        Command::Duplicates(command) => block_on(duplicates::run(command)),
     }
 }
 

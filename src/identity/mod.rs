@@ -3,6 +3,7 @@
 //! It takes transactions, keys and the present time from its callers. It knows nothing of HTTP.
 
 pub mod address;
+pub mod candidates;
 pub mod customer;
 pub mod duplicates;
 pub mod linking;

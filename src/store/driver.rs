@@ -45,6 +45,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0004_upstream.sql"),
         include_str!("../../migrations/sqlite/0004_upstream.sql"),
     ),
+    (
+        8,
+        "duplicates",
+        include_str!("../../migrations/postgres/0008_duplicates.sql"),
+        include_str!("../../migrations/sqlite/0008_duplicates.sql"),
+    ),
 ];
 
 /// The pools of one database.

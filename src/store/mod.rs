@@ -5,6 +5,7 @@
 //! what must be atomic. Knows no HTTP and no protocol beyond the words it stores. Rules: the identity specification.
 
 mod audit;
+mod candidates;
 mod clients;
 mod conflicts;
 mod consents;
@@ -29,6 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use driver::{Conn, Driver};
 
 pub use audit::{AuditCheck, AuditEntry, AuditRow};
+pub use candidates::{BandCount, Candidate, CandidateState, DuplicateScan, LiveIdentifier, LivingProfile};
 pub use clients::ClientRow;
 pub use conflicts::{Conflict, ConflictKind};
 pub use consents::ConsentView;

@@ -76,37 +76,37 @@ impl<'a> Scan<'a> {
     /// Scores from a unit on. `keep` takes the pairs of finished units and the progress with them, and answers whether
     /// to go on; what it was given is complete up to `Progress::units`.
     pub fn run(&self, from: usize, mut keep: impl FnMut(Progress, Vec<ScoredPair>) -> bool) {
-        let mut progress = Progress { units: from, of_units: self.units.len(), ..Progress::default() };
-        let rest = self.units.get(from..).unwrap_or_default();
-        // Each thread takes its share of a stretch of units, so that a stretch is long against starting threads.
-        for stretch in rest.chunks(8 * self.threads) {
-            let parts: Vec<&[Unit]> = stretch.chunks(stretch.len().div_ceil(self.threads)).collect();
-            let done: Vec<(u64, Vec<ScoredPair>)> = std::thread::scope(|scope| {
-                let mut others = Vec::new();
-                let (first, rest) = parts.split_first().map_or((&[][..], &[][..]), |(first, rest)| (*first, rest));
-                for part in rest {
-                    others.push(scope.spawn(|| self.score_units(part)));
-                }
-                let mut done = vec![self.score_units(first)];
-                // A thread that panicked is a bug; its panic goes on in the caller.
-                done.extend(
-                    others
-                        .into_iter()
-                        .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
-                );
-                done
-            });
-            progress.units += stretch.len();
-            let mut kept = Vec::new();
-            for (pairs, part) in done {
-                progress.pairs += pairs;
-                progress.kept += part.len() as u64;
-                kept.extend(part);
-            }
-            if !keep(progress, kept) {
+        let mut sum = Progress { units: from, of_units: self.units.len(), ..Progress::default() };
+        while sum.units < sum.of_units {
+            let (step, kept) = self.step(sum.units);
+            sum = Progress { pairs: sum.pairs + step.pairs, kept: sum.kept + step.kept, ..step };
+            if !keep(sum, kept) {
                 return;
             }
         }
+    }
+
+    /// Scores one stretch of units, from one on; the progress counts this stretch alone.
+    pub fn step(&self, from: usize) -> (Progress, Vec<ScoredPair>) {
+        // Each thread takes its share of a stretch, so that a stretch is long against starting threads.
+        let rest = self.units.get(from..).unwrap_or_default();
+        let stretch = rest.get(..8 * self.threads).unwrap_or(rest);
+        let mut progress = Progress { units: from + stretch.len(), of_units: self.units.len(), ..Progress::default() };
+        let (first, second) = stretch.split_at(stretch.len().div_ceil(self.threads));
+        let done = std::thread::scope(|scope| {
+            let other = (!second.is_empty()).then(|| scope.spawn(|| self.score_units(second)));
+            let mut done = vec![self.score_units(first)];
+            // A thread that panicked is a bug; its panic goes on in the caller.
+            done.extend(other.map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))));
+            done
+        });
+        let mut kept = Vec::new();
+        for (pairs, part) in done {
+            progress.pairs += pairs;
+            progress.kept += part.len() as u64;
+            kept.extend(part);
+        }
+        (progress, kept)
     }
 
     fn score_units(&self, units: &[Unit]) -> (u64, Vec<ScoredPair>) {

@@ -1,5 +1,6 @@
 //! Duplicate customers (spec/duplicates.md): the engine over a made-up population, counts instead of timings.
 
+mod candidates;
 mod cluster;
 mod exchange;
 mod model;

@@ -1,0 +1,84 @@
+//! `samesake duplicates`: what can be said.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{EXIT_CODES, Installation};
+
+/// `samesake duplicates`
+#[derive(Debug, Subcommand)]
+pub enum Duplicates {
+    /// Compare all customers and keep the pairs that may be one person
+    Scan(DuplicatesScan),
+    /// Show the last scan and how many pairs wait
+    Status(DuplicatesStatus),
+    /// Write the open pairs as CSV, with Splink's column names
+    Export(DuplicatesExport),
+    /// Read pairs that were scored elsewhere, such as by Splink on Spark
+    Import(DuplicatesImport),
+    /// Export the model's settings as Splink's JSON, or take over settings that Splink trained
+    Settings(DuplicatesSettings),
+}
+
+/// `samesake duplicates scan`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES, long_about = "\
+Compare all customers and keep the pairs that may be one person.
+
+The first scan fits a model to the customers; later ones use it as it is, until --refit. A scan that was stopped goes on \
+where it was when it is started again, as long as the customers are the same. Nothing is merged.")]
+pub struct DuplicatesScan {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// Fit a new model to the customers as they are now
+    #[arg(long)]
+    pub refit: bool,
+}
+
+/// `samesake duplicates status`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct DuplicatesStatus {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `samesake duplicates export`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct DuplicatesExport {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// Where to [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// `samesake duplicates import`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES, long_about = "\
+Read pairs that were scored elsewhere: CSV with the columns unique_id_l, unique_id_r and match_probability, the IDs being \
+customer IDs. Pairs that a person has decided on stay as they are; unknown customers are reported and left out. Running \
+it again changes nothing.")]
+pub struct DuplicatesImport {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// CSV
+    #[arg(long, value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `samesake duplicates settings`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct DuplicatesSettings {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// Take over the settings in this file instead of printing the model's
+    #[arg(long, value_name = "FILE")]
+    pub import: Option<PathBuf>,
+}
