@@ -25,6 +25,7 @@ const LOOSE: usize = 19;
 const SINGLES: usize = STRICT + LOOSE;
 const SLOTS: usize = 3 * CLAIMS + SINGLES;
 
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, and would refuse an index out of bounds")]
 const fn kinds() -> [Kind; SEVERAL + SINGLES] {
     let mut kinds = [Kind { first: 0, slots: CLAIMS, loose: false }; SEVERAL + SINGLES];
     kinds[1].first = CLAIMS;
@@ -89,7 +90,8 @@ fn singles(records: &Records, row: &Row) -> [u64; SINGLES] {
     let sum = |x: u64, y: u64| if x == 0 || y == 0 { 0 } else { mix(x, 1).wrapping_add(mix(y, 1)) | 1 };
     let (names, sounds) = (sum(hash(row.joined), hash(row.family)), sum(given, family));
     let initial = u64::from(records.texts.bytes_of(row.given).first().copied().unwrap_or_default());
-    let (birth, year) = (if row.birth % 10_000 == 0 { 0 } else { u64::from(row.birth) }, u64::from(row.birth / 10_000));
+    let (birth, year) =
+        (if row.birth.is_multiple_of(10_000) { 0 } else { u64::from(row.birth) }, u64::from(row.birth / 10_000));
     let (month, day) = (birth / 100 % 100, birth % 100);
     // Day and month exchanged give the same number.
     let birth_parts = join(&[birth.min(1), year, month.min(day), month.max(day)]);

@@ -220,7 +220,7 @@ pub(super) fn values(field: Field, row: &Row) -> [u64; 3] {
     match field {
         Field::Given => one(row.given),
         Field::Family => one(row.family),
-        Field::Birth => one(if row.birth % 10_000 == 0 { 0 } else { row.birth }),
+        Field::Birth => one(if row.birth.is_multiple_of(10_000) { 0 } else { row.birth }),
         Field::Email => row.emails.map(u64::from),
         Field::Phone => row.phones.map(u64::from),
         Field::Street if row.street != 0 => [u64::from(row.street) << 32 | u64::from(row.number), 0, 0],
