@@ -8,10 +8,12 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::config::{Config, DestinationPolicy};
+use crate::config::{Config, DestinationPolicy, Webhook};
 use crate::connector::Registry;
 use crate::credential::password::{HashPolicy, Hasher};
 use crate::credential::throttle::Throttle;
+use crate::events::relay::{Receiver, Relay, Whose};
+use crate::events::webhook::{Selection, SigningKey};
 use crate::handoff::known::KnownCustomers;
 use crate::handoff::signed_identity::Statements;
 use crate::handoff::{Destination, Destinations, Policy};
@@ -58,6 +60,8 @@ pub struct Parts {
     pub destinations: Destinations,
     /// Who the customers that come through forward-auth are to its destinations.
     pub known_customers: KnownCustomers,
+    /// Brings events to those who are to hear of them.
+    pub relay: Relay,
     /// The metadata document and its entity tag, made at the first request.
     pub metadata_document: OnceLock<(Bytes, String)>,
     pub brand: Brand,
@@ -154,6 +158,8 @@ impl App {
             refresh_key: master.derive("refresh-token"),
             subject_key: master.derive("pairwise-subject"),
         };
+        let relay =
+            Relay::new(&provider.store, outbound.clone(), provider.clients.clone(), clock.clone(), receivers(&config));
         let parts = Parts {
             connectors: Registry::from_config(&config.connectors, outbound)?,
             hasher: Hasher::new(hash_policy(&config))?,
@@ -164,6 +170,7 @@ impl App {
             statements,
             destinations: destinations(&config),
             known_customers: KnownCustomers::new(master.derive("pairwise-subject")),
+            relay,
             metadata_document: OnceLock::new(),
             brand: Brand::new(BrandSettings::from(&config.brand)),
             cookies: Cookies::for_issuer(&config.server.issuer),
@@ -257,4 +264,31 @@ fn destinations(config: &Config) -> Destinations {
         internal: configured.internal,
     };
     Destinations::new(config.destinations.iter().map(destination).collect())
+}
+
+fn receivers(config: &Config) -> Vec<Receiver> {
+    config.webhooks.iter().filter_map(|webhook| receiver(config, webhook)).collect()
+}
+
+/// `None` for what the checks of the configuration refuse.
+fn receiver(config: &Config, webhook: &Webhook) -> Option<Receiver> {
+    let is_it = |destination: &&crate::config::Destination| Some(&destination.id) == webhook.audience.as_ref();
+    let whose = match (&webhook.audience, &webhook.sector) {
+        _ if webhook.internal => Whose::Company,
+        (_, Some(sector)) => Whose::Sector(sector.clone()),
+        (Some(audience), _) => match config.destinations.iter().find(is_it) {
+            Some(destination) => Whose::Sector(destination.sector_name()),
+            None => Whose::Client(audience.clone()),
+        },
+        (None, None) => return None,
+    };
+    let secrets = [&webhook.secret, &webhook.previous_secret].into_iter().flatten();
+    Some(Receiver {
+        id: webhook.id.clone(),
+        url: webhook.url.clone()?,
+        whose,
+        events: Selection::parse(&webhook.events).ok()?,
+        keys: secrets.filter_map(|secret| SigningKey::parse(secret.expose())).collect(),
+        timeout: webhook.timeout.unwrap_or(config.outbound.timeout),
+    })
 }

@@ -3,6 +3,8 @@
 //! Parses only. What a command does is in `commands`; nothing here opens a database or a port. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage (clap's own), 78 wrong configuration (EX_CONFIG of sysexits.h).
 
+mod webhooks;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +19,8 @@ use crate::protocol::client_metadata::{
     ApplicationType, ClientMetadata, GrantType, SubjectType, TokenEndpointAuthMethod,
 };
 use crate::protocol::jwk::SigningAlgorithm;
+
+pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
 
 /// Exit code for a configuration that was refused.
 pub const EXIT_CONFIG: u8 = 78;
@@ -71,6 +75,9 @@ pub enum Command {
     /// Try out the providers customers may sign in with
     #[command(subcommand)]
     Connector(Connector),
+    /// See how far each receiver of events has got, and tell it things again
+    #[command(subcommand)]
+    Webhooks(Webhooks),
 }
 
 /// Which installation a command works on.

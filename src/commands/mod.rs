@@ -8,6 +8,7 @@ mod demo;
 mod keys;
 mod migrate;
 mod serve;
+mod webhooks;
 
 pub use check_config::check_config;
 
@@ -27,6 +28,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Client(command) => block_on(client::run(command)),
         Command::Customer(command) => block_on(customer::run(command)),
         Command::Connector(command) => block_on(connector::run(command)),
+        Command::Webhooks(command) => block_on(webhooks::run(command)),
     }
 }
 

@@ -24,6 +24,7 @@ mod section;
 mod server;
 mod session;
 mod source;
+mod webhook;
 
 use std::path::Path;
 
@@ -44,6 +45,7 @@ pub use section::read_client_file;
 pub use server::ServerConfig;
 pub use session::{KeysConfig, SessionConfig, TokensConfig};
 pub use source::{DEFAULT_TOML, ENVIRONMENT_PREFIX, Override};
+pub use webhook::Webhook;
 
 use mail::MailSection;
 use secret_file::SecretFiles;
@@ -71,6 +73,7 @@ pub struct Config {
     pub clients: Vec<ConfiguredClient>,
     pub connectors: Vec<ConnectorConfig>,
     pub destinations: Vec<Destination>,
+    pub webhooks: Vec<Webhook>,
     /// What [`Config::check_production`] shall let pass.
     pub unsafe_allow: Vec<Danger>,
     /// Whether there was no file, only the embedded defaults.
@@ -180,8 +183,9 @@ impl Config {
         let clients = layers.clients();
         let connectors = layers.list("connectors");
         let destinations = layers.list("destinations");
+        let webhooks = layers.list("webhooks");
         layers.refuse_the_rest();
-        let mut lists = Lists { clients, connectors, destinations };
+        let mut lists = Lists { clients, connectors, destinations, webhooks };
         lists.resolve(files, &mut layers.problems);
         let mail = mail?.resolve(files, &mut layers.problems);
         let mut config = Config {
@@ -200,6 +204,7 @@ impl Config {
             clients: Vec::new(),
             connectors: Vec::new(),
             destinations: Vec::new(),
+            webhooks: Vec::new(),
             unsafe_allow: unsafe_allow?,
             embedded,
             origins: layers.problems.origins().clone(),
@@ -210,6 +215,7 @@ impl Config {
         config.clients = values(lists.clients);
         config.connectors = values(lists.connectors);
         config.destinations = values(lists.destinations);
+        config.webhooks = values(lists.webhooks);
         Some(config)
     }
 
@@ -243,6 +249,7 @@ struct Lists {
     clients: Vec<Named<ConfiguredClient>>,
     connectors: Vec<Named<ConnectorConfig>>,
     destinations: Vec<Named<Destination>>,
+    webhooks: Vec<Named<Webhook>>,
 }
 
 impl Lists {
@@ -252,6 +259,9 @@ impl Lists {
         }
         for (key, connector) in &mut self.connectors {
             connector.resolve(key, files, problems);
+        }
+        for (key, webhook) in &mut self.webhooks {
+            webhook.resolve(key, files, problems);
         }
     }
 
@@ -265,6 +275,21 @@ impl Lists {
         for (key, destination) in &self.destinations {
             destination.check(key, problems);
             self.check_sector(key, destination, problems);
+        }
+        for (key, webhook) in &self.webhooks {
+            webhook.check(key, problems);
+            self.check_audience(key, webhook, problems);
+        }
+    }
+
+    /// A client and a destination may have the same ID, and subjects of their own.
+    fn check_audience(&self, key: &str, webhook: &Webhook, problems: &mut Problems) {
+        let Some(audience) = &webhook.audience else { return };
+        let is_client = self.clients.iter().any(|(_, client)| client.metadata.client_id == *audience);
+        let is_destination = self.destinations.iter().any(|(_, destination)| destination.id == *audience);
+        if is_client && is_destination {
+            let problem = format!("`{audience}` is a client and a destination");
+            problems.add(format!("{key}.audience"), problem, "another ID for one of them, or sector");
         }
     }
 

@@ -1,7 +1,12 @@
 //! Everything that happens to a customer: one enum, written in the transaction that makes it happen.
 //!
 //! Each event is one audit entry (hash-chained) and one outbox row, numbered without gaps per living customer
-//! (spec/identity.md rule 45). How events leave the house is not known here.
+//! (spec/identity.md rule 45). How events leave the house is not known here, but in `relay` and what it uses.
+
+mod delivery;
+pub mod relay;
+mod retry;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 

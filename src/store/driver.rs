@@ -39,6 +39,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0002_linking.sql"),
         include_str!("../../migrations/sqlite/0002_linking.sql"),
     ),
+    (
+        10,
+        "webhooks",
+        include_str!("../../migrations/postgres/0010_webhooks.sql"),
+        include_str!("../../migrations/sqlite/0010_webhooks.sql"),
+    ),
 ];
 
 /// The pools of one database.

@@ -20,6 +20,7 @@ mod outbox;
 mod subjects;
 mod token;
 mod values;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,9 +37,10 @@ pub use grants::Grant;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
-pub use outbox::{Change, OutboxRow};
+pub use outbox::{Change, Numbering, OutboxRow, SequencedEvent};
 pub use subjects::Subject;
 pub use token::SubjectView;
+pub use webhooks::{DeadLetter, WebhookLease, WebhookProgress, WebhookState};
 
 /// What can go wrong with the database. Nothing found is no error.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +124,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("grant_rotate", grants::GRANT_ROTATE),
     ("grants_end_session", grants::GRANTS_END_SESSION),
     ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
+    ("outbox_sequenced", outbox::OUTBOX_SEQUENCED),
 ];
 
 /// One database. Clones share its connections and the count of statements.

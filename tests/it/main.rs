@@ -16,6 +16,7 @@ mod connector;
 mod crash;
 mod credential;
 mod demo;
+mod events;
 mod handoff;
 mod harness;
 mod identity;
