@@ -280,6 +280,7 @@ impl Lists {
             webhook.check(key, problems);
             self.check_audience(key, webhook, problems);
         }
+        self.check_names(problems);
     }
 
     /// A client and a destination may have the same ID, and subjects of their own.
@@ -290,6 +291,26 @@ impl Lists {
         if is_client && is_destination {
             let problem = format!("`{audience}` is a client and a destination");
             problems.add(format!("{key}.audience"), problem, "another ID for one of them, or sector");
+        }
+    }
+
+    /// Connectors that clients and other connectors name.
+    fn check_names(&self, problems: &mut Problems) {
+        let find = |id: &String| self.connectors.iter().map(|(_, connector)| connector).find(|known| known.id == *id);
+        for (key, client) in &self.clients {
+            for (index, id) in client.metadata.upstream_tokens.iter().enumerate() {
+                if find(id).is_none_or(|connector| !connector.store_tokens) {
+                    let problem = format!("`{id}` is no connector that keeps tokens");
+                    let expected = "the ID of a connector with store_tokens = true";
+                    problems.add(format!("{key}.upstream_tokens[{index}]"), problem, expected);
+                }
+            }
+        }
+        for (key, connector) in &self.connectors {
+            for (app, id) in connector.business_apps.iter().filter(|(_, id)| find(id).is_none()) {
+                let problem = format!("`{id}` is no connector");
+                problems.add(format!("{key}.business_apps.{app}"), problem, "the ID of a connector");
+            }
         }
     }
 
