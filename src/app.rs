@@ -147,7 +147,7 @@ impl App {
             master.derive("statement-session"),
         );
         let mailer = Mailer::from_config(&config.mail)?;
-        let connectors = Registry::from_config(&config.connectors, outbound)?;
+        let connectors = Registry::from_config(&config.connectors, outbound.clone())?;
         let keeper = Keeper::new(store.clone(), master.derive("upstream-tokens"));
         let provider = Provider {
             issuer,
@@ -164,8 +164,7 @@ impl App {
             connectors: connectors.clone(),
             keeper,
         };
-        let relay =
-            Relay::new(&provider.store, outbound.clone(), provider.clients.clone(), clock.clone(), receivers(&config));
+        let relay = Relay::new(&provider.store, outbound, provider.clients.clone(), clock.clone(), receivers(&config));
         let parts = Parts {
             connectors,
             hasher: Hasher::new(hash_policy(&config))?,
