@@ -15,11 +15,12 @@ use oauth2::{
 use serde_json::Value;
 use url::Url;
 
+use super::breaker::Breaker;
 use super::claims::{self, Claims};
 use super::discovery::DOCUMENT_BYTES;
 use super::exchange::{TokenEndpoint, check_begun_here, code_or_error, error_code, refused_exchange};
 use super::self_check::{self, Finding};
-use super::{Connector, ConnectorError, PendingUpstream, UpstreamCallback, UpstreamIdentity, UpstreamRequest};
+use super::{Connector, ConnectorError, PendingUpstream, UpstreamCallback, UpstreamIdentity, UpstreamRequest, Wishes};
 use crate::clock::Timestamp;
 use crate::config::{ConnectorAuthMethod, ConnectorConfig};
 use crate::outbound::{HeaderMap, Outbound, OutboundRequest, StatusCode, header};
@@ -88,13 +89,15 @@ pub struct OAuth2Connector<P> {
     config: ConnectorConfig,
     endpoints: Endpoints,
     outbound: Outbound,
+    breaker: Breaker,
     provider: P,
 }
 
 impl<P: OAuth2Provider> OAuth2Connector<P> {
     /// Builds the connector.
     pub(super) fn new(provider: P, endpoints: Endpoints, config: ConnectorConfig, outbound: Outbound) -> Self {
-        Self { config, endpoints, outbound, provider }
+        let (breaker, outbound) = Breaker::around(&config, &outbound);
+        Self { config, endpoints, outbound, breaker, provider }
     }
 
     async fn access_token(
@@ -128,12 +131,17 @@ impl<P: OAuth2Provider> Connector for OAuth2Connector<P> {
         &self.config
     }
 
+    fn is_paused(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     async fn authorization_request(
         &self,
         redirect_uri: &Url,
-        login_hint: Option<&str>,
-        _now: Timestamp,
+        wishes: Wishes<'_>,
+        now: Timestamp,
     ) -> Result<UpstreamRequest, ConnectorError> {
+        let _leave = self.breaker.ask(now)?;
         let pending = PendingUpstream::new(&self.config.id);
         let state = CsrfToken::new(pending.state.clone());
         let client = BasicClient::new(ClientId::new(self.config.client_id.clone()))
@@ -147,7 +155,7 @@ impl<P: OAuth2Provider> Connector for OAuth2Connector<P> {
             request = request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
         }
         let prompt = self.config.prompt.map(|prompt| ("prompt", prompt.as_str().to_owned()));
-        let hint = login_hint.filter(|_| self.config.pass_login_hint);
+        let hint = wishes.login_hint.filter(|_| self.config.pass_login_hint);
         let hint = hint.map(|hint| (self.provider.login_hint(), hint.to_owned()));
         for (name, value) in self.provider.authorization_parameters().into_iter().chain(prompt).chain(hint) {
             request = request.add_extra_param(name, value);
@@ -161,9 +169,10 @@ impl<P: OAuth2Provider> Connector for OAuth2Connector<P> {
         callback: &UpstreamCallback,
         pending: &PendingUpstream,
         redirect_uri: &Url,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<UpstreamIdentity, ConnectorError> {
         check_begun_here(pending, &self.config.id)?;
+        let _leave = self.breaker.ask(now)?;
         // RFC 9207 §2.4: whoever names itself must be the one that was asked, as far as we know its name.
         if callback.iss.as_ref().is_some_and(|iss| !self.config.issuer.is_empty() && *iss != self.config.issuer) {
             return Err(ConnectorError::invalid("the callback comes from another provider"));
