@@ -4,17 +4,21 @@
 //! driven as the login pages drive it, by a browser that follows the redirects.
 
 mod apple;
+mod breaker;
 mod facebook;
 mod github;
 mod google;
+mod levels;
 mod linkedin;
 mod microsoft;
 mod oauth2;
+mod oauth2_faults;
 mod oidc;
 mod oidc_caches;
 mod oidc_faults;
 mod outbound;
 mod self_check;
+mod ssrf;
 mod x;
 
 use std::time::Duration;
