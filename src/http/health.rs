@@ -47,9 +47,9 @@ fn paused(app: &App) -> Vec<&str> {
 
 fn answer(status: StatusCode, missing: &[&str], paused: &[&str]) -> Response {
     let word = if missing.is_empty() { "ok" } else { "unavailable" };
-    let mut body = json!({ "status": word, "missing": missing });
-    if !paused.is_empty() {
-        body["connectors_not_answering"] = json!(paused);
-    }
+    let body = match paused {
+        [] => json!({ "status": word, "missing": missing }),
+        paused => json!({ "status": word, "missing": missing, "connectors_not_answering": paused }),
+    };
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

@@ -17,7 +17,7 @@ use super::namespace::Namespace;
 use super::profile::Profile;
 use super::sign_in::{Source, added, email_link, live_link};
 use crate::clock::Timestamp;
-use crate::config::EmailTrust;
+use crate::config::{EmailTrust, Importable};
 use crate::connector::UpstreamIdentity;
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
@@ -45,6 +45,9 @@ pub struct Claim {
     /// What of it may become the customer's own.
     #[serde(default)]
     pub offers: Vec<Offer>,
+    /// What the provider did not say, although the configuration requires it.
+    #[serde(default)]
+    pub missing: Vec<Importable>,
     /// How the customer authenticated there.
     pub amr: Vec<String>,
     /// The level of ours that this reached.
@@ -64,6 +67,7 @@ impl Claim {
             email,
             profile: import::kept(source.import, &upstream.raw),
             offers: import::first_offers(source.import, upstream),
+            missing: import::missing(source.import, upstream),
             amr: upstream.amr.clone(),
             level: source.level.map(str::to_owned),
         }
@@ -156,7 +160,7 @@ pub(super) async fn is_settled(
 }
 
 /// What became of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Linked {
     /// A new link of this customer's.
     Added { customer: CustomerId, link: LinkId },
@@ -166,6 +170,8 @@ pub enum Linked {
     Taken,
     /// The customer has as many accounts of this provider as they may have (rule 3).
     Full,
+    /// The provider did not say what the configuration requires.
+    Missing(Vec<Importable>),
     /// The customer has another value where the configuration allows none.
     Differs(Differs),
     /// The customer may not log in.
@@ -204,6 +210,9 @@ pub async fn add(
     let links = tx.links_live(root.id).await?;
     if is_full(&links, &namespace) {
         return Ok(Linked::Full);
+    }
+    if !claim.missing.is_empty() {
+        return Ok(Linked::Missing(claim.missing.clone()));
     }
     let link = claim.link(LinkId::new(now), root.id, now);
     let imported = match import::import(&Profile::from_json(&root.profile), &claim.offers, link.id, now) {

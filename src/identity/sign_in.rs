@@ -12,7 +12,7 @@ use super::linking::{self, Claim, Holder};
 use super::namespace::{self, Namespace};
 use super::profile::Profile;
 use crate::clock::{Timestamp, uuid_v7};
-use crate::config::{EmailTrust, ImportConfig};
+use crate::config::{EmailTrust, ImportConfig, Importable};
 use crate::connector::{Connector, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CredentialId, CustomerId, LinkId};
@@ -37,6 +37,8 @@ pub enum SignedIn {
     Refused,
     /// The value stands for nobody (spec/identity.md rule 1).
     Blocked,
+    /// The provider did not say what the configuration requires.
+    Missing(Vec<Importable>),
     /// The customer has another value where the configuration allows none.
     Differs(Differs),
 }
@@ -89,6 +91,10 @@ pub async fn social(
     let namespace = Namespace::Social(source.connector.to_owned());
     if namespace::is_blocked(&upstream.subject) {
         return Ok(SignedIn::Blocked);
+    }
+    let missing = import::missing(source.import, upstream);
+    if !missing.is_empty() {
+        return Ok(SignedIn::Missing(missing));
     }
     for _ in 0..TRIES {
         let mut tx = store.begin().await?;

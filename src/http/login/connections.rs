@@ -169,6 +169,9 @@ pub async fn returned(
             "Too many connected accounts",
             &format!("Your account is connected with as many accounts of {name} as it can be. Disconnect one first."),
         ),
+        Linked::Missing(claims) => {
+            conflict("Something is missing", &Message::ClaimsMissing { name, claims }.text(app.brand.text))
+        }
         Linked::Differs(Differs(claim)) => conflict(
             "That account says something else about you",
             &Message::ClaimDiffers { name, claim }.text(app.brand.text),

@@ -258,6 +258,9 @@ async fn link(
         }
         Linked::Already { customer, link } => return Ok((customer, link)),
         Linked::Refused => login_page(app, flow, String::new(), Some(Message::AccountBlocked), None),
+        Linked::Missing(claims) => {
+            login_page(app, flow, String::new(), Some(Message::ClaimsMissing { name, claims }), None)
+        }
         Linked::Differs(Differs(claim)) => {
             login_page(app, flow, String::new(), Some(Message::ClaimDiffers { name, claim }), None)
         }

@@ -13,7 +13,7 @@ use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::http::pages::Message;
 use crate::http::session::BrowserSession;
-use crate::identity::import::{self, Differs};
+use crate::identity::import::Differs;
 use crate::identity::linking::Claim;
 use crate::identity::namespace::{self, Namespace};
 use crate::identity::sign_in::{self, Question, SignedIn, Source};
@@ -72,11 +72,6 @@ pub async fn callback(
         Err(error) => return Ok(failed(&app, &upstream.flow, connector.name(), &error)),
     };
     let source = Source::of(connector.as_ref(), &identity);
-    let missing = import::missing(source.import, &identity);
-    if !missing.is_empty() {
-        let name = connector.name().to_owned();
-        return Ok(refused(&app, &upstream.flow, Message::ClaimsMissing { name, claims: missing }));
-    }
     if matches!(upstream.flow.target, Target::Link { .. }) && !namespace::is_blocked(&identity.subject) {
         let claim = Claim::new(source, &identity);
         return connections::returned(&app, &context, &browser, &upstream.flow, &claim).await;
@@ -94,6 +89,10 @@ pub async fn callback(
         SignedIn::Blocked => {
             let name = connector.name().to_owned();
             return Ok(refused(&app, &upstream.flow, Message::ConnectorFailed { name }));
+        }
+        SignedIn::Missing(claims) => {
+            let name = connector.name().to_owned();
+            return Ok(refused(&app, &upstream.flow, Message::ClaimsMissing { name, claims }));
         }
         SignedIn::Differs(Differs(claim)) => {
             let name = connector.name().to_owned();

@@ -380,7 +380,7 @@ catalogue! {
     connector_cancelled: gap = "You turned back at {}. You can try again or choose another way.";
     connector_failed: gap = "Signing in with {} didn’t work this time. Try again or choose another way.";
     connector_unavailable: gap = "{} isn’t available right now. Please choose another way, or try again in a few minutes.";
-    claims_missing: gap = "We can’t sign you in without something that {} didn’t tell us. Add it there, or allow it to be shared, then try again, or choose another way. Missing:";
+    claims_missing: gap = "We need something that {} didn’t tell us, so nothing was changed. Add it there, or allow it to be shared, and try again, or choose another way. Missing:";
     claim_differs: gap = "What {} says about you isn’t what you told us, so nothing was changed. Correct it there and try again, or choose another way. It’s about:";
     claim_name: text = "your name";
     claim_given_name: text = "your first name";

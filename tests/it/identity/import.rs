@@ -187,7 +187,7 @@ on_both! {
             let browser = Browser::new();
             let (_, page) = arrive(&rp, &browser, "google").await;
             assert_eq!(page.status.as_u16(), 422, "{}", page.text());
-            let told = "We can’t sign you in without something that Upstream google didn’t tell us.";
+            let told = "We need something that Upstream google didn’t tell us";
             assert!(page.contains(told) && page.contains(missing), "{}", page.text());
             assert!(browser.cookie("samesake-session").is_none());
             assert_eq!(app.store.statements(), statements, "the database was not asked");
@@ -200,6 +200,38 @@ on_both! {
         // Also somebody who is known does not get in without it.
         says(&google, json!({"given_name": "Ann", "picture": "javascript:alert(1)"}));
         refuse("Missing: your picture.").await;
+    }
+
+    /// The account page connects by the same rules, and leads back to itself.
+    async fn connecting_an_account_keeps_to_the_same_rules(env: &Env) {
+        let (google, other) = (provider(env, "Ann").await, provider(env, "Anna").await);
+        let import = json!({"given_name": "require", "name": {"action": "force", "on_conflict": "fail"}});
+        let (app, rp) = gateway(env, [google.config("google"), connector(&other, "other", import)]).await;
+        let browser = Browser::new();
+        let (authorization, callback) = arrive(&rp, &browser, "google").await;
+        rp.finish(&authorization, &callback).await;
+        for (said, told) in [
+            (json!({"name": "Ann"}), Some("Missing: your first name.")),
+            (json!({"name": "Anna", "given_name": "Ann"}), Some("It’s about: your name.")),
+            (json!({"name": "Ann", "given_name": "Ann"}), None),
+        ] {
+            says(&other, said);
+            let page = browser.get(app.url("/account")).await;
+            let answer = browser.submit(&page, "/account/connect", &[("connector", "other")]).await;
+            let graph = invariants::check(env).await;
+            let linked = graph.live("social:other", "ann-1").len();
+            match told {
+                Some(told) => {
+                    assert_eq!((answer.status.as_u16(), linked), (409, 0), "{}", answer.text());
+                    assert!(answer.contains(told) && answer.contains("Back to your account"), "{}", answer.text());
+                    assert!(updates(&graph).is_empty());
+                }
+                None => {
+                    assert_eq!((answer.url.path(), linked), ("/account", 1), "{}", answer.text());
+                    assert_eq!(updates(&graph), [&json!(["given_name"])]);
+                }
+            }
+        }
     }
 
     async fn what_is_ignored_is_kept_nowhere(env: &Env) {
