@@ -26,8 +26,7 @@ async fn known(failures: u32) -> (Upstream, Login) {
     let clock = Clock::system();
     let upstream = Upstream::start_at(clock.clone(), Algorithm::Es256).await;
     upstream.add_person("a", json!({"email": "a@b.example", "name": "A"}));
-    let config = breaks_after(failures, upstream.config("acme"));
-    let login = Login { clock, ..Login::through(impatient(Duration::from_millis(400)), config) };
+    let login = Login { clock, ..Login::with(breaks_after(failures, upstream.config("acme"))) };
     login.run().await.unwrap();
     (upstream, login)
 }
@@ -47,7 +46,7 @@ async fn wear_out(login: &Login, failures: u32) {
 #[tokio::test]
 async fn after_enough_failures_the_provider_is_not_asked() {
     let (upstream, login) = known(3).await;
-    for bad in [BadAnswer::Status(503), BadAnswer::Dripping, BadAnswer::Endless, BadAnswer::Status(429)] {
+    for bad in [BadAnswer::Status(503), BadAnswer::Endless, BadAnswer::Status(429)] {
         upstream.faults().only(Fault::Answer(Endpoint::Token, bad.clone()));
         for number in 0..3 {
             assert!(!login.connector.is_paused(), "{bad:?} {number}");
@@ -65,6 +64,18 @@ async fn after_enough_failures_the_provider_is_not_asked() {
         login.run().await.unwrap();
         assert!(!login.connector.is_paused());
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_in_time_is_none() {
+    let upstream = Upstream::start().await;
+    upstream.add_person("a", json!({}));
+    upstream.faults().only(Fault::Answer(Endpoint::Discovery, BadAnswer::Dripping));
+    let config = breaks_after(1, upstream.config("acme"));
+    let login = Login::through(impatient(Duration::from_millis(400)), config);
+    wear_out(&login, 1).await;
+    assert_eq!(login.run().await.err(), Some(ConnectorError::Paused));
+    assert_eq!(upstream.counts().discovery, 1);
 }
 
 /// A login that was on its way when the provider fell silent does not wait for it either.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use samesake::connector::ConnectorError;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Login, impatient, invalid, provider_error};
 use crate::harness::providers::generic::Generic;
@@ -16,9 +16,11 @@ async fn club() -> Generic {
     club
 }
 
-async fn refusal(club: &Generic, config: Value) -> ConnectorError {
-    let login = Login::through(impatient(Duration::from_millis(400)), club.config(config));
-    let refusal = login.run().await.unwrap_err();
+async fn refusal(club: &Generic) -> ConnectorError {
+    checked(Login::with(club.config(json!({}))).run().await.unwrap_err())
+}
+
+fn checked(refusal: ConnectorError) -> ConnectorError {
     let printed = format!("{refusal} {refusal:?}");
     assert!(!printed.contains("secret"), "{printed}");
     refusal
@@ -33,20 +35,29 @@ async fn answers_of_an_api_without_end_or_measure_are_cut_off() {
             (BadAnswer::Oversized, false),
             (BadAnswer::DeeplyNested, false),
             (BadAnswer::NotJson, false),
-            (BadAnswer::Dripping, true),
-            (BadAnswer::Slow(Duration::from_secs(60)), true),
             (BadAnswer::Status(500), true),
             (BadAnswer::Status(503), true),
             (BadAnswer::Status(429), true),
         ] {
             club.0.spoil(path, bad.clone());
-            let refused = refusal(&club, json!({})).await;
+            let refused = refusal(&club).await;
             match refused {
                 ConnectorError::Unavailable { .. } => assert!(unavailable, "{path} {bad:?}"),
                 ConnectorError::Invalid { .. } => assert!(!unavailable, "{path} {bad:?}"),
                 other => panic!("{path} {bad:?}: {other:?}"),
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn slow_answers_of_an_api_are_given_up() {
+    let club = club().await;
+    for bad in [BadAnswer::Slow(Duration::from_secs(60)), BadAnswer::Dripping] {
+        let login = Login::through(impatient(Duration::from_millis(400)), club.config(json!({})));
+        club.0.spoil("/token", bad);
+        let refused = checked(login.run().await.unwrap_err());
+        assert!(matches!(refused, ConnectorError::Unavailable { .. }), "{refused:?}");
     }
 }
 
@@ -63,7 +74,7 @@ async fn bad_answers_of_a_token_endpoint_are_refused() {
         (400, json!({"error": "invalid_grant", "error_description": "secret"}), provider_error("invalid_grant")),
     ] {
         club.0.answer("/token", status, body.clone());
-        assert_eq!(refusal(&club, json!({})).await, expected, "{body}");
+        assert_eq!(refusal(&club).await, expected, "{body}");
     }
 }
 
@@ -79,7 +90,7 @@ async fn an_answer_about_nobody_is_no_login() {
         (json!([{"member": {"number": "7"}}]), "the API's answer is not an object"),
     ] {
         club.0.answer("/profile", 200, body);
-        assert_eq!(refusal(&club, json!({})).await, invalid(expected));
+        assert_eq!(refusal(&club).await, invalid(expected));
     }
 }
 
@@ -95,7 +106,7 @@ async fn an_error_in_the_redirect_wins_over_a_code() {
         (vec![("code", "")], invalid("the callback has no code")),
     ] {
         club.0.refuse_with(&answer);
-        assert_eq!(refusal(&club, json!({})).await, expected, "{answer:?}");
+        assert_eq!(refusal(&club).await, expected, "{answer:?}");
         assert!(club.0.last_token_request().is_empty());
     }
 }
