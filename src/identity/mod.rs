@@ -7,6 +7,8 @@ pub mod customer;
 pub mod import;
 pub mod linking;
 pub mod namespace;
+pub mod other_names;
 pub mod profile;
 pub mod sign_in;
 pub mod unlinking;
+pub mod upstream_tokens;

@@ -10,7 +10,9 @@ use super::address::EmailAddress;
 use super::import::{self, Differs, Imported};
 use super::linking::{self, Claim, Holder};
 use super::namespace::{self, Namespace};
+use super::other_names;
 use super::profile::Profile;
+use super::upstream_tokens::SealedTokens;
 use crate::clock::{Timestamp, uuid_v7};
 use crate::config::{EmailTrust, ImportConfig, Importable};
 use crate::connector::{Connector, UpstreamIdentity};
@@ -59,6 +61,8 @@ pub struct Source<'a> {
     pub email_trust: EmailTrust,
     /// Whether it may link to the customer who has proved its address without asking them.
     pub links_automatically: bool,
+    /// The provider's tokens, where they are kept.
+    pub tokens: Option<&'a SealedTokens>,
     /// What of the profile becomes the customer's own.
     pub import: &'a ImportConfig,
     /// The level of ours that this login reached.
@@ -74,6 +78,7 @@ impl<'a> Source<'a> {
             links_automatically: connector.links_automatically(),
             import: &connector.config().import,
             level: connector.level(identity),
+            tokens: None,
         }
     }
 }
@@ -98,7 +103,13 @@ pub async fn social(
     }
     for _ in 0..TRIES {
         let mut tx = store.begin().await?;
-        let known = tx.link_login(&namespace.to_string(), &upstream.subject).await?;
+        let known = match tx.link_login(&namespace.to_string(), &upstream.subject).await? {
+            Some(link) => Some(link),
+            None => {
+                let names = &upstream.other_names;
+                other_names::follow(&mut tx, source.connector, &upstream.subject, names, now).await?
+            }
+        };
         let outcome = match known {
             Some(link) => known_link(&mut tx, source, &link, upstream, now).await?,
             None => newcomer(&mut tx, source, upstream, now).await?,
@@ -144,6 +155,9 @@ async fn known_link(
     if changes || now.since(link.last_seen) > SEEN_AGAIN_AFTER || now < link.last_seen {
         tx.link_seen(link.link, now, &import::kept(source.import, &upstream.raw)).await?;
     }
+    if let Some(tokens) = source.tokens {
+        tokens.keep(tx, link.link, now).await?;
+    }
     Ok(Some(SignedIn::Known(link.root, link.link)))
 }
 
@@ -184,6 +198,7 @@ async fn first_login(
     if !tx.link_insert(&link).await? {
         return Ok(None);
     }
+    claim.keep_tokens(tx, social, now).await?;
     let mut events = vec![Event::CustomerCreated {}, added(&link)];
     if let Some(address) = &claim.email {
         // An address somebody else has proved stays theirs; here it is only a hint.

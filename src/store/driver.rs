@@ -39,6 +39,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0002_linking.sql"),
         include_str!("../../migrations/sqlite/0002_linking.sql"),
     ),
+    (
+        4,
+        "upstream",
+        include_str!("../../migrations/postgres/0004_upstream.sql"),
+        include_str!("../../migrations/sqlite/0004_upstream.sql"),
+    ),
 ];
 
 /// The pools of one database.

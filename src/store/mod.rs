@@ -16,9 +16,11 @@ mod grants;
 mod keys;
 mod links;
 mod mail_queue;
+mod moved_links;
 mod outbox;
 mod subjects;
 mod token;
+mod upstream_tokens;
 mod values;
 
 use std::sync::Arc;
@@ -36,9 +38,11 @@ pub use grants::Grant;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
+pub use moved_links::DueMove;
 pub use outbox::{Change, OutboxRow};
 pub use subjects::Subject;
 pub use token::SubjectView;
+pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
 
 /// What can go wrong with the database. Nothing found is no error.
 #[derive(Debug, thiserror::Error)]

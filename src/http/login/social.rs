@@ -71,7 +71,9 @@ pub async fn callback(
         Ok(identity) => identity,
         Err(error) => return Ok(failed(&app, &upstream.flow, connector.name(), &error)),
     };
-    let source = Source::of(connector.as_ref(), &identity);
+    let sealed =
+        identity.tokens.as_ref().map(|tokens| app.provider.keeper.seal(connector.id(), &identity.subject, tokens));
+    let source = Source { tokens: sealed.as_ref(), ..Source::of(connector.as_ref(), &identity) };
     if matches!(upstream.flow.target, Target::Link { .. }) && !namespace::is_blocked(&identity.subject) {
         let claim = Claim::new(source, &identity);
         return connections::returned(&app, &context, &browser, &upstream.flow, &claim).await;
@@ -91,10 +93,12 @@ pub async fn callback(
             return Ok(refused(&app, &upstream.flow, Message::ConnectorFailed { name }));
         }
         SignedIn::Missing(claims) => {
+            tracing::info!(connector = connector.id(), ?claims, "a provider did not say what is required");
             let name = connector.name().to_owned();
             return Ok(refused(&app, &upstream.flow, Message::ClaimsMissing { name, claims }));
         }
         SignedIn::Differs(Differs(claim)) => {
+            tracing::info!(connector = connector.id(), ?claim, "a provider says something else than the customer");
             let name = connector.name().to_owned();
             return Ok(refused(&app, &upstream.flow, Message::ClaimDiffers { name, claim }));
         }
