@@ -21,13 +21,39 @@ use crate::store::{self, AuditEntry, OutboxRow, Tx};
 #[serde(untagged)]
 pub enum Event {
     CustomerCreated {},
-    LinkAdded { link: LinkId, namespace: String, external_id: String },
-    LinkRemoved { link: LinkId, namespace: String, external_id: String },
-    LinkProved { link: LinkId, namespace: String, external_id: String, proof: String },
-    ConflictOpened { kind: String },
-    CredentialAdded { kind: &'static str },
-    ConsentGranted { client_id: String, scope: String },
-    TokenReuse { detail: BTreeMap<&'static str, String> },
+    LinkAdded {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+    },
+    LinkRemoved {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+    },
+    LinkProved {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+        proof: String,
+    },
+    ConflictOpened {
+        kind: String,
+    },
+    /// Names of what changed, never values.
+    ProfileUpdated {
+        fields: Vec<String>,
+    },
+    CredentialAdded {
+        kind: &'static str,
+    },
+    ConsentGranted {
+        client_id: String,
+        scope: String,
+    },
+    TokenReuse {
+        detail: BTreeMap<&'static str, String>,
+    },
 }
 
 impl Event {
@@ -39,6 +65,7 @@ impl Event {
             Self::LinkRemoved { .. } => "link.removed",
             Self::LinkProved { .. } => "link.proved",
             Self::ConflictOpened { .. } => "conflict.opened",
+            Self::ProfileUpdated { .. } => "profile.updated",
             Self::CredentialAdded { .. } => "credential.added",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::TokenReuse { .. } => "token.reuse",
