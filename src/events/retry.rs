@@ -103,7 +103,8 @@ pub(super) fn decide(answer: &Answer, before: Trouble, now: Timestamp, dice: u8)
 
 /// Twice as long each time, and between three quarters of it and the whole.
 fn backoff(attempts: i64, dice: u8) -> Duration {
-    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(20);
+    // More doublings than this are more than the longest wait, too.
+    let doublings = attempts.saturating_sub(1).clamp(0, 20);
     let whole = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
     whole.mul_f64(0.75 + 0.25 * f64::from(dice) / 255.0)
 }
