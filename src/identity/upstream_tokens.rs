@@ -175,7 +175,9 @@ impl Keeper {
             }
             Err(error) => {
                 tracing::warn!(connector.id = connector.id(), %error, "a provider's token was not renewed");
-                tx.upstream_tokens_unleash(row.link, row.generation).await?;
+                // A provider that is left alone was not asked.
+                let sent = (error != ConnectorError::Paused).then_some(now);
+                tx.upstream_tokens_release(row.link, row.generation, row.asked_at.or(sent)).await?;
                 Asked::Unavailable
             }
         };

@@ -164,13 +164,19 @@ impl Tx {
         Ok(())
     }
 
-    /// Gives the right to ask back after no answer came. `asked_at` stays: the answer may have been given and lost.
-    pub async fn upstream_tokens_unleash(&mut self, link: LinkId, generation: i64) -> Result<()> {
+    /// Gives the right to ask back after no answer came. `asked_at` is since when one may have been given and lost.
+    pub async fn upstream_tokens_release(
+        &mut self,
+        link: LinkId,
+        generation: i64,
+        asked_at: Option<Timestamp>,
+    ) -> Result<()> {
         exec!(
             self,
-            "UPDATE upstream_tokens SET lease_until = NULL WHERE link = $1 AND generation = $2",
+            "UPDATE upstream_tokens SET lease_until = NULL, asked_at = $3 WHERE link = $1 AND generation = $2",
             link,
             generation,
+            asked_at,
         )?;
         Ok(())
     }
