@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
-use super::UpstreamIdentity;
 use super::claims::Claims;
 use super::oidc::{OidcConnector, OidcProvider};
+use super::{Feed, UpstreamIdentity};
 use crate::config::{ConnectorConfig, EmailTrust};
 use crate::outbound::Outbound;
 
@@ -29,6 +29,12 @@ pub(super) fn connector(config: ConnectorConfig, outbound: Outbound) -> Result<O
 impl OidcProvider for Google {
     fn authorization_parameters(&self) -> Vec<(&'static str, String)> {
         self.hosted_domain.iter().map(|domain| ("hd", domain.clone())).collect()
+    }
+
+    /// Cross-Account Protection. Its configuration (`/.well-known/risc-configuration`) names the keys of the ID tokens, and
+    /// the issuer with a slash at the end. <https://developers.google.com/identity/protocols/risc>
+    fn feed(&self, issuer: &str) -> Feed {
+        Feed::SecurityEvents { issuer: format!("{}/", issuer.trim_end_matches('/')) }
     }
 
     fn check(&self, claims: &Claims) -> Result<(), &'static str> {

@@ -24,16 +24,20 @@ mod microsoft;
 pub mod oauth2;
 pub mod oidc;
 pub mod registry;
+mod revocation;
+mod security_event;
 mod self_check;
 mod x;
 
 pub use registry::{Registry, RegistryError};
+pub use security_event::{Feed, MAX_AGE as NOTICE_MAX_AGE, Notice, NoticeError};
 pub use self_check::{Finding, Verdict};
 
 use crate::clock::Timestamp;
 use crate::config::{ConnectorConfig, EmailTrust};
 use crate::outbound::OutboundError;
-use crate::secret::random_token;
+use crate::protocol::security_event::{AccountEvent, LoggedOut};
+use crate::secret::{Secret, random_token};
 
 /// One configured upstream provider.
 #[async_trait]
@@ -90,6 +94,35 @@ pub trait Connector: Send + Sync {
         redirect_uri: &Url,
         now: Timestamp,
     ) -> Result<UpstreamIdentity, ConnectorError>;
+
+    /// By what means the provider tells what happens to its accounts.
+    fn feed(&self) -> Feed {
+        Feed::None
+    }
+
+    /// Verifies a logout token (OpenID Connect Back-Channel Logout §2.6).
+    ///
+    /// # Errors
+    /// See [`NoticeError`].
+    async fn logout_token(&self, _token: &str, _now: Timestamp) -> Result<Notice<LoggedOut>, NoticeError> {
+        Err(NoticeError::NotOffered)
+    }
+
+    /// Verifies a token of the provider's [`Feed`].
+    ///
+    /// # Errors
+    /// See [`NoticeError`].
+    async fn account_events(&self, _token: &str, _now: Timestamp) -> Result<Notice<Vec<AccountEvent>>, NoticeError> {
+        Err(NoticeError::NotOffered)
+    }
+
+    /// Gives a refresh token back (RFC 7009). Where the provider has no endpoint for it, there is nothing to do.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Unavailable`] if it is worth another try, any other if not.
+    async fn revoke(&self, _token: &Secret<String>, _now: Timestamp) -> Result<(), ConnectorError> {
+        Ok(())
+    }
 
     /// Tries out what can be tried without a customer, and says in words what is wrong.
     async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding>;
@@ -170,6 +203,8 @@ pub struct UpstreamIdentity {
     pub acr: Option<String>,
     pub amr: Vec<String>,
     pub auth_time: Option<Timestamp>,
+    /// What the provider calls the session there (OpenID Connect Back-Channel Logout §2.1).
+    pub sid: Option<String>,
     /// All claims about the customer as delivered, without the protocol's own; at most 16 KiB as JSON.
     pub raw: serde_json::Value,
 }

@@ -24,6 +24,8 @@ use url::Url;
 use super::claims::{self, Claims};
 use super::discovery::{DOCUMENT_BYTES, Discovery, Provider};
 use super::exchange::{TokenEndpoint, check_begun_here, code_or_error, refused_exchange};
+use super::revocation;
+use super::security_event::{self, Feed, Notice, NoticeError};
 use super::self_check::{self, Finding};
 use super::{
     Connector, ConnectorError, PendingUpstream, ResponseMode, UpstreamCallback, UpstreamIdentity, UpstreamRequest,
@@ -31,6 +33,7 @@ use super::{
 use crate::clock::Timestamp;
 use crate::config::{ConnectorAuthMethod, ConnectorConfig, EmailTrust};
 use crate::outbound::{Outbound, OutboundRequest, StatusCode, header};
+use crate::protocol::security_event::{AccountEvent, LoggedOut};
 use crate::secret::{Secret, constant_time_eq, from_base64url};
 
 /// How far the provider's clock may be from ours.
@@ -61,6 +64,11 @@ pub trait OidcProvider: Send + Sync {
     /// Whether every ID token has the metadata's issuer. Where not, [`OidcProvider::check`] judges `iss`.
     fn has_one_issuer(&self) -> bool {
         true
+    }
+
+    /// By what means the provider tells what happens to its accounts. `issuer` is that of its ID tokens.
+    fn feed(&self, _issuer: &str) -> Feed {
+        Feed::None
     }
 
     /// Looks at a token whose signature, audience, times and nonce are right.
@@ -339,6 +347,29 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
             _ => None,
         };
         self.provider.identity(id_token, userinfo, callback)
+    }
+
+    fn feed(&self) -> Feed {
+        self.provider.feed(self.discovery.issuer())
+    }
+
+    async fn logout_token(&self, token: &str, now: Timestamp) -> Result<Notice<LoggedOut>, NoticeError> {
+        // Where every tenant has an issuer of its own, no such token is sent either.
+        if !self.provider.has_one_issuer() {
+            return Err(NoticeError::NotOffered);
+        }
+        security_event::logout_token(&self.discovery, &self.config, token, now).await
+    }
+
+    async fn account_events(&self, token: &str, now: Timestamp) -> Result<Notice<Vec<AccountEvent>>, NoticeError> {
+        security_event::account_events(&self.feed(), &self.discovery, &self.config, token, now).await
+    }
+
+    async fn revoke(&self, token: &Secret<String>, now: Timestamp) -> Result<(), ConnectorError> {
+        let provider = self.discovery.provider(now).await?;
+        let Some(endpoint) = provider.revocation_endpoint().cloned() else { return Ok(()) };
+        let secret = self.provider.client_secret(&self.config, now)?;
+        revocation::revoke(&self.outbound, endpoint, &self.config, &secret, token).await
     }
 
     async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding> {

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::address::EmailAddress;
 use super::namespace::Namespace;
+use super::receive;
 use super::sign_in::{Source, added, email_link, live_link};
 use crate::clock::Timestamp;
 use crate::config::EmailTrust;
@@ -42,6 +43,9 @@ pub struct Claim {
     pub profile: Value,
     /// How the customer authenticated there.
     pub amr: Vec<String>,
+    /// What the provider calls the session there.
+    #[serde(default)]
+    pub sid: Option<String>,
 }
 
 impl Claim {
@@ -56,6 +60,7 @@ impl Claim {
             email,
             profile: upstream.raw.clone(),
             amr: upstream.amr.clone(),
+            sid: upstream.sid.clone(),
         }
     }
 
@@ -186,6 +191,9 @@ pub async fn add(
     }
     let namespace = claim.namespace();
     if let Some(theirs) = tx.link_login(&namespace.to_string(), &claim.subject).await? {
+        if theirs.root == root.id && theirs.disabled_reason.is_some_and(receive::ends_by_login) {
+            receive::enable(tx, root.id, theirs.link, receive::Authority::Customer, now).await?;
+        }
         let already = Linked::Already { customer: root.id, link: theirs.link };
         return Ok(if theirs.root == root.id { already } else { Linked::Taken });
     }
@@ -251,13 +259,13 @@ async fn add_address(
     Ok(vec![added(&link)])
 }
 
-/// Where mail about changes to a customer goes: every address they have proved.
+/// Where mail about changes to a customer goes: every address they have proved, unless mail to it is stopped.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn proved_addresses(tx: &mut Tx, customer: CustomerId) -> Result<Vec<EmailAddress>, store::Error> {
     let links = tx.links_live(customer).await?;
     let email = Namespace::Email.to_string();
-    let proved = links.iter().filter(|link| link.namespace == email);
+    let proved = links.iter().filter(|link| link.namespace == email && link.mail_stopped_at.is_none());
     Ok(proved.filter_map(|link| EmailAddress::parse(&link.external_id).ok()).collect())
 }

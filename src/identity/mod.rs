@@ -7,5 +7,6 @@ pub mod customer;
 pub mod linking;
 pub mod namespace;
 pub mod profile;
+pub mod receive;
 pub mod sign_in;
 pub mod unlinking;

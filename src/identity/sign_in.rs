@@ -10,6 +10,7 @@ use super::address::EmailAddress;
 use super::linking::{self, Claim, Holder};
 use super::namespace::{self, Namespace};
 use super::profile::Profile;
+use super::receive;
 use crate::clock::{Timestamp, uuid_v7};
 use crate::config::EmailTrust;
 use crate::connector::UpstreamIdentity;
@@ -34,6 +35,8 @@ pub enum SignedIn {
     AccountExists(CustomerId, Box<Claim>, Question),
     /// The customer exists but may not log in: blocked or erased.
     Refused,
+    /// The provider spoke against this account: it is somebody's, and logs nobody in.
+    Disabled,
     /// The value stands for nobody (spec/identity.md rule 1).
     Blocked,
 }
@@ -94,6 +97,13 @@ async fn known_link(
 ) -> Result<SignedIn, store::Error> {
     if link.root_state != CustomerState::Active {
         return Ok(SignedIn::Refused);
+    }
+    if let Some(reason) = link.disabled_reason {
+        if !receive::ends_by_login(reason) {
+            return Ok(SignedIn::Disabled);
+        }
+        let Some(root) = tx.customer_lock(link.root).await? else { return Err(store::Error::Contention) };
+        receive::enable(tx, root.id, link.link, receive::Authority::Customer, now).await?;
     }
     if now.since(link.last_seen) > SEEN_AGAIN_AFTER || now < link.last_seen {
         tx.link_seen(link.link, now, &upstream.raw).await?;
@@ -236,6 +246,9 @@ pub(super) fn live_link(
         first_seen: now,
         last_seen: now,
         ended_at: None,
+        disabled_reason: None,
+        disabled_at: None,
+        mail_stopped_at: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Unlinking: an account at a provider stops being a way in (spec/identity.md rules 18 and 19).
 //!
-//! The customer's row is locked first, so that of two who remove the last two ways at once exactly one succeeds. What
-//! came in through the link, sessions and grants, is ended by the caller; what rested on it is settled here.
+//! The customer's row is locked first, so that of two who remove the last two ways at once exactly one succeeds. The
+//! sessions that came in through the link are ended by the caller; what else rested on it is settled here.
 
 use super::address::EmailAddress;
 use super::linking::{MAILED_CODE, delivered_address, is_full};
@@ -19,6 +19,15 @@ pub struct Ways {
     /// IDs of the configured connectors.
     pub connectors: Vec<String>,
     pub password: bool,
+}
+
+/// By whose word a link is removed.
+#[derive(Clone, Copy, Debug)]
+pub enum Authority<'a> {
+    /// The customer's, who keeps a way in.
+    Customer(&'a Ways),
+    /// An admin's, even the last way in, for a reason that is kept.
+    Admin { name: &'a str, reason: &'a str },
 }
 
 /// What became of it.
@@ -41,7 +50,7 @@ pub async fn remove(
     tx: &mut Tx,
     customer: CustomerId,
     link: LinkId,
-    ways: &Ways,
+    authority: Authority<'_>,
     now: Timestamp,
 ) -> Result<Unlinked, store::Error> {
     let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
@@ -52,15 +61,26 @@ pub async fn remove(
     let gone = links.remove(at);
     let unproved = unproved_by(&gone, &links);
     let left: Vec<&Link> = links.iter().filter(|link| Some(link.id) != unproved.as_ref().map(|link| link.id)).collect();
-    if !can_log_in(tx, &root, &left, ways).await? {
-        return Ok(Unlinked::LastWay);
-    }
-    tx.link_end(gone.id, now).await?;
     let mut events = vec![removed(&gone)];
+    let actor = match authority {
+        Authority::Customer(ways) => {
+            if !can_log_in(tx, &root, &left, ways).await? {
+                return Ok(Unlinked::LastWay);
+            }
+            Actor::Customer
+        }
+        Authority::Admin { name, reason } => {
+            events.push(Event::LinkForcedOff { link: gone.id, reason: reason.to_owned() });
+            Actor::Admin(name.to_owned())
+        }
+    };
+    tx.link_end(gone.id, now).await?;
+    tx.grants_revoke_link(root.id, gone.id, "unlinked", now, now).await?;
+    tx.flags_clear(gone.id, now).await?;
     if let Some(address) = unproved {
         events.extend(unprove(tx, &root, &address, &links, now).await?);
     }
-    events::record_all(tx, root.id, Actor::Customer, events, now).await?;
+    events::record_all(tx, root.id, actor, events, now).await?;
     Ok(Unlinked::Removed { customer: root.id })
 }
 
@@ -74,7 +94,9 @@ pub fn connector_of(link: &Link) -> Option<String> {
 
 /// Whether any way in is left: an account at a provider that is still offered, or a password with an address to it.
 async fn can_log_in(tx: &mut Tx, root: &Customer, left: &[&Link], ways: &Ways) -> Result<bool, store::Error> {
-    let offered = |link: &&&Link| connector_of(link).is_some_and(|connector| ways.connectors.contains(&connector));
+    let offered = |link: &&&Link| {
+        link.disabled_at.is_none() && connector_of(link).is_some_and(|connector| ways.connectors.contains(&connector))
+    };
     if left.iter().any(|link| offered(&link)) {
         return Ok(true);
     }

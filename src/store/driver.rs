@@ -39,6 +39,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0002_linking.sql"),
         include_str!("../../migrations/sqlite/0002_linking.sql"),
     ),
+    (
+        5,
+        "receiving",
+        include_str!("../../migrations/postgres/0005_receiving.sql"),
+        include_str!("../../migrations/sqlite/0005_receiving.sql"),
+    ),
 ];
 
 /// The pools of one database.

@@ -21,13 +21,14 @@ use crate::http::pages::{AccountPage, Action, ConnectionLine, ConnectorButton, V
 use crate::http::session::BrowserSession;
 use crate::identity::linking::{self, Claim, Linked, Proof};
 use crate::identity::namespace::Namespace;
-use crate::identity::unlinking::{self, Unlinked, Ways};
+use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
 use crate::ids::LinkId;
+use crate::jobs::{self, First, Task};
 use crate::mail::templates;
 use crate::protocol::params::Params;
 use crate::secret;
 use crate::session::flow::{Flow, Target, UpstreamFlow};
-use crate::session::{self, SsoSession};
+use crate::session::{FOR_EVER, SsoSession};
 use crate::store::Link;
 
 /// How old a login may be for changes to how one logs in.
@@ -198,12 +199,13 @@ pub async fn disconnect(
     let url = app.config.server.endpoint("/account");
     let message = |to: &_| templates::account_disconnected(&app.letterhead, to, &name, &url);
     tell(&app, &mut tx, session.customer, &context, message).await?;
-    match unlinking::remove(&mut tx, session.customer, link, &ways, context.now).await? {
-        Unlinked::Removed { customer } => {
-            tx.grants_revoke_link(customer, link, context.now).await?;
+    match unlinking::remove(&mut tx, session.customer, link, Authority::Customer(&ways), context.now).await? {
+        Unlinked::Removed { .. } => {
+            let task = Task::EndSessions { link, until: FOR_EVER };
+            let id = jobs::queue(&mut tx, &app.secrets.task, &task, First::Caller, context.now).await?;
             tx.commit().await?;
             app.mail_queued.notify_one();
-            session::end_all_of_link(app.kv(), session.customer, link).await?;
+            app.worker.finish(id, &task).await?;
             Ok(Redirect::to("/account").into_response())
         }
         Unlinked::LastWay => Ok(refused(

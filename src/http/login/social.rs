@@ -17,8 +17,8 @@ use crate::identity::linking::Claim;
 use crate::identity::namespace::{self, Namespace};
 use crate::identity::sign_in::{self, Question, SignedIn, Source};
 use crate::ids::LinkId;
-use crate::session::Authentication;
 use crate::session::flow::{Flow, Returned, Target, UpstreamFlow};
+use crate::session::{self, Authentication};
 
 /// The button of a provider.
 pub async fn begin(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
@@ -90,6 +90,10 @@ pub async fn callback(
             link::unasked(&app, &context, &upstream.flow, *claim, customer).await?
         }
         SignedIn::Refused => return Ok(refused(&app, &upstream.flow, Message::AccountBlocked)),
+        SignedIn::Disabled => {
+            let name = connector.name().to_owned();
+            return Ok(refused(&app, &upstream.flow, Message::ConnectorAccountDisabled { name }));
+        }
         SignedIn::Blocked => {
             let name = connector.name().to_owned();
             return Ok(refused(&app, &upstream.flow, Message::ConnectorFailed { name }));
@@ -108,6 +112,7 @@ fn authentication(connector: &str, link: LinkId, identity: &UpstreamIdentity, co
         amr: identity.amr.clone(),
         via: Namespace::Social(connector.to_owned()).to_string(),
         link: Some(link),
+        upstream: identity.sid.as_deref().map(|sid| session::upstream_session(connector, sid)),
     }
 }
 
