@@ -5,6 +5,7 @@
 
 pub mod faults;
 pub mod keys;
+pub mod notices;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

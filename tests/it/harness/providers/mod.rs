@@ -109,6 +109,11 @@ impl Stand {
         self.desk.model().canned.insert(path.to_owned(), (status, body));
     }
 
+    /// From now on this path answers right again.
+    pub fn forget(&self, path: &str) {
+        self.desk.model().canned.remove(path);
+    }
+
     /// The parameters of the last authorization request.
     pub fn last_authorization(&self) -> Fields {
         self.desk.model().authorization.clone()
