@@ -17,6 +17,7 @@ use crate::handoff::signed_identity::Statements;
 use crate::handoff::{Destination, Destinations, Policy};
 use crate::http::browser::Cookies;
 use crate::http::pages::{Brand, BrandSettings};
+use crate::identity::upstream_tokens::Keeper;
 use crate::jobs::Worker;
 use crate::keys::{KeyPolicy, KeyRing};
 use crate::kv::Kv;
@@ -164,6 +165,8 @@ impl App {
             master.derive("statement-session"),
         );
         let mailer = Mailer::from_config(&config.mail)?;
+        let connectors = Registry::from_config(&config.connectors, outbound)?;
+        let keeper = Keeper::new(store.clone(), master.derive("upstream-tokens"));
         let provider = Provider {
             issuer,
             store,
@@ -175,13 +178,14 @@ impl App {
             offers_sign_up: config.password.enabled && config.password.sign_up && mailer.is_offered(),
             refresh_key: master.derive("refresh-token"),
             subject_key: master.derive("pairwise-subject"),
+            nonce_key: master.derive("native-nonce"),
+            connectors: connectors.clone(),
+            keeper,
         };
         let throttle = Throttle::new(master.derive("throttle"));
         let known_customers = KnownCustomers::new(master.derive("pairwise-subject"));
         let secrets = Secrets::derive(master);
-        let connectors = Registry::from_config(&config.connectors, outbound)?;
-        let worker =
-            Worker::new(&provider.store, &provider.kv, connectors.clone(), secrets.task.clone(), clock.clone());
+        let worker = Worker::new(&provider, secrets.task.clone(), clock.clone());
         let parts = Parts {
             connectors,
             worker,
@@ -242,6 +246,7 @@ fn lifetimes(config: &Config) -> Lifetimes {
         refresh_idle: tokens.refresh_idle,
         refresh_absolute: tokens.refresh_absolute,
         refresh_grace: tokens.refresh_grace,
+        session: config.session.absolute,
     }
 }
 

@@ -12,10 +12,9 @@ use crate::identity::customer::{self, View};
 use crate::identity::linking;
 use crate::identity::receive;
 use crate::identity::unlinking::{self, Authority, Unlinked};
-use crate::jobs::{self, First, Task};
+use crate::jobs::{self, First};
 use crate::mail::queue;
 use crate::mail::templates::{self, Letterhead};
-use crate::session::FOR_EVER;
 use crate::store::Store;
 
 /// Runs the command.
@@ -54,21 +53,20 @@ async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
     // Before the change: an address that only this link proved is told too.
     let addresses = linking::proved_addresses(&mut tx, customer.id).await?;
     let authority = Authority::Admin { name: &command.admin, reason };
-    match unlinking::remove(&mut tx, customer.id, link.id, authority, now).await? {
-        Unlinked::Removed { .. } => {}
+    let tasks = match unlinking::remove(&mut tx, customer.id, link.id, authority, now).await? {
+        Unlinked::Removed(tasks) => tasks,
         Unlinked::NotThere => {
             println!("{}:{} was disconnected before", link.namespace, link.external_id);
             return Ok(());
         }
         Unlinked::LastWay => bail!("the link was not disconnected"),
-    }
+    };
     let (letterhead, url) = (Letterhead::from(&config.brand), config.server.endpoint("/account"));
     for address in &addresses {
         let message = templates::account_removed(&letterhead, address, &name, &url);
         queue::queue(&mut tx, &secrets.mail, &message, now).await?;
     }
-    let task = Task::EndSessions { link: link.id, until: FOR_EVER };
-    jobs::queue(&mut tx, &secrets.task, &task, First::Job, now).await?;
+    jobs::queue_all(&mut tx, &secrets.task, tasks, First::Job, now).await?;
     tx.commit().await?;
     println!("{}:{} is disconnected from customer {}", link.namespace, link.external_id, customer.id);
     println!("  its sessions end as soon as the gateway sees it; {} address(es) are told", addresses.len());

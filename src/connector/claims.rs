@@ -89,6 +89,8 @@ pub fn identity(id_token: Claims, userinfo: Option<Claims>) -> Result<UpstreamId
         auth_time: auth_time.map(|seconds| Timestamp::from_seconds(seconds as i64)),
         sid,
         raw: bounded(claims),
+        other_names: vec![],
+        tokens: None,
     })
 }
 

@@ -181,9 +181,13 @@ impl Check<'_> {
     }
 }
 
-/// RFC 8417 §2.2, RFC 7519 §4.1.3: one of the names we have at the provider is among those it is for.
+/// RFC 8417 §2.2, RFC 7519 §4.1.3: one of the names we have at the provider is among those it is for. Apple names the app
+/// that the group of clients belongs to, Google whichever client the customer used.
 fn is_for_us(claims: &Claims, config: &ConnectorConfig) -> Result<(), TokenError> {
-    let is_ours = |audience: &Value| audience.as_str() == Some(config.client_id.as_str());
+    let is_ours = |audience: &Value| {
+        let name = audience.as_str();
+        name == Some(config.client_id.as_str()) || config.native_client_ids.iter().any(|id| name == Some(id.as_str()))
+    };
     let ours = match claims.get("aud") {
         Some(Value::Array(many)) => many.iter().any(is_ours),
         Some(one @ Value::String(_)) => is_ours(one),

@@ -8,19 +8,19 @@
 use super::address::EmailAddress;
 use super::linking::{delivered_address, proved_addresses};
 use super::namespace::Namespace;
+use super::other_names;
 use crate::clock::{Timestamp, uuid_v7};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
+use crate::jobs::Task;
 use crate::protocol::security_event::{AccountEvent, Cause, Happened};
-use crate::store::{self, Customer, DisabledReason, Flag, Link, Tx};
+use crate::store::{self, DisabledReason, Flag, Link, Tx};
 
 /// What is left to do when the transaction has committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     pub customer: CustomerId,
-    pub link: LinkId,
-    /// The sessions that this link began by then end.
-    pub end_sessions: Option<Timestamp>,
+    pub tasks: Vec<Task>,
     /// Where the customer hears of it, if it is to be told: other addresses than the one in doubt.
     pub tell: Vec<EmailAddress>,
 }
@@ -43,13 +43,18 @@ pub async fn account_event(
     let Some(subject) = &event.subject else { return Ok(None) };
     let Some(known) = tx.link_login(&namespace, subject).await? else { return Ok(None) };
     let Some(root) = tx.customer_lock(known.root).await? else { return Err(store::Error::Contention) };
+    // While a provider moves an account it has two links, and what it says holds for both.
+    let account = other_names::links_of_account(tx, known.link).await?;
     let links = tx.links_live(root.id).await?;
-    let Some(link) = links.into_iter().find(|link| link.id == known.link) else { return Ok(None) };
-    let mut case = Case { tx, connector, root, link, at, now, events: Vec::new() };
-    let told = case.take_in(&event.happened).await?;
-    let (root, events) = (case.root.id, std::mem::take(&mut case.events));
-    if !events.is_empty() {
-        events::record_all(tx, root, Actor::System, events, now).await?;
+    let mut told = Told { customer: root.id, tasks: Vec::new(), tell: Vec::new() };
+    let mut all_events = Vec::new();
+    for link in links.into_iter().filter(|link| account.contains(&link.id)) {
+        let mut case = Case { tx, connector, root: root.id, link, at, now, events: Vec::new() };
+        case.take_in(&event.happened, &mut told).await?;
+        all_events.append(&mut case.events);
+    }
+    if !all_events.is_empty() {
+        events::record_all(tx, root.id, Actor::System, all_events, now).await?;
     }
     Ok(Some(told))
 }
@@ -58,7 +63,7 @@ pub async fn account_event(
 struct Case<'t> {
     tx: &'t mut Tx,
     connector: &'t str,
-    root: Customer,
+    root: CustomerId,
     link: Link,
     /// When it happened at the provider.
     at: Timestamp,
@@ -67,16 +72,18 @@ struct Case<'t> {
 }
 
 impl Case<'_> {
-    async fn take_in(&mut self, happened: &Happened) -> Result<Told, store::Error> {
-        let mut told = Told { customer: self.root.id, link: self.link.id, end_sessions: None, tell: Vec::new() };
+    async fn take_in(&mut self, happened: &Happened, told: &mut Told) -> Result<(), store::Error> {
         match happened {
-            Happened::Disabled(cause) => self.disable(reason_of(*cause), &mut told).await?,
-            Happened::Deleted => self.disable(DisabledReason::AccountDeleted, &mut told).await?,
-            Happened::ConsentRevoked => self.disable(DisabledReason::ConsentRevoked, &mut told).await?,
+            Happened::Disabled(cause) => self.disable(reason_of(*cause), told).await?,
+            Happened::Deleted => self.disable(DisabledReason::AccountDeleted, told).await?,
+            Happened::ConsentRevoked => self.disable(DisabledReason::ConsentRevoked, told).await?,
             Happened::Enabled => self.enable().await?,
-            Happened::SessionsRevoked => self.end_sessions("sessions-revoked", &mut told).await?,
+            Happened::SessionsRevoked => self.end_sessions("sessions-revoked", told).await?,
             // Who logged in with tokens of the provider is to log in again (Google's required response).
-            Happened::TokensRevoked => self.end_sessions("tokens-revoked", &mut told).await?,
+            Happened::TokensRevoked => {
+                self.tx.upstream_tokens_delete(self.link.id).await?;
+                self.end_sessions("tokens-revoked", told).await?;
+            }
             Happened::CredentialChangeRequired => self.flag(CREDENTIAL_CHANGE).await?,
             Happened::EmailDisabled(email) => self.stop_mail(email.as_deref(), Some(self.now)).await?,
             Happened::EmailEnabled(email) => self.stop_mail(email.as_deref(), None).await?,
@@ -84,34 +91,32 @@ impl Case<'_> {
             Happened::Verification => self.note("verification"),
             Happened::Unknown(kind) => self.note(kind),
         }
-        Ok(told)
+        Ok(())
     }
 
     /// The link logs nobody in until the provider, the customer or an admin enables it again.
     async fn disable(&mut self, reason: DisabledReason, told: &mut Told) -> Result<(), store::Error> {
-        // Sessions end again when it is told again: the first time may have got no further than the database.
-        told.end_sessions = Some(self.now);
         let before = self.link.disabled_reason;
         let since = if before.is_some() { self.link.disabled_at.unwrap_or(self.now) } else { self.now };
         if !self.tx.link_told(self.link.id, Some((reason, since)), self.at).await? {
             // It has said something else since.
-            told.end_sessions = None;
             return Ok(());
         }
+        told.tasks.push(Task::EndSessions { link: self.link.id, until: self.now });
         if before == Some(reason) {
             return Ok(());
         }
-        let (namespace, external_id) = (self.link.namespace.clone(), self.link.external_id.clone());
-        let reason_text = reason.as_str();
-        self.events.push(Event::LinkDisabled { link: self.link.id, namespace, external_id, reason: reason_text });
-        self.flag(reason_text).await?;
-        self.tx.grants_revoke_link(self.root.id, self.link.id, "link_disabled", self.now, self.now).await?;
+        self.events.push(disabled(&self.link, reason));
+        self.flag(reason.as_str()).await?;
+        self.tx.grants_revoke_link(self.root, self.link.id, "link_disabled", self.now, self.now).await?;
+        // Nobody calls the provider for a customer through an account that is not theirs any more.
+        self.tx.upstream_tokens_delete(self.link.id).await?;
         let in_doubt = delivered_address(&self.link);
         if let (DisabledReason::Hijacking, Some(address)) = (reason, &in_doubt) {
             // Whoever has the account may have its mailbox: no code is sent there that would prove to be the customer.
             self.stop_mail(Some(address.normalized()), Some(self.now)).await?;
         }
-        let addresses = proved_addresses(self.tx, self.root.id).await?;
+        let addresses = proved_addresses(self.tx, self.root).await?;
         let is_other = |address: &EmailAddress| {
             in_doubt.as_ref().is_none_or(|in_doubt| in_doubt.normalized() != address.normalized())
         };
@@ -133,8 +138,8 @@ impl Case<'_> {
     }
 
     async fn end_sessions(&mut self, what: &str, told: &mut Told) -> Result<(), store::Error> {
-        self.tx.grants_revoke_link(self.root.id, self.link.id, "upstream", self.at, self.now).await?;
-        told.end_sessions = Some(self.at);
+        self.tx.grants_revoke_link(self.root, self.link.id, "upstream", self.at, self.now).await?;
+        told.tasks.push(Task::EndSessions { link: self.link.id, until: self.at });
         self.note(what);
         Ok(())
     }
@@ -159,7 +164,7 @@ impl Case<'_> {
         let delivered = delivered_address(&self.link);
         let address = email.and_then(|email| EmailAddress::parse(email).ok()).or(delivered);
         let Some(address) = address else { return Ok(()) };
-        if let Some(link) = self.tx.link_mail_stop(self.root.id, address.normalized(), stopped_at).await? {
+        if let Some(link) = self.tx.link_mail_stop(self.root, address.normalized(), stopped_at).await? {
             self.events.push(match stopped_at {
                 Some(_) => Event::MailStopped { link },
                 None => Event::MailResumed { link },
@@ -180,6 +185,12 @@ const fn reason_of(cause: Cause) -> DisabledReason {
         Cause::BulkAccount => DisabledReason::BulkAccount,
         Cause::Unsaid => DisabledReason::AccountDisabled,
     }
+}
+
+/// The event of a link that is disabled.
+pub(super) fn disabled(link: &Link, reason: DisabledReason) -> Event {
+    let (namespace, external_id) = (link.namespace.clone(), link.external_id.clone());
+    Event::LinkDisabled { link: link.id, namespace, external_id, reason: reason.as_str() }
 }
 
 /// The event of a link that was just enabled; its flags come down with it.

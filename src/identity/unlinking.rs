@@ -6,11 +6,14 @@
 use super::address::EmailAddress;
 use super::linking::{MAILED_CODE, delivered_address, is_full};
 use super::namespace::Namespace;
+use super::other_names;
 use super::profile::Profile;
 use super::sign_in::{added, email_link};
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
+use crate::jobs::Task;
+use crate::session::FOR_EVER;
 use crate::store::{self, CredentialKind, CredentialState, Customer, Link, Tx};
 
 /// The ways to log in that this installation offers at all.
@@ -33,9 +36,9 @@ pub enum Authority<'a> {
 /// What became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unlinked {
-    Removed {
-        customer: CustomerId,
-    },
+    /// What is left to do: whatever came in through any link that the account ever had ends, and the tokens that its
+    /// provider gave us go back.
+    Removed(Vec<Task>),
     /// Without it the customer could not log in any more.
     LastWay,
     /// The customer has no such link, or none that can be removed.
@@ -59,29 +62,47 @@ pub async fn remove(
         return Ok(Unlinked::NotThere);
     };
     let gone = links.remove(at);
+    // While a provider moves an account it has two links, and goes with both.
+    let account = other_names::links_of_account(tx, gone.id).await?;
+    let twins: Vec<Link> = links.extract_if(.., |link| account.contains(&link.id)).collect();
     let unproved = unproved_by(&gone, &links);
     let left: Vec<&Link> = links.iter().filter(|link| Some(link.id) != unproved.as_ref().map(|link| link.id)).collect();
-    let mut events = vec![removed(&gone)];
     let actor = match authority {
-        Authority::Customer(ways) => {
-            if !can_log_in(tx, &root, &left, ways).await? {
-                return Ok(Unlinked::LastWay);
-            }
-            Actor::Customer
-        }
-        Authority::Admin { name, reason } => {
-            events.push(Event::LinkForcedOff { link: gone.id, reason: reason.to_owned() });
-            Actor::Admin(name.to_owned())
-        }
+        Authority::Customer(ways) if !can_log_in(tx, &root, &left, ways).await? => return Ok(Unlinked::LastWay),
+        Authority::Customer(_) => Actor::Customer,
+        Authority::Admin { name, .. } => Actor::Admin(name.to_owned()),
     };
-    tx.link_end(gone.id, now).await?;
-    tx.grants_revoke_link(root.id, gone.id, "unlinked", now, now).await?;
-    tx.flags_clear(gone.id, now).await?;
+    let mut tasks = Vec::new();
+    for link in &account {
+        tx.grants_revoke_link(root.id, *link, "unlinked", now, now).await?;
+        tx.flags_clear(*link, now).await?;
+        tasks.push(Task::EndSessions { link: *link, until: FOR_EVER });
+    }
+    let mut events = Vec::new();
+    for link in std::iter::once(&gone).chain(&twins) {
+        tasks.extend(give_back(tx, link).await?);
+        tx.link_end(link.id, now).await?;
+        events.push(removed(link));
+    }
+    if let Authority::Admin { reason, .. } = authority {
+        events.push(Event::LinkForcedOff { link: gone.id, reason: reason.to_owned() });
+    }
     if let Some(address) = unproved {
         events.extend(unprove(tx, &root, &address, &links, now).await?);
     }
     events::record_all(tx, root.id, actor, events, now).await?;
-    Ok(Unlinked::Removed { customer: root.id })
+    Ok(Unlinked::Removed(tasks))
+}
+
+/// Takes the provider's tokens of a link away, to give them back: Apple asks for it, and whoever disconnects an account
+/// expects it. Whoever erases a customer does the same with each of their links.
+///
+/// # Errors
+/// If the database fails.
+pub async fn give_back(tx: &mut Tx, link: &Link) -> Result<Option<Task>, store::Error> {
+    let Some(connector) = connector_of(link) else { return Ok(None) };
+    let refresh = tx.upstream_tokens_take(link.id).await?;
+    Ok(refresh.map(|sealed| Task::Revoke { connector, subject: link.external_id.clone(), sealed }))
 }
 
 /// The connector of a social link.

@@ -14,9 +14,11 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, Timestamp, uuid_v7};
 use crate::connector::{ConnectorError, Registry};
+use crate::identity::upstream_tokens::Keeper;
 use crate::ids::LinkId;
 use crate::kv::Kv;
-use crate::secret::{DerivedKey, Secret};
+use crate::oidc::Provider;
+use crate::secret::DerivedKey;
 use crate::session;
 use crate::store::{QueuedTask, Result, Store, Tx};
 
@@ -35,31 +37,13 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60 * 60);
 pub const NEVER: Timestamp = Timestamp::from_micros(i64::MAX);
 
 /// What is to be done.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum Task {
     /// End the sessions that a link began by a time (spec/identity.md rule 19).
     EndSessions { link: LinkId, until: Timestamp },
-    /// Give a refresh token back to the provider that issued it.
-    Revoke { connector: String, token: Sealable },
-}
-
-/// A token that `Debug` does not show.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Sealable(String);
-
-impl Sealable {
-    /// Takes it out of its wrapping to be sealed with the task.
-    pub fn new(token: &Secret<String>) -> Self {
-        Self(token.expose().clone())
-    }
-}
-
-impl std::fmt::Debug for Sealable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[sealed]")
-    }
+    /// Give a refresh token back to the provider that issued it, sealed as it was kept.
+    Revoke { connector: String, subject: String, sealed: String },
 }
 
 /// Who is to do a task first.
@@ -84,6 +68,29 @@ pub async fn queue(tx: &mut Tx, key: &DerivedKey, task: &Task, first: First, now
     Ok(id)
 }
 
+/// Queues several. What a provider has to be asked for is left to the jobs: nobody waits for it.
+///
+/// # Errors
+/// If the database refuses.
+pub async fn queue_all(
+    tx: &mut Tx,
+    key: &DerivedKey,
+    tasks: Vec<Task>,
+    first: First,
+    now: Timestamp,
+) -> Result<Vec<(Uuid, Task)>> {
+    let mut queued = Vec::new();
+    for task in tasks {
+        let asks_a_provider = matches!(task, Task::Revoke { .. });
+        let first = if asks_a_provider { First::Job } else { first };
+        let id = queue(tx, key, &task, first, now).await?;
+        if first == First::Caller {
+            queued.push((id, task));
+        }
+    }
+    Ok(queued)
+}
+
 /// Why a task is not done.
 #[derive(Debug, thiserror::Error)]
 enum Undone {
@@ -99,14 +106,33 @@ pub struct Worker {
     store: Store,
     kv: Kv,
     connectors: Registry,
+    keeper: Keeper,
     key: DerivedKey,
     clock: Clock,
 }
 
 impl Worker {
-    /// A worker on these stores. Its statements are not counted as requests'.
-    pub fn new(store: &Store, kv: &Kv, connectors: Registry, key: DerivedKey, clock: Clock) -> Self {
-        Self { store: store.background(), kv: kv.background(), connectors, key, clock }
+    /// A worker on the provider's stores. Its statements are not counted as requests'.
+    pub fn new(provider: &Provider, key: DerivedKey, clock: Clock) -> Self {
+        Self {
+            store: provider.store.background(),
+            kv: provider.kv.background(),
+            connectors: provider.connectors.clone(),
+            keeper: provider.keeper.clone(),
+            key,
+            clock,
+        }
+    }
+
+    /// Does tasks that were just queued by [`queue_all`] and committed.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn finish_all(&self, queued: Vec<(Uuid, Task)>) -> Result<()> {
+        for (id, task) in queued {
+            self.finish(id, &task).await?;
+        }
+        Ok(())
     }
 
     /// Does a task that was just queued and committed. What fails is left to the jobs.
@@ -173,14 +199,14 @@ impl Worker {
             Task::EndSessions { link, until } => session::end_all(&self.kv, &session::Of::Link(*link), *until)
                 .await
                 .map_err(|error| Undone::Later(error.to_string())),
-            Task::Revoke { connector, token } => {
+            Task::Revoke { connector, subject, sealed } => {
                 let Some(connector) = self.connectors.get(connector) else {
                     return Err(Undone::Never("the connector is no longer configured"));
                 };
-                let revoked = connector.revoke(&Secret::new(token.0.clone()), self.clock.now()).await;
+                let revoked = self.keeper.give_back(connector.as_ref(), subject, sealed, self.clock.now()).await;
                 revoked.map_err(|error| match error {
                     ConnectorError::Unavailable { reason } => Undone::Later(reason),
-                    _ => Undone::Never("the provider refuses to take the token back"),
+                    _ => Undone::Never("the provider refuses to take the token back, or it cannot be opened"),
                 })
             }
         }
@@ -224,12 +250,5 @@ mod tests {
             assert_eq!(next_attempt(&queued(attempts), noon), noon + Duration::from_secs(seconds), "{attempts}");
         }
         assert_eq!(next_attempt(&queued(3), noon + LIFETIME), NEVER);
-    }
-
-    #[test]
-    fn a_task_does_not_print_its_token() {
-        let token = Sealable::new(&Secret::new("r3fresh".to_owned()));
-        let task = Task::Revoke { connector: "apple".to_owned(), token };
-        assert!(!format!("{task:?}").contains("r3fresh"), "{task:?}");
     }
 }

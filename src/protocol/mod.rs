@@ -11,5 +11,6 @@ pub mod provider_metadata;
 pub mod scope;
 pub mod security_event;
 pub mod token;
+pub mod token_exchange;
 
 pub use error::{ErrorCode, OAuthError};

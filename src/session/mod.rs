@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, LinkId, Sid};
+use crate::kv::{self, Kv, Op, When};
 use crate::secret;
 
 pub use ending::{FOR_EVER, Of, end, end_all, ended_since, is_ended, listings, sids_of};
@@ -110,6 +111,29 @@ pub fn sessions_key(customer: CustomerId) -> String {
 /// The key that marks a session as suspect: its next sensitive act needs step-up.
 pub fn suspect_key(sid: &str) -> String {
     format!("suspect:{{{sid}}}")
+}
+
+/// Begins a session without a browser: an app has signed its customer in by itself. It does not idle out, because nothing
+/// tells us whether the app is in use; it ends at `expires_at`, and whenever a session may be ended. `false` if what it
+/// came from has ended meanwhile. One round trip.
+///
+/// # Errors
+/// If the key-value store does not answer.
+pub async fn begin_without_browser(kv: &Kv, session: &SsoSession, now: Timestamp) -> kv::Result<bool> {
+    let (ttl, sid) = (session.expires_at.since(now), session.sid.as_str());
+    // Nothing is ever written under this key.
+    let session_key = format!("no-browser:{{{sid}}}");
+    let mut ops = listings(session, &session_key, ttl);
+    let entry = SidRecord::of(session, session_key, session.expires_at);
+    ops.push(Op::Set { key: sid_key(sid), value: kv::to_json(&entry)?, ttl, when: When::Absent });
+    let written = ops.len();
+    ops.extend(ended_since(session));
+    let replies = kv.run(ops).await?;
+    if !is_ended(replies.get(written..).unwrap_or_default(), session.authentication.auth_time) {
+        return Ok(true);
+    }
+    end(kv, &session.sid).await?;
+    Ok(false)
 }
 
 /// Reads the answer to a `Get` of [`sid_key`]: the session's entry, if it is live.

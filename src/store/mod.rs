@@ -17,10 +17,12 @@ mod grants;
 mod keys;
 mod links;
 mod mail_queue;
+mod moved_links;
 mod outbox;
 mod subjects;
 mod tasks;
 mod token;
+mod upstream_tokens;
 mod values;
 
 use std::sync::Arc;
@@ -39,10 +41,12 @@ pub use grants::Grant;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{DisabledReason, Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
+pub use moved_links::DueMove;
 pub use outbox::{Change, OutboxRow};
 pub use subjects::Subject;
 pub use tasks::QueuedTask;
 pub use token::SubjectView;
+pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
 
 /// What can go wrong with the database. Nothing found is no error.
 #[derive(Debug, thiserror::Error)]

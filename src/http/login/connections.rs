@@ -21,14 +21,15 @@ use crate::http::pages::{AccountPage, Action, ConnectionLine, ConnectorButton, V
 use crate::http::session::BrowserSession;
 use crate::identity::linking::{self, Claim, Linked, Proof};
 use crate::identity::namespace::Namespace;
+use crate::identity::other_names::is_other_name;
 use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
 use crate::ids::LinkId;
-use crate::jobs::{self, First, Task};
+use crate::jobs::{self, First};
 use crate::mail::templates;
 use crate::protocol::params::Params;
 use crate::secret;
+use crate::session::SsoSession;
 use crate::session::flow::{Flow, Target, UpstreamFlow};
-use crate::session::{FOR_EVER, SsoSession};
 use crate::store::Link;
 
 /// How old a login may be for changes to how one logs in.
@@ -43,7 +44,7 @@ pub async fn get(State(app): State<App>, context: Context, browser: BrowserSessi
         brand: &app.brand,
         account: super::consent::account(&app, session.customer).await?,
         token: form_token(&app, &session),
-        connections: links.iter().filter_map(|link| line(&app, link)).collect(),
+        connections: links.iter().filter(|link| !is_other_name(link)).filter_map(|link| line(&app, link)).collect(),
         connectors: connectors
             .map(|connector| ConnectorButton {
                 id: connector.id().to_owned(),
@@ -200,12 +201,11 @@ pub async fn disconnect(
     let message = |to: &_| templates::account_disconnected(&app.letterhead, to, &name, &url);
     tell(&app, &mut tx, session.customer, &context, message).await?;
     match unlinking::remove(&mut tx, session.customer, link, Authority::Customer(&ways), context.now).await? {
-        Unlinked::Removed { .. } => {
-            let task = Task::EndSessions { link, until: FOR_EVER };
-            let id = jobs::queue(&mut tx, &app.secrets.task, &task, First::Caller, context.now).await?;
+        Unlinked::Removed(tasks) => {
+            let queued = jobs::queue_all(&mut tx, &app.secrets.task, tasks, First::Caller, context.now).await?;
             tx.commit().await?;
             app.mail_queued.notify_one();
-            app.worker.finish(id, &task).await?;
+            app.worker.finish_all(queued).await?;
             Ok(Redirect::to("/account").into_response())
         }
         Unlinked::LastWay => Ok(refused(

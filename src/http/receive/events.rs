@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::connector::{Connector, Feed, NoticeError};
 use crate::identity::receive;
-use crate::jobs::{self, First, Task};
+use crate::jobs::{self, First};
 use crate::mail::{queue, templates};
 use crate::protocol::security_event::AccountEvent;
 
@@ -100,15 +100,8 @@ async fn attempt(
         let message = templates::account_in_doubt(&app.letterhead, address, connector.name(), &url);
         queue::queue(&mut tx, &app.secrets.mail, &message, now).await?;
     }
-    let task = told.end_sessions.map(|until| Task::EndSessions { link: told.link, until });
-    let queued = match &task {
-        Some(task) => Some(jobs::queue(&mut tx, &app.secrets.task, task, First::Caller, now).await?),
-        None => None,
-    };
+    let queued = jobs::queue_all(&mut tx, &app.secrets.task, told.tasks, First::Caller, now).await?;
     tx.commit().await?;
     app.mail_queued.notify_one();
-    if let (Some(id), Some(task)) = (queued, &task) {
-        app.worker.finish(id, task).await?;
-    }
-    Ok(())
+    app.worker.finish_all(queued).await
 }

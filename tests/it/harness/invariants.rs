@@ -46,6 +46,8 @@ pub struct LinkRow {
     pub proved: bool,
     /// It stays, but does not log in.
     pub disabled: bool,
+    /// Where it came from.
+    pub source: String,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,7 @@ impl Graph {
         let links = query(
             env,
             "links",
-            "{id} namespace external_id exclusive {customer} {root} state verified_at disabled_at",
+            "{id} namespace external_id exclusive {customer} {root} state verified_at disabled_at source",
             "first_seen, namespace",
         );
         let events = query(env, "outbox", "{id} type payload {root} root_seq {aggregateid}", "position");
@@ -141,7 +143,9 @@ impl Graph {
         }
         for id in self.customers.keys() {
             let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-            for link in self.links.iter().filter(|link| link.live && link.root == *id) {
+            // Another name of an account that has a link already is no second account (rule 3).
+            let is_account = |link: &&LinkRow| !matches!(link.source.as_str(), "transfer" | "business");
+            for link in self.links.iter().filter(|link| link.live && link.root == *id).filter(is_account) {
                 *counts.entry(&link.namespace).or_default() += 1;
             }
             for (namespace, count) in counts {
@@ -318,6 +322,7 @@ fn link(row: &[String]) -> LinkRow {
         live: row[6] == "live",
         proved: !row[7].is_empty(),
         disabled: !row[8].is_empty(),
+        source: row[9].clone(),
     }
 }
 

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use samesake::ids::LinkId;
-use samesake::jobs::{self, First, Sealable, Task};
-use samesake::secret::Secret;
+use samesake::jobs::{self, First, Task};
 use serde_json::json;
 
 use crate::harness::providers::apple::Apple;
-use crate::harness::{Env, TestApp, until};
+use crate::harness::{Browser, Env, TestApp, invariants, until};
 use crate::on_both;
 
-/// The rows that wait: attempts, and what went wrong last.
+const HOME: &str = "ann@home.example";
+
+/// How many tasks wait.
 async fn waiting(app: &TestApp) -> usize {
     let far = app.clock.now() + Duration::from_secs(30 * 86_400);
     let store = app.store.background();
@@ -21,21 +22,26 @@ async fn waiting(app: &TestApp) -> usize {
 }
 
 on_both! {
-    /// A token that Apple gave is given back, with a client secret as Apple wants it, and tried again while Apple is down.
-    async fn a_token_is_given_back_until_the_provider_takes_it(env: &Env) {
+    /// Apple asks for it: the token that it gave goes back when the account is disconnected, with a client secret as Apple
+    /// wants it, and again while Apple is down.
+    async fn the_providers_token_is_given_back_when_the_account_is_disconnected(env: &Env) {
         let apple = Apple::start_at(env.clock.clone()).await;
-        let app = TestApp::builder(env).connector(apple.config(json!({}))).start().await;
-        let token = Secret::new("r.refresh-token-of-apple".to_owned());
-        let task = Task::Revoke { connector: "apple".to_owned(), token: Sealable::new(&token) };
+        apple.stand.log_in_as(json!({"sub": "000123.abc.0456"}));
+        let app = TestApp::builder(env).connector(apple.config(json!({"store_tokens": true}))).start().await;
+        app.customer(HOME, "Ann").await;
+        let browser = Browser::new();
+        let page = app.log_in(&browser, app.url("/account"), HOME).await;
+        let page = browser.submit(&page, "/account/connect", &[("connector", "apple")]).await;
+        let page = browser.submit(&page, "apple", &[]).await;
+        assert_eq!(page.url.path(), "/account", "{}", page.text());
         apple.stand.answer("/auth/revoke", 503, json!({}));
-        let store = app.store.background();
-        let mut tx = store.begin().await.unwrap();
-        jobs::queue(&mut tx, &app.app.secrets.task, &task, First::Job, app.clock.now()).await.unwrap();
-        let sealed = tx.task_lease(app.clock.now(), app.clock.now(), 1).await.unwrap().remove(0).sealed;
-        assert!(!String::from_utf8_lossy(&sealed).contains("refresh-token-of-apple"));
-        tx.commit().await.unwrap();
+        let graph = invariants::check(env).await;
+        let link = &graph.live("social:apple", "000123.abc.0456")[0].id;
+        let link = uuid::Uuid::parse_str(link).unwrap().to_string();
+        let page = browser.submit(&page, "/account/disconnect", &[("link", &link)]).await;
+        assert_eq!(page.url.path(), "/account", "nobody waits for Apple: {}", page.text());
         app.app.worker.run_once().await.unwrap();
-        assert_eq!((waiting(&app).await, apple.revoked().len()), (1, 0));
+        assert_eq!((waiting(&app).await, apple.revoked()), (1, vec![]));
         apple.stand.forget("/auth/revoke");
         until("another try", async || {
             app.clock.advance(Duration::from_secs(200));
@@ -43,7 +49,8 @@ on_both! {
             waiting(&app).await == 0
         })
         .await;
-        assert_eq!(apple.revoked(), ["r.refresh-token-of-apple"]);
+        assert_eq!(apple.revoked(), ["r0"]);
+        invariants::check(env).await;
     }
 
     /// A task that nobody finishes, because the one who queued it died, is done by a job.
