@@ -78,6 +78,10 @@ pub enum Event {
     ConflictOpened {
         kind: String,
     },
+    /// Names of what changed, never values.
+    ProfileUpdated {
+        fields: Vec<String>,
+    },
     CredentialAdded {
         kind: &'static str,
     },
@@ -107,6 +111,7 @@ impl Event {
             Self::SessionEndedUpstream { .. } => "session.ended_upstream",
             Self::ProviderTold { .. } => "provider.told",
             Self::ConflictOpened { .. } => "conflict.opened",
+            Self::ProfileUpdated { .. } => "profile.updated",
             Self::CredentialAdded { .. } => "credential.added",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::TokenReuse { .. } => "token.reuse",
