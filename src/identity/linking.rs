@@ -16,6 +16,7 @@ use super::import::{self, Differs, Imported, Offer};
 use super::namespace::Namespace;
 use super::other_names;
 use super::profile::Profile;
+use super::receive;
 use super::sign_in::{Source, added, email_link, live_link};
 use super::upstream_tokens::SealedTokens;
 use crate::clock::Timestamp;
@@ -52,6 +53,9 @@ pub struct Claim {
     pub missing: Vec<Importable>,
     /// How the customer authenticated there.
     pub amr: Vec<String>,
+    /// What the provider calls the session there.
+    #[serde(default)]
+    pub sid: Option<String>,
     /// The level of ours that this reached.
     #[serde(default)]
     pub level: Option<String>,
@@ -77,6 +81,7 @@ impl Claim {
             offers: import::first_offers(source.import, upstream),
             missing: import::missing(source.import, upstream),
             amr: upstream.amr.clone(),
+            sid: upstream.sid.clone(),
             level: source.level.map(str::to_owned),
             other_names: upstream.other_names.clone(),
             tokens: source.tokens.cloned(),
@@ -227,6 +232,9 @@ pub async fn add(
     };
     if let Some(theirs) = known {
         if theirs.root == root.id {
+            if theirs.disabled_reason.is_some_and(receive::ends_by_login) {
+                receive::enable(tx, root.id, theirs.link, receive::Authority::Customer, now).await?;
+            }
             claim.keep_tokens(tx, theirs.link, now).await?;
         }
         let already = Linked::Already { customer: root.id, link: theirs.link };
@@ -316,13 +324,13 @@ async fn add_address(
     Ok(vec![added(&link)])
 }
 
-/// Where mail about changes to a customer goes: every address they have proved.
+/// Where mail about changes to a customer goes: every address they have proved, unless mail to it is stopped.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn proved_addresses(tx: &mut Tx, customer: CustomerId) -> Result<Vec<EmailAddress>, store::Error> {
     let links = tx.links_live(customer).await?;
     let email = Namespace::Email.to_string();
-    let proved = links.iter().filter(|link| link.namespace == email);
+    let proved = links.iter().filter(|link| link.namespace == email && link.mail_stopped_at.is_none());
     Ok(proved.filter_map(|link| EmailAddress::parse(&link.external_id).ok()).collect())
 }

@@ -9,6 +9,7 @@ pub mod linking;
 pub mod namespace;
 pub mod other_names;
 pub mod profile;
+pub mod receive;
 pub mod sign_in;
 pub mod unlinking;
 pub mod upstream_tokens;

@@ -12,6 +12,7 @@ use super::linking::{self, Claim, Holder};
 use super::namespace::{self, Namespace};
 use super::other_names;
 use super::profile::Profile;
+use super::receive;
 use super::upstream_tokens::SealedTokens;
 use crate::clock::{Timestamp, uuid_v7};
 use crate::config::{EmailTrust, ImportConfig, Importable};
@@ -37,6 +38,8 @@ pub enum SignedIn {
     AccountExists(CustomerId, Box<Claim>, Question),
     /// The customer exists but may not log in: blocked or erased.
     Refused,
+    /// The provider spoke against this account: it is somebody's, and logs nobody in.
+    Disabled,
     /// The value stands for nobody (spec/identity.md rule 1).
     Blocked,
     /// The provider did not say what the configuration requires.
@@ -133,6 +136,13 @@ async fn known_link(
 ) -> Result<Option<SignedIn>, store::Error> {
     if link.root_state != CustomerState::Active {
         return Ok(Some(SignedIn::Refused));
+    }
+    if let Some(reason) = link.disabled_reason {
+        if !receive::ends_by_login(reason) {
+            return Ok(Some(SignedIn::Disabled));
+        }
+        let Some(root) = tx.customer_lock(link.root).await? else { return Ok(None) };
+        receive::enable(tx, root.id, link.link, receive::Authority::Customer, now).await?;
     }
     let offers = import::later_offers(source.import, upstream);
     let imported = |profile: &Value| match offers.as_slice() {
@@ -302,6 +312,9 @@ pub(super) fn live_link(
         first_seen: now,
         last_seen: now,
         ended_at: None,
+        disabled_reason: None,
+        disabled_at: None,
+        mail_stopped_at: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Unlinking: an account at a provider stops being a way in (spec/identity.md rules 18 and 19).
 //!
-//! The customer's row is locked first, so that of two who remove the last two ways at once exactly one succeeds. What
-//! came in through the link, sessions and grants, is ended by the caller; what rested on it is settled here.
+//! The customer's row is locked first, so that of two who remove the last two ways at once exactly one succeeds. The
+//! sessions that came in through the link are ended by the caller; what else rested on it is settled here.
 
 use super::address::EmailAddress;
 use super::linking::{MAILED_CODE, delivered_address, is_full};
@@ -12,6 +12,8 @@ use super::sign_in::{added, email_link};
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
+use crate::jobs::Task;
+use crate::session::FOR_EVER;
 use crate::store::{self, CredentialKind, CredentialState, Customer, Link, Tx};
 
 /// The ways to log in that this installation offers at all.
@@ -22,14 +24,21 @@ pub struct Ways {
     pub password: bool,
 }
 
+/// By whose word a link is removed.
+#[derive(Clone, Copy, Debug)]
+pub enum Authority<'a> {
+    /// The customer's, who keeps a way in.
+    Customer(&'a Ways),
+    /// An admin's, even the last way in, for a reason that is kept.
+    Admin { name: &'a str, reason: &'a str },
+}
+
 /// What became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unlinked {
-    Removed {
-        customer: CustomerId,
-        /// Every link the account ever had: what came in through any of them ends.
-        links: Vec<LinkId>,
-    },
+    /// What is left to do: whatever came in through any link that the account ever had ends, and the tokens that its
+    /// provider gave us go back.
+    Removed(Vec<Task>),
     /// Without it the customer could not log in any more.
     LastWay,
     /// The customer has no such link, or none that can be removed.
@@ -44,7 +53,7 @@ pub async fn remove(
     tx: &mut Tx,
     customer: CustomerId,
     link: LinkId,
-    ways: &Ways,
+    authority: Authority<'_>,
     now: Timestamp,
 ) -> Result<Unlinked, store::Error> {
     let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
@@ -58,19 +67,42 @@ pub async fn remove(
     let twins: Vec<Link> = links.extract_if(.., |link| account.contains(&link.id)).collect();
     let unproved = unproved_by(&gone, &links);
     let left: Vec<&Link> = links.iter().filter(|link| Some(link.id) != unproved.as_ref().map(|link| link.id)).collect();
-    if !can_log_in(tx, &root, &left, ways).await? {
-        return Ok(Unlinked::LastWay);
+    let actor = match authority {
+        Authority::Customer(ways) if !can_log_in(tx, &root, &left, ways).await? => return Ok(Unlinked::LastWay),
+        Authority::Customer(_) => Actor::Customer,
+        Authority::Admin { name, .. } => Actor::Admin(name.to_owned()),
+    };
+    let mut tasks = Vec::new();
+    for link in &account {
+        tx.grants_revoke_link(root.id, *link, "unlinked", now, now).await?;
+        tx.flags_clear(*link, now).await?;
+        tasks.push(Task::EndSessions { link: *link, until: FOR_EVER });
     }
     let mut events = Vec::new();
     for link in std::iter::once(&gone).chain(&twins) {
+        tasks.extend(give_back(tx, link).await?);
         tx.link_end(link.id, now).await?;
         events.push(removed(link));
+    }
+    if let Authority::Admin { reason, .. } = authority {
+        events.push(Event::LinkForcedOff { link: gone.id, reason: reason.to_owned() });
     }
     if let Some(address) = unproved {
         events.extend(unprove(tx, &root, &address, &links, now).await?);
     }
-    events::record_all(tx, root.id, Actor::Customer, events, now).await?;
-    Ok(Unlinked::Removed { customer: root.id, links: account })
+    events::record_all(tx, root.id, actor, events, now).await?;
+    Ok(Unlinked::Removed(tasks))
+}
+
+/// Takes the provider's tokens of a link away, to give them back: Apple asks for it, and whoever disconnects an account
+/// expects it. Whoever erases a customer does the same with each of their links.
+///
+/// # Errors
+/// If the database fails.
+pub async fn give_back(tx: &mut Tx, link: &Link) -> Result<Option<Task>, store::Error> {
+    let Some(connector) = connector_of(link) else { return Ok(None) };
+    let refresh = tx.upstream_tokens_take(link.id).await?;
+    Ok(refresh.map(|sealed| Task::Revoke { connector, subject: link.external_id.clone(), sealed }))
 }
 
 /// The connector of a social link.
@@ -83,7 +115,9 @@ pub fn connector_of(link: &Link) -> Option<String> {
 
 /// Whether any way in is left: an account at a provider that is still offered, or a password with an address to it.
 async fn can_log_in(tx: &mut Tx, root: &Customer, left: &[&Link], ways: &Ways) -> Result<bool, store::Error> {
-    let offered = |link: &&&Link| connector_of(link).is_some_and(|connector| ways.connectors.contains(&connector));
+    let offered = |link: &&&Link| {
+        link.disabled_at.is_none() && connector_of(link).is_some_and(|connector| ways.connectors.contains(&connector))
+    };
     if left.iter().any(|link| offered(&link)) {
         return Ok(true);
     }

@@ -151,6 +151,39 @@ pub fn account_disconnected(letterhead: &Letterhead, to: &EmailAddress, provider
     notice_message(letterhead, to, format!("{provider} was disconnected from your account"), &notice)
 }
 
+/// "… is no longer a way in": its provider spoke against the account.
+pub fn account_in_doubt(letterhead: &Letterhead, to: &EmailAddress, provider: &str, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "{provider} told us that the account you sign in with at {brand} was closed, may be in other hands, or no longer \
+             wants to be used here. To protect you, we signed it out and it does not sign you in for now."
+        ),
+        what_to_do: "Secure your account at the provider first. You can sign in here another way that you have set up; look \
+                     at your account, and if anything is not as you left it, tell us.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, format!("{provider} no longer signs you in at {brand}"), &notice)
+}
+
+/// "We disconnected …": an admin removed an account at a provider, perhaps the last way in.
+pub fn account_removed(letterhead: &Letterhead, to: &EmailAddress, provider: &str, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "We disconnected {provider} from your account at {brand}: you can no longer sign in with it, and what was signed \
+             in with it was signed out."
+        ),
+        what_to_do: "Your account and everything in it are still there. To get back in, sign in another way that you have set \
+                     up, or with a provider that knows you by this e-mail address: we then send a code here that proves \
+                     that the account is yours. If neither works, or you did not expect this, contact us.",
+        link: account_url,
+        link_text: "Sign in",
+    };
+    notice_message(letterhead, to, format!("{provider} was disconnected from your account"), &notice)
+}
+
 fn notice_message(letterhead: &Letterhead, to: &EmailAddress, subject: String, notice: &Notice<'_>) -> Message {
     Message {
         to: to.clone(),

@@ -45,6 +45,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0004_upstream.sql"),
         include_str!("../../migrations/sqlite/0004_upstream.sql"),
     ),
+    (
+        5,
+        "receiving",
+        include_str!("../../migrations/postgres/0005_receiving.sql"),
+        include_str!("../../migrations/sqlite/0005_receiving.sql"),
+    ),
 ];
 
 /// The pools of one database.

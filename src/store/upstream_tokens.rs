@@ -181,6 +181,17 @@ impl Tx {
         Ok(())
     }
 
+    /// Forgets the tokens of a link, and answers its refresh token as it was sealed.
+    pub async fn upstream_tokens_take(&mut self, link: LinkId) -> Result<Option<String>> {
+        let taken: Option<(Option<String>,)> = fetch_optional!(
+            self,
+            (Option<String>,),
+            "DELETE FROM upstream_tokens WHERE link = $1 RETURNING refresh",
+            link,
+        )?;
+        Ok(taken.and_then(|(refresh,)| refresh))
+    }
+
     /// Forgets the tokens of a link.
     pub async fn upstream_tokens_delete(&mut self, link: LinkId) -> Result<()> {
         exec!(self, "DELETE FROM upstream_tokens WHERE link = $1", link)?;

@@ -38,6 +38,9 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/token", "POST", 401, "refused"),
     ("/token", "OPTIONS", 204, "public"),
     ("/native-nonce", "POST", 401, "refused"),
+    // What needs a token that the provider has signed
+    ("/connectors/{connector}/backchannel-logout", "POST", 400, "refused"),
+    ("/connectors/{connector}/events", "POST", 404, "refused"), // this one tells nothing of its accounts
     // What needs an access token
     ("/userinfo", "GET", 401, "refused"),
     ("/userinfo", "POST", 401, "refused"),

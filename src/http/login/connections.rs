@@ -24,13 +24,14 @@ use crate::identity::import::Differs;
 use crate::identity::linking::{self, Claim, Linked, Proof};
 use crate::identity::namespace::Namespace;
 use crate::identity::other_names::is_other_name;
-use crate::identity::unlinking::{self, Unlinked, Ways};
+use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
 use crate::ids::LinkId;
+use crate::jobs::{self, First};
 use crate::mail::templates;
 use crate::protocol::params::Params;
 use crate::secret;
+use crate::session::SsoSession;
 use crate::session::flow::{Flow, Target, UpstreamFlow};
-use crate::session::{self, SsoSession};
 use crate::store::Link;
 
 /// How old a login may be for changes to how one logs in.
@@ -208,16 +209,12 @@ pub async fn disconnect(
     let url = app.config.server.endpoint("/account");
     let message = |to: &_| templates::account_disconnected(&app.letterhead, to, &name, &url);
     tell(&app, &mut tx, session.customer, &context, message).await?;
-    match unlinking::remove(&mut tx, session.customer, link, &ways, context.now).await? {
-        Unlinked::Removed { customer, links } => {
-            for link in &links {
-                tx.grants_revoke_link(customer, *link, context.now).await?;
-            }
+    match unlinking::remove(&mut tx, session.customer, link, Authority::Customer(&ways), context.now).await? {
+        Unlinked::Removed(tasks) => {
+            let queued = jobs::queue_all(&mut tx, &app.secrets.task, tasks, First::Caller, context.now).await?;
             tx.commit().await?;
             app.mail_queued.notify_one();
-            for link in links {
-                session::end_all_of_link(app.kv(), session.customer, link).await?;
-            }
+            app.worker.finish_all(queued).await?;
             Ok(Redirect::to("/account").into_response())
         }
         Unlinked::LastWay => Ok(refused(

@@ -25,8 +25,8 @@ use crate::identity::linking::{self, Claim, Linked, Proof};
 use crate::ids::{CustomerId, LinkId};
 use crate::mail::{queue, templates};
 use crate::protocol::params::Params;
-use crate::session::Authentication;
 use crate::session::flow::{Flow, PendingLink};
+use crate::session::{self, Authentication};
 use crate::store::Tx;
 
 /// Keeps what the provider proved and asks for the rest.
@@ -197,6 +197,7 @@ pub async fn post_code(
         amr: pending.claim.amr.clone(),
         via: pending.claim.namespace().to_string(),
         link: Some(link),
+        upstream: pending.claim.sid.as_deref().map(|sid| session::upstream_session(&pending.claim.connector, sid)),
     };
     let ops = vec![flow.save(context.now)?];
     let walk = Walk { app: &app, context: &context, flow, session: None, ops };

@@ -87,6 +87,7 @@ pub async fn post(
         amr: vec!["pwd".to_owned()],
         via: Namespace::Email.to_string(),
         link: Some(known.link),
+        upstream: None,
     };
     let walk = Walk { app: &app, context: &context, flow: flow.clone(), session: None, ops: check.forgive() };
     step::signed_in(walk, &browser, known.root, authentication, Some(&address)).await

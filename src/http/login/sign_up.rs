@@ -198,6 +198,7 @@ pub async fn post_code(
                 amr: vec!["pwd".to_owned()],
                 via: Namespace::Email.to_string(),
                 link: None,
+                upstream: None,
             };
             let walk = Walk { app: &app, context: &context, flow, session: None, ops };
             step::signed_in(walk, &browser, customer, authentication, Some(&address)).await

@@ -18,8 +18,8 @@ use crate::identity::linking::Claim;
 use crate::identity::namespace::{self, Namespace};
 use crate::identity::sign_in::{self, Question, SignedIn, Source};
 use crate::ids::LinkId;
-use crate::session::Authentication;
 use crate::session::flow::{Flow, Returned, Target, UpstreamFlow};
+use crate::session::{self, Authentication};
 
 /// The button of a provider.
 pub async fn begin(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
@@ -88,6 +88,10 @@ pub async fn callback(
             link::unasked(&app, &context, &upstream.flow, *claim, customer).await?
         }
         SignedIn::Refused => return Ok(refused(&app, &upstream.flow, Message::AccountBlocked)),
+        SignedIn::Disabled => {
+            let name = connector.name().to_owned();
+            return Ok(refused(&app, &upstream.flow, Message::ConnectorAccountDisabled { name }));
+        }
         SignedIn::Blocked => {
             let name = connector.name().to_owned();
             return Ok(refused(&app, &upstream.flow, Message::ConnectorFailed { name }));
@@ -117,6 +121,7 @@ fn authentication(source: Source<'_>, link: LinkId, identity: &UpstreamIdentity,
         amr: identity.amr.clone(),
         via: Namespace::Social(source.connector.to_owned()).to_string(),
         link: Some(link),
+        upstream: identity.sid.as_deref().map(|sid| session::upstream_session(source.connector, sid)),
     }
 }
 

@@ -101,6 +101,11 @@ pub enum Message {
     EmailTaken,
     /// The company has closed this account.
     AccountBlocked,
+    /// The provider spoke against the account there.
+    ConnectorAccountDisabled {
+        /// The provider as customers know it.
+        name: String,
+    },
     /// Mail cannot be sent at the moment.
     MailUnavailable,
     /// Not an error: whoever signs in now connects an account at a provider with theirs.
@@ -164,6 +169,7 @@ impl Message {
             Self::SignInToConnect { name } => return text.sign_in_to_connect.with(name).into(),
             Self::EmailTaken => text.email_taken,
             Self::AccountBlocked => text.account_blocked,
+            Self::ConnectorAccountDisabled { name } => return text.connector_account_disabled.with(name).into(),
             Self::MailUnavailable => text.mail_unavailable,
             Self::Busy => text.busy,
         };
@@ -391,6 +397,7 @@ catalogue! {
     sign_in_to_connect: gap = "Sign in the way you usually do. {} is then connected to your account.";
     email_taken: text = "There is already an account with this email address. Sign in to it the way you usually do.";
     account_blocked: text = "This account can’t be used at the moment. Please contact us.";
+    connector_account_disabled: gap = "{} told us that this account is closed or may be in other hands, so it can’t be used here. Secure it there first, sign in another way, or contact us.";
     mail_unavailable: text = "We can’t send email at the moment. Please try again in a few minutes.";
     busy: text = "A lot of people are signing in right now. Please try again in a few seconds.";
 }

@@ -30,7 +30,7 @@ use crate::protocol::token::{AccessTokenClaims, TokenResponse, TokenType};
 use crate::protocol::token_exchange::{ExchangeRequest, ExchangeTokenType};
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::secret;
-use crate::session::{self, Authentication};
+use crate::session::{self, Authentication, SsoSession};
 use crate::store::CustomerState;
 
 /// How long a nonce that was used is remembered: longer than any token with it is accepted.
@@ -95,10 +95,20 @@ async fn sign_in(
         amr: identity.amr,
         via: Namespace::Social(connector.id().to_owned()).to_string(),
         link: Some(link),
+        upstream: None,
     };
     let (sid, session_expires_at) = (Sid::random(), now + provider.lifetimes.session);
-    let ops = session::begin_without_browser(&sid, customer, link, session_expires_at, now);
-    provider.kv.run(ops.map_err(OAuthError::server_error)?).await.map_err(OAuthError::server_error)?;
+    let session = SsoSession {
+        sid: sid.clone(),
+        customer,
+        authentication: authentication.clone(),
+        created_at: now,
+        last_seen: now,
+        expires_at: session_expires_at,
+    };
+    if !session::begin_without_browser(&provider.kv, &session, now).await.map_err(OAuthError::server_error)? {
+        return Err(OAuthError::invalid_grant("the customer may not sign in").detail("the account was disconnected"));
+    }
     let record = CodeRecord {
         client_id: client.id().to_owned(),
         redirect_uri_sent: None,
@@ -165,6 +175,9 @@ async fn customer(
             "a customer with this address exists: sign in with the browser to connect the account",
         )),
         SignedIn::Refused => Err(OAuthError::invalid_grant("the customer may not sign in")),
+        SignedIn::Disabled => {
+            Err(OAuthError::invalid_grant("the provider told us that this account is closed or at risk"))
+        }
         SignedIn::Missing(claims) => {
             let claims: Vec<&str> = claims.iter().map(|claim| claim.as_str()).collect();
             Err(OAuthError::invalid_request(format!("subject_token lacks what is required: {}", claims.join(" "))))
