@@ -152,7 +152,7 @@ impl fmt::Debug for UpstreamCallback {
 }
 
 /// Who the provider says the customer is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UpstreamIdentity {
     /// The provider's name for the customer: byte-exact, 1 to 255 bytes, no control characters.
     pub subject: String,

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, EventId, LinkId};
@@ -21,6 +22,8 @@ pub enum Event {
     LinkProved { link: LinkId, namespace: String, external_id: String, proof: String },
     ConflictOpened { kind: String },
     CredentialAdded { kind: &'static str },
+    CredentialRemoved { kind: &'static str },
+    MergeRequested { request: Uuid, with: CustomerId },
     ConsentGranted { client_id: String, scope: String },
     TokenReuse { detail: BTreeMap<&'static str, String> },
 }
@@ -35,6 +38,8 @@ impl Event {
             Self::LinkProved { .. } => "link.proved",
             Self::ConflictOpened { .. } => "conflict.opened",
             Self::CredentialAdded { .. } => "credential.added",
+            Self::CredentialRemoved { .. } => "credential.removed",
+            Self::MergeRequested { .. } => "merge.requested",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::TokenReuse { .. } => "token.reuse",
         }

@@ -3,8 +3,10 @@
 //! It takes transactions, keys and the present time from its callers. It knows nothing of HTTP.
 
 pub mod address;
+pub mod addresses;
 pub mod customer;
 pub mod linking;
+pub mod merge_request;
 pub mod namespace;
 pub mod profile;
 pub mod sign_in;

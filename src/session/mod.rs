@@ -5,6 +5,7 @@
 //! the store's expiry.
 
 pub mod flow;
+pub mod pending;
 
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::kv::{self, Kv, Op};
 
 /// The share of the idle time after which a session in use is written again.
 pub const TOUCH_AFTER: u32 = 10;
+
+/// How old a login may be for changes to how one logs in (spec/identity.md rule 15).
+pub const RECENT: Duration = Duration::from_secs(10 * 60);
 
 /// The name under which the session layer's record holds the [`SsoSession`].
 pub const RECORD_FIELD: &str = "sso";
@@ -51,6 +55,11 @@ impl SsoSession {
     /// Whether it still counts at `now`.
     pub fn is_live(&self, now: Timestamp, idle: Duration) -> bool {
         now < self.expires_at && now < self.last_seen + idle
+    }
+
+    /// Whether its customer has logged in lately enough to change how they log in.
+    pub fn is_recent(&self, now: Timestamp) -> bool {
+        now.since(self.authentication.auth_time) <= RECENT
     }
 }
 
@@ -115,17 +124,28 @@ pub async fn end(kv: &Kv, sid: &Sid) -> Result<(), kv::Error> {
 /// # Errors
 /// If the key-value store does not answer; ending them again is no error.
 pub async fn end_all_of_link(kv: &Kv, customer: CustomerId, link: LinkId) -> Result<(), kv::Error> {
+    end_where(kv, customer, |_, record| record.link == Some(link)).await
+}
+
+/// Ends every session of a customer but one (spec/identity.md rule 9).
+///
+/// # Errors
+/// If the key-value store does not answer; ending them again is no error.
+pub async fn end_all_but(kv: &Kv, customer: CustomerId, kept: Option<&Sid>) -> Result<(), kv::Error> {
+    end_where(kv, customer, |sid, _| kept.is_none_or(|kept| kept.as_str() != sid)).await
+}
+
+async fn end_where(kv: &Kv, customer: CustomerId, ends: impl Fn(&str, &SidRecord) -> bool) -> Result<(), kv::Error> {
     let sids = kv.members(&sessions_key(customer)).await?;
-    let keys: Vec<String> = sids.iter().map(|sid| sid_key(sid)).collect();
-    let replies = kv.run(keys.iter().map(|key| Op::Get { key: key.clone() }).collect()).await?;
+    let replies = kv.run(sids.iter().map(|sid| Op::Get { key: sid_key(sid) }).collect()).await?;
     let mut ops = Vec::new();
-    for (key, reply) in keys.into_iter().zip(replies) {
+    for (sid, reply) in sids.iter().zip(replies) {
         let kv::Reply::Value(value) = reply else { continue };
         if let Some(record) = kv::from_json::<SidRecord>(value)?
-            && record.link == Some(link)
+            && ends(sid, &record)
         {
             ops.push(Op::Delete { key: record.session_key });
-            ops.push(Op::Delete { key });
+            ops.push(Op::Delete { key: sid_key(sid) });
         }
     }
     kv.run(ops).await.map(drop)
