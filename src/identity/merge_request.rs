@@ -14,7 +14,6 @@ use uuid::Uuid;
 use crate::clock::{Timestamp, uuid_v7};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
-use crate::session::Authentication;
 use crate::store::{self, Customer, CustomerState, MergeRequest, MergeRequestState, Tx};
 
 /// How long a proof of one side counts for a merge (rule 25).
@@ -34,17 +33,6 @@ pub struct Proved {
 }
 
 impl Proved {
-    /// A login as this customer.
-    pub fn by_login(customer: CustomerId, authentication: &Authentication) -> Self {
-        Self {
-            customer,
-            via: authentication.via.clone(),
-            link: authentication.link,
-            amr: authentication.amr.clone(),
-            at: authentication.auth_time,
-        }
-    }
-
     /// Whether it still counts.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         self.at <= now && now.since(self.at) <= FRESH

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::identity::merge_request::Proved;
 use crate::ids::{CustomerId, LinkId, Sid};
 use crate::kv::{self, Kv, Op};
 
@@ -55,6 +56,17 @@ impl SsoSession {
     /// Whether it still counts at `now`.
     pub fn is_live(&self, now: Timestamp, idle: Duration) -> bool {
         now < self.expires_at && now < self.last_seen + idle
+    }
+
+    /// Its login, as a proof of who its customer is.
+    pub fn proof(&self) -> Proved {
+        Proved {
+            customer: self.customer,
+            via: self.authentication.via.clone(),
+            link: self.authentication.link,
+            amr: self.authentication.amr.clone(),
+            at: self.authentication.auth_time,
+        }
     }
 
     /// Whether its customer has logged in lately enough to change how they log in.

@@ -39,6 +39,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0002_linking.sql"),
         include_str!("../../migrations/sqlite/0002_linking.sql"),
     ),
+    (
+        6,
+        "merge_requests",
+        include_str!("../../migrations/postgres/0006_merge_requests.sql"),
+        include_str!("../../migrations/sqlite/0006_merge_requests.sql"),
+    ),
 ];
 
 /// The pools of one database.

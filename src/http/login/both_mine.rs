@@ -15,9 +15,10 @@ use super::{see_other, unchanged};
 use crate::app::App;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
-use crate::http::pages::{BothMinePage, View};
+use crate::http::pages::{BothMinePage, ProvedBy, View};
 use crate::http::session::BrowserSession;
 use crate::identity::merge_request::{self, Proved, Requested};
+use crate::identity::namespace::Namespace;
 use crate::mail::templates;
 use crate::session::SsoSession;
 use crate::session::flow::{Flow, Target};
@@ -55,8 +56,11 @@ pub async fn get(
     if !pending.requested && !pending.other.is_fresh(context.now) {
         return Ok(stale(&app, &context));
     }
-    let page =
-        BothMinePage { brand: &app.brand, flow: flow.id.clone(), by: pending.by.clone(), requested: pending.requested };
+    let by = match pending.other.via == Namespace::Email.to_string() {
+        true => ProvedBy::Address(pending.by.clone()),
+        false => ProvedBy::Provider(pending.by.clone()),
+    };
+    let page = BothMinePage { brand: &app.brand, flow: flow.id.clone(), by, requested: pending.requested };
     let status = if pending.requested { StatusCode::OK } else { StatusCode::CONFLICT };
     Ok(page.page().with_status(status).into_response())
 }
@@ -87,7 +91,7 @@ pub async fn post(
 /// If a store does not answer.
 pub async fn request(app: &App, context: &Context, mut flow: Flow, session: &SsoSession) -> Result<Response, Failure> {
     let Some(pending) = flow.pending_merge(session).cloned() else { return Ok(error::expired_page(app, context)) };
-    let one = Proved::by_login(session.customer, &session.authentication);
+    let one = session.proof();
     let mut tx = app.store().begin().await?;
     match merge_request::open(&mut tx, &one, &pending.other, context.now).await? {
         Requested::Opened { customers, .. } => {

@@ -91,17 +91,19 @@ fn name_at_provider(link: &Link) -> Option<String> {
 
 /// How it came to the customer (rule 5).
 fn came(app: &App, customer: &Customer, link: &Link) -> Came {
-    let by_provider = link.source.strip_prefix("connector:").map(|id| provider_name(app, id));
-    let is_social = link.namespace.starts_with("social:");
-    match (link.source.as_str(), by_provider) {
-        _ if link.namespace == Namespace::UnprovedEmail.to_string() => Came::Unproved,
-        (_, Some(_)) if is_social && link.first_seen == customer.created_at => Came::FirstSignIn,
-        (_, Some(_)) if is_social => Came::Connected,
-        ("sign_up", _) => Came::SignUp,
-        (TYPED, _) => Came::Added,
-        (_, Some(_)) if link.proof.as_deref() == Some(MAILED_CODE) => Came::Confirmed,
-        (_, Some(provider)) => Came::From(provider),
-        _ => Came::Brought,
+    let vouching = link.proof.as_deref().and_then(|proof| proof.strip_prefix("connector:"));
+    let by_provider = link.source.starts_with("connector:");
+    match (Namespace::parse(&link.namespace), link.source.as_str()) {
+        (Some(Namespace::UnprovedEmail), _) => Came::Unproved,
+        (Some(Namespace::Social(_)), _) if by_provider && link.first_seen == customer.created_at => Came::FirstSignIn,
+        (Some(Namespace::Social(_)), _) if by_provider => Came::Connected,
+        (_, "sign_up") => Came::SignUp,
+        (_, TYPED) => Came::Added,
+        _ => match vouching {
+            Some(id) => Came::From(provider_name(app, id)),
+            None if link.proof.as_deref() == Some(MAILED_CODE) => Came::Confirmed,
+            None => Came::Brought,
+        },
     }
 }
 

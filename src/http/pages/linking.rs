@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use askama::Template;
 
-use super::text::{Message, Text};
+use super::text::{Message, Phrase, Text};
 use super::{Brand, ConnectorButton, View, initial, tone};
 
 /// "You already have an account": an account at a provider brings the address of a customer. Posts to `/link/send`
@@ -190,10 +190,34 @@ pub struct BothMinePage<'a> {
     pub brand: &'a Brand,
     /// Names the flow.
     pub flow: String,
-    /// What was proved: the provider as customers know it, or the address they typed.
-    pub by: String,
+    /// What was proved.
+    pub by: ProvedBy,
     /// Whether it was asked for.
     pub requested: bool,
+}
+
+/// What proved somebody to be another customer as well.
+#[derive(Clone, Debug)]
+pub enum ProvedBy {
+    /// A login at this provider, as customers know it.
+    Provider(String),
+    /// The address that they typed.
+    Address(String),
+}
+
+impl BothMinePage<'_> {
+    fn lead(&self) -> Phrase {
+        match self.by {
+            ProvedBy::Provider(_) => self.brand.text.both_lead_provider,
+            ProvedBy::Address(_) => self.brand.text.both_lead_address,
+        }
+    }
+
+    fn shown(&self) -> &str {
+        match &self.by {
+            ProvedBy::Provider(shown) | ProvedBy::Address(shown) => shown,
+        }
+    }
 }
 
 impl View for BothMinePage<'_> {

@@ -118,7 +118,7 @@ fn address<'a>(brand: &'a Brand, s: &Sample, newcomer: bool, error: Option<Messa
 }
 
 fn both<'a>(brand: &'a Brand, s: &Sample, requested: bool) -> BothMinePage<'a> {
-    BothMinePage { brand, flow: FLOW.into(), by: s.app.into(), requested }
+    BothMinePage { brand, flow: FLOW.into(), by: ProvedBy::Provider(s.app.into()), requested }
 }
 
 fn exists<'a>(brand: &'a Brand, s: &Sample, code_offered: bool) -> AccountExistsPage<'a> {

@@ -309,7 +309,8 @@ catalogue! {
 
     // Two accounts of one person
     both_title: text = "That account is already in use";
-    both_lead: gap = "{} belongs to another account here, so nothing was changed.";
+    both_lead_provider: gap = "Your {} account is connected to another account here, so it was not connected to this one.";
+    both_lead_address: gap = "{} belongs to another account here, so it was not added to this one.";
     both_question: text = "Are both accounts yours? Then you can ask us to make them one.";
     both_yes: text = "Both accounts are mine";
     both_back: text = "Back to your account";
