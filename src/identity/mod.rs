@@ -8,6 +8,8 @@ pub mod customer;
 pub mod linking;
 pub mod merge_request;
 pub mod namespace;
+pub mod other_names;
 pub mod profile;
 pub mod sign_in;
 pub mod unlinking;
+pub mod upstream_tokens;

@@ -10,6 +10,7 @@ use crate::connector::UpstreamIdentity;
 use crate::identity::address::EmailAddress;
 use crate::identity::linking::Claim;
 use crate::identity::merge_request::Proved;
+use crate::identity::upstream_tokens::SealedTokens;
 use crate::ids::{CustomerId, LinkId, Sid};
 use crate::session::SsoSession;
 
@@ -60,6 +61,9 @@ pub struct Newcomer {
     /// The configured connector ID.
     pub connector: String,
     pub identity: UpstreamIdentity,
+    /// The provider's tokens, sealed, where they are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<SealedTokens>,
 }
 
 /// Two customers, both somebody's who is signed in as one and has just proved to be the other (rule 16).

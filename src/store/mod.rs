@@ -17,9 +17,11 @@ mod keys;
 mod links;
 mod mail_queue;
 mod merge_requests;
+mod moved_links;
 mod outbox;
 mod subjects;
 mod token;
+mod upstream_tokens;
 mod values;
 
 use std::sync::Arc;
@@ -38,9 +40,11 @@ pub use keys::{KeyState, SigningKeyRow};
 pub use links::{Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
 pub use merge_requests::{MergeRequest, MergeRequestState};
+pub use moved_links::DueMove;
 pub use outbox::{Change, OutboxRow};
 pub use subjects::Subject;
 pub use token::SubjectView;
+pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
 
 /// What can go wrong with the database. Nothing found is no error.
 #[derive(Debug, thiserror::Error)]

@@ -103,11 +103,15 @@ pub async fn disconnect(app: &App, context: &Context, session: &SsoSession, link
     let message = |to: &_| templates::account_disconnected(&app.letterhead, to, &name, &url);
     tell(app, &mut tx, session.customer, context, message).await?;
     match unlinking::remove(&mut tx, session.customer, link, &ways(app), context.now).await? {
-        Unlinked::Removed { customer } => {
-            tx.grants_revoke_link(customer, link, context.now).await?;
+        Unlinked::Removed { customer, links } => {
+            for link in &links {
+                tx.grants_revoke_link(customer, *link, context.now).await?;
+            }
             tx.commit().await?;
             app.mail_queued.notify_one();
-            session::end_all_of_link(app.kv(), session.customer, link).await?;
+            for link in links {
+                session::end_all_of_link(app.kv(), session.customer, link).await?;
+            }
             Ok(to_account())
         }
         Unlinked::LastWay => Ok(unchanged(

@@ -28,7 +28,7 @@ use crate::identity::addresses::{self, Added};
 use crate::identity::linking::{MAILED_CODE, Mailbox};
 use crate::identity::merge_request::Proved;
 use crate::identity::namespace::Namespace;
-use crate::identity::sign_in::Typed;
+use crate::identity::sign_in::{Source, Typed};
 use crate::mail::templates;
 use crate::session::flow::Flow;
 use crate::session::pending::{AddressOf, Newcomer, PendingAddress};
@@ -38,9 +38,14 @@ use crate::session::{self, SsoSession};
 ///
 /// # Errors
 /// If the key-value store does not answer.
-pub async fn ask_newcomer(walk: Walk<'_>, connector: &str, identity: &UpstreamIdentity) -> Result<Response, Failure> {
+pub async fn ask_newcomer(
+    walk: Walk<'_>,
+    source: Source<'_>,
+    identity: &UpstreamIdentity,
+) -> Result<Response, Failure> {
     let Walk { app, context, mut flow, .. } = walk;
-    let newcomer = Newcomer { connector: connector.to_owned(), identity: identity.clone() };
+    let newcomer =
+        Newcomer { connector: source.connector.to_owned(), identity: identity.clone(), tokens: source.tokens.cloned() };
     flow.await_address(AddressOf::Newcomer(Box::new(newcomer)), identity.email.clone(), context.now);
     app.kv().run(vec![flow.save(context.now)?]).await?;
     Ok(see_other("/address", &flow))
@@ -156,7 +161,7 @@ async fn arrive(
 ) -> Result<Response, Failure> {
     let Some(connector) = app.connectors.get(&newcomer.connector) else { return Ok(error::expired_page(app, context)) };
     let mut source = social::source(app, connector.as_ref(), &newcomer.identity);
-    source.typed = typed;
+    (source.typed, source.tokens) = (typed, newcomer.tokens.as_ref());
     let ops = vec![flow.save(context.now)?];
     let walk = Walk { app, context, flow, session: None, ops };
     social::arrived(walk, browser, source, &newcomer.identity).await

@@ -22,6 +22,7 @@ use crate::identity::addresses::TYPED;
 use crate::identity::linking::{self, Claim, Linked, MAILED_CODE, Proof};
 use crate::identity::merge_request::Proved;
 use crate::identity::namespace::Namespace;
+use crate::identity::other_names::is_other_name;
 use crate::identity::profile::Profile;
 use crate::ids::LinkId;
 use crate::mail::templates;
@@ -45,7 +46,11 @@ pub async fn get(State(app): State<App>, context: Context, browser: BrowserSessi
         brand: &app.brand,
         account: super::consent::called(&Profile::from_json(&customer.profile)),
         token: form_token(&app, &session),
-        connections: links.iter().filter_map(|link| line(&app, &customer, link)).collect(),
+        connections: links
+            .iter()
+            .filter(|link| !is_other_name(link))
+            .filter_map(|link| line(&app, &customer, link))
+            .collect(),
         connectors: connector_buttons(&app),
         addresses_offered: app.mailer.is_offered(),
     };

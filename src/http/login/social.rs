@@ -79,7 +79,9 @@ pub async fn callback(
         }
         Err(error) => return Ok(failed(&app, &upstream.flow, connector.name(), &error)),
     };
-    let source = source(&app, connector.as_ref(), &identity);
+    let sealed =
+        identity.tokens.as_ref().map(|tokens| app.provider.keeper.seal(connector.id(), &identity.subject, tokens));
+    let source = Source { tokens: sealed.as_ref(), ..source(&app, connector.as_ref(), &identity) };
     if matches!(upstream.flow.target, Target::Link { .. }) && !namespace::is_blocked(&identity.subject) {
         let claim = Claim::new(source, &identity);
         return connections::returned(&app, &context, &browser, upstream.flow, &claim).await;
@@ -110,7 +112,7 @@ pub(super) async fn arrived(
             (customer, link)
         }
         SignedIn::Created(customer, link) => (customer, link),
-        SignedIn::AddressAsked => return address::ask_newcomer(walk, source.connector, identity).await,
+        SignedIn::AddressAsked => return address::ask_newcomer(walk, source, identity).await,
         SignedIn::AccountExists(customer, claim, Question::Asked) => {
             return link::ask(app, context, walk.flow, *claim, customer).await;
         }
@@ -137,6 +139,7 @@ pub(super) fn source<'a>(app: &App, connector: &'a dyn Connector, identity: &Ups
         connector: connector.id(),
         email_trust: connector.email_trust(identity),
         links_automatically: connector.links_automatically(),
+        tokens: None,
         typed: if asks { Typed::AskedFor } else { Typed::Nothing },
     }
 }

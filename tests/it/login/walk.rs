@@ -14,7 +14,8 @@ use crate::harness::{Env, Screen, TestApp, WebDriver, invariants};
 use crate::on_servers;
 
 const ANN: &str = "ann@shop.example";
-const LONG: &str = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft <b>&amp;</b> Söhne";
+const LONG: &str =
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft <b>&amp;</b> Söhne";
 
 /// One browser on its way through the pages.
 struct Walk<'a> {
@@ -98,7 +99,8 @@ async fn stage(env: &Env) -> Stage {
         ("Harbor ID".to_owned(), AskEmail::Offer, Some(EmailTrust::Unverified));
     let (mut first, mut second) = (google.config("google"), github.config("github"));
     (first.name, second.name) = ("Chirp".to_owned(), "Lantern".to_owned());
-    let app = TestApp::builder(env).web_client("shop").connector(first).connector(second).connector(asking).start().await;
+    let app =
+        TestApp::builder(env).web_client("shop").connector(first).connector(second).connector(asking).start().await;
     Stage { google, github, bare, app }
 }
 
