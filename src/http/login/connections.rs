@@ -24,6 +24,7 @@ use crate::identity::merge_request::Proved;
 use crate::identity::namespace::Namespace;
 use crate::identity::other_names::is_other_name;
 use crate::identity::profile::Profile;
+use crate::identity::unlinking;
 use crate::ids::LinkId;
 use crate::mail::templates;
 use crate::protocol::params::Params;
@@ -40,7 +41,10 @@ const MAX_HINT: usize = 254;
 pub async fn get(State(app): State<App>, context: Context, browser: BrowserSession) -> Result<Response, Failure> {
     let Some(session) = browser.current(&app, context.now).await? else { return log_in(&app, &context).await };
     let mut tx = app.store().begin_read().await?;
-    let (customer, links) = (tx.customer_living(session.customer).await?, tx.links_live(session.customer).await?);
+    let customer = tx.customer_living(session.customer).await?;
+    let mut links = tx.links_live(session.customer).await?;
+    // What came at one moment: the account first, then the address it brought.
+    links.sort_by_key(|link| (link.first_seen, unlinking::connector_of(link).is_none()));
     let Some(customer) = customer else { return Ok(error::expired_page(&app, &context)) };
     let page = AccountPage {
         brand: &app.brand,
@@ -62,6 +66,7 @@ fn line(app: &App, customer: &Customer, link: &Link) -> Option<ConnectionLine> {
     let shown = link.display.clone();
     let day = |at: crate::clock::Timestamp| at.to_string().chars().take(10).collect::<String>();
     let line = ConnectionLine {
+        id: link.external_id.clone(),
         provider: String::new(),
         label: String::new(),
         came: came(app, customer, link),
@@ -73,6 +78,7 @@ fn line(app: &App, customer: &Customer, link: &Link) -> Option<ConnectionLine> {
     Some(match Namespace::parse(&link.namespace)? {
         Namespace::Social(id) => ConnectionLine {
             provider: provider_name(app, &id),
+            id,
             label: shown.or_else(|| name_at_provider(link)).unwrap_or_default(),
             last_used: Some(day(link.last_seen)),
             unlink: Some(link.id.0.to_string()),

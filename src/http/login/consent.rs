@@ -69,7 +69,8 @@ pub(super) async fn account(app: &App, customer: CustomerId) -> Result<String, F
 
 /// The same, of a profile.
 pub(super) fn called(profile: &Profile) -> String {
-    profile.text("email").or_else(|| profile.text("name")).unwrap_or_else(|| "your account".to_owned())
+    let names = ["email", "name", "preferred_username"];
+    names.iter().find_map(|name| profile.text(name)).unwrap_or_else(|| "your account".to_owned())
 }
 
 /// The decision.

@@ -79,6 +79,8 @@ impl Came {
 /// One identifier of the customer's, as the account page lists it.
 #[derive(Clone, Debug)]
 pub struct ConnectionLine {
+    /// The connector's ID, or the address: what its color is made of.
+    pub id: String,
     /// The provider as customers know it, or an address.
     pub provider: String,
     /// Which account there, as the provider shows it.
@@ -101,7 +103,7 @@ impl ConnectionLine {
     }
 
     fn tone(&self) -> u32 {
-        tone(&self.provider)
+        tone(&self.id)
     }
 }
 

@@ -87,6 +87,7 @@ fn consent<'a>(brand: &'a Brand, s: &Sample) -> ConsentPage<'a> {
 
 fn account<'a>(brand: &'a Brand, s: &Sample) -> AccountPage<'a> {
     let line = |provider: &str, label: &str, came: Came| ConnectionLine {
+        id: provider.into(),
         provider: provider.into(),
         label: label.into(),
         came,
