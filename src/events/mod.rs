@@ -17,15 +17,46 @@ use crate::store::{self, AuditEntry, OutboxRow, Tx};
 #[serde(untagged)]
 pub enum Event {
     CustomerCreated {},
-    LinkAdded { link: LinkId, namespace: String, external_id: String },
-    LinkRemoved { link: LinkId, namespace: String, external_id: String },
-    LinkProved { link: LinkId, namespace: String, external_id: String, proof: String },
-    ConflictOpened { kind: String },
-    CredentialAdded { kind: &'static str },
-    CredentialRemoved { kind: &'static str },
-    MergeRequested { request: Uuid, with: CustomerId },
-    ConsentGranted { client_id: String, scope: String },
-    TokenReuse { detail: BTreeMap<&'static str, String> },
+    LinkAdded {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+    },
+    LinkRemoved {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+    },
+    LinkProved {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+        proof: String,
+    },
+    ConflictOpened {
+        kind: String,
+    },
+    /// Names of what changed, never values.
+    ProfileUpdated {
+        fields: Vec<String>,
+    },
+    CredentialAdded {
+        kind: &'static str,
+    },
+    CredentialRemoved {
+        kind: &'static str,
+    },
+    MergeRequested {
+        request: Uuid,
+        with: CustomerId,
+    },
+    ConsentGranted {
+        client_id: String,
+        scope: String,
+    },
+    TokenReuse {
+        detail: BTreeMap<&'static str, String>,
+    },
 }
 
 impl Event {
@@ -37,6 +68,7 @@ impl Event {
             Self::LinkRemoved { .. } => "link.removed",
             Self::LinkProved { .. } => "link.proved",
             Self::ConflictOpened { .. } => "conflict.opened",
+            Self::ProfileUpdated { .. } => "profile.updated",
             Self::CredentialAdded { .. } => "credential.added",
             Self::CredentialRemoved { .. } => "credential.removed",
             Self::MergeRequested { .. } => "merge.requested",

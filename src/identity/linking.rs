@@ -13,12 +13,14 @@ use serde_json::Value;
 
 use super::address::EmailAddress;
 use super::addresses;
+use super::import::{self, Differs, Imported, Offer};
 use super::namespace::Namespace;
 use super::other_names;
+use super::profile::Profile;
 use super::sign_in::{Source, Typed, added, email_link, live_link};
 use super::upstream_tokens::SealedTokens;
 use crate::clock::Timestamp;
-use crate::config::EmailTrust;
+use crate::config::{EmailTrust, Importable};
 use crate::connector::{OtherName, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
@@ -44,10 +46,19 @@ pub struct Claim {
     /// Whether `email` was typed here and proved by a mailed code: the provider knows nothing of it (rule 11).
     #[serde(default)]
     pub typed: bool,
-    /// The profile as delivered.
+    /// The profile as delivered, without what is to be ignored.
     pub profile: Value,
+    /// What of it may become the customer's own.
+    #[serde(default)]
+    pub offers: Vec<Offer>,
+    /// What the provider did not say, although the configuration requires it.
+    #[serde(default)]
+    pub missing: Vec<Importable>,
     /// How the customer authenticated there.
     pub amr: Vec<String>,
+    /// The level of ours that this reached.
+    #[serde(default)]
+    pub level: Option<String>,
     /// What else the provider calls the account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_names: Vec<OtherName>,
@@ -72,8 +83,11 @@ impl Claim {
             vouched: vouched || typed.is_some(),
             typed: typed.is_some(),
             email: typed.or(email),
-            profile: upstream.raw.clone(),
+            profile: import::kept(source.import, &upstream.raw),
+            offers: import::first_offers(source.import, upstream),
+            missing: import::missing(source.import, upstream),
             amr: upstream.amr.clone(),
+            level: source.level.map(str::to_owned),
             other_names: upstream.other_names.clone(),
             tokens: source.tokens.cloned(),
         }
@@ -188,7 +202,7 @@ pub(super) async fn is_settled(
 }
 
 /// What became of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Linked {
     /// A new link of this customer's.
     Added { customer: CustomerId, link: LinkId, address: Mailbox },
@@ -198,6 +212,10 @@ pub enum Linked {
     Taken { owner: CustomerId, link: LinkId },
     /// The customer has as many accounts of this provider as they may have (rule 3).
     Full,
+    /// The provider did not say what the configuration requires.
+    Missing(Vec<Importable>),
+    /// The customer has another value where the configuration allows none.
+    Differs(Differs),
     /// The customer may not log in.
     Refused,
 }
@@ -253,7 +271,14 @@ pub async fn add(
     if is_full(&links, &namespace) {
         return Ok(Linked::Full);
     }
+    if !claim.missing.is_empty() {
+        return Ok(Linked::Missing(claim.missing.clone()));
+    }
     let link = claim.link(LinkId::new(now), root.id, now);
+    let imported = match import::import(&Profile::from_json(&root.profile), &claim.offers, link.id, now) {
+        Ok(imported) => imported,
+        Err(differs) => return Ok(Linked::Differs(differs)),
+    };
     if !tx.link_insert(&link).await? {
         // Made by somebody else since; this customer's own links wait for the lock.
         let theirs = tx.link_login(&namespace.to_string(), &claim.subject).await?.ok_or(store::Error::Contention)?;
@@ -264,9 +289,23 @@ pub async fn add(
     let of_address = add_address(tx, &root, &links, claim, proof, now).await?;
     let first = of_address.iter().any(|event| matches!(event, Event::LinkProved { .. }));
     events.extend(of_address);
+    if let Some(imported) = imported {
+        events.push(update_profile(tx, root.id, &imported, now).await?);
+    }
     events::record_all(tx, root.id, Actor::Customer, events, now).await?;
     let address = if first { Mailbox::ProvedFirst } else { Mailbox::AsBefore };
     Ok(Linked::Added { customer: root.id, link: link.id, address })
+}
+
+/// Writes a changed profile of a locked root. The caller records the event.
+pub(super) async fn update_profile(
+    tx: &mut Tx,
+    root: CustomerId,
+    imported: &Imported,
+    now: Timestamp,
+) -> Result<Event, store::Error> {
+    tx.customer_profile_set(root, &imported.profile.to_json(), now).await?;
+    Ok(Event::ProfileUpdated { fields: imported.changed.iter().map(|claim| claim.as_str().to_owned()).collect() })
 }
 
 pub(super) fn is_full(links: &[Link], namespace: &Namespace) -> bool {

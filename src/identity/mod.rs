@@ -5,6 +5,7 @@
 pub mod address;
 pub mod addresses;
 pub mod customer;
+pub mod import;
 pub mod linking;
 pub mod merge_request;
 pub mod namespace;

@@ -11,7 +11,7 @@ use super::joining::{provider_name, tell};
 use super::{both_mine, see_other, social, unchanged};
 use crate::app::App;
 use crate::config::EmailTrust;
-use crate::connector::{Connector, ConnectorError};
+use crate::connector::{Connector, ConnectorError, Wishes};
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::identity::unlinking::{self, Unlinked, Ways};
@@ -59,7 +59,7 @@ pub async fn connect(app: &App, context: &Context, session: &SsoSession, connect
     let target = Target::Link { customer: session.customer, sid: session.sid.clone() };
     let flow = Flow::new(browser.hash.clone(), target, context.now);
     let redirect_uri = social::redirect_uri(app, connector.id())?;
-    let upstream = match connector.authorization_request(&redirect_uri, None, context.now).await {
+    let upstream = match connector.authorization_request(&redirect_uri, Wishes::default(), context.now).await {
         Ok(upstream) => upstream,
         Err(error) => return Ok(failed(app, context, connector.as_ref(), &error)),
     };
@@ -79,7 +79,10 @@ pub fn failed(app: &App, context: &Context, connector: &dyn Connector, error: &C
             unchanged(app, context, StatusCode::OK, "Nothing was connected", &text)
         }
         error => {
-            tracing::warn!(connector = connector.id(), error = %error, "an account at a provider was not connected");
+            // That it is left alone for a while was said when that began.
+            if *error != ConnectorError::Paused {
+                tracing::warn!(connector = connector.id(), error = %error, "an account at a provider was not connected");
+            }
             let text = format!(
                 "{name} did not answer as it should, so nothing was connected. Your account is as it was. Please try \
                  again in a few minutes."

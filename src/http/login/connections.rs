@@ -16,9 +16,10 @@ use super::{acting, both_mine, connector_buttons, see_other, unchanged};
 use crate::app::App;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
-use crate::http::pages::{AccountPage, Came, ConnectionLine, View};
+use crate::http::pages::{AccountPage, Came, ConnectionLine, Message, View};
 use crate::http::session::BrowserSession;
 use crate::identity::addresses::TYPED;
+use crate::identity::import::Differs;
 use crate::identity::linking::{self, Claim, Linked, MAILED_CODE, Proof};
 use crate::identity::merge_request::Proved;
 use crate::identity::namespace::Namespace;
@@ -222,6 +223,14 @@ pub async fn returned(
             "Too many connected accounts",
             &format!("Your account is connected with as many accounts of {name} as it can be. Disconnect one first."),
         )),
+        Linked::Missing(claims) => {
+            let text = Message::ClaimsMissing { name, claims }.text(app.brand.text);
+            Ok(unchanged(app, context, StatusCode::CONFLICT, "Something is missing", &text))
+        }
+        Linked::Differs(Differs(claim)) => {
+            let text = Message::ClaimDiffers { name, claim }.text(app.brand.text);
+            Ok(unchanged(app, context, StatusCode::CONFLICT, "That account says something else about you", &text))
+        }
         Linked::Refused => Ok(error::expired_page(app, context)),
     }
 }

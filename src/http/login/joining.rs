@@ -12,6 +12,7 @@ use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::http::pages::{self, Message};
 use crate::identity::address::EmailAddress;
+use crate::identity::import::Differs;
 use crate::identity::linking::{self, Linked, Mailbox, Proof};
 use crate::ids::{CustomerId, LinkId};
 use crate::mail::{queue, templates};
@@ -75,6 +76,12 @@ pub async fn link(
             return Ok((customer, link));
         }
         Linked::Already { customer, link } => return Ok((customer, link)),
+        Linked::Missing(claims) => {
+            login_page(app, flow, String::new(), Some(Message::ClaimsMissing { name, claims }), None)
+        }
+        Linked::Differs(Differs(claim)) => {
+            login_page(app, flow, String::new(), Some(Message::ClaimDiffers { name, claim }), None)
+        }
         Linked::Refused => login_page(app, flow, String::new(), Some(Message::AccountBlocked), None),
         Linked::Full => {
             let text = format!(

@@ -132,7 +132,7 @@ pub async fn post_code(
     let (customer, link) = joining::link(&app, &context, &flow, &pending, Proof::MailedCode).await?;
     let authentication = Authentication {
         auth_time: context.now,
-        acr: None,
+        acr: pending.claim.level.clone(),
         amr: pending.claim.amr.clone(),
         via: pending.claim.namespace().to_string(),
         link: Some(link),

@@ -9,12 +9,13 @@ use super::step::{self, Walk};
 use super::{acting, address, connections, form_post, joining, link, login_page};
 use crate::app::App;
 use crate::config::AskEmail;
-use crate::connector::{Connector, ConnectorError, UpstreamCallback, UpstreamIdentity};
+use crate::connector::{Connector, ConnectorError, UpstreamCallback, UpstreamIdentity, Wishes};
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::http::pages::Message;
 use crate::http::session::BrowserSession;
 use crate::identity::addresses;
+use crate::identity::import::Differs;
 use crate::identity::linking::{Claim, Proof};
 use crate::identity::namespace::{self, Namespace};
 use crate::identity::sign_in::{self, Question, SignedIn, Source, Typed};
@@ -32,8 +33,7 @@ pub async fn begin(
         return Ok(error::expired_page(&app, &context));
     };
     let redirect_uri = redirect_uri(&app, connector.id())?;
-    let hint = flow.request().and_then(|request| request.login_hint.as_deref());
-    match connector.authorization_request(&redirect_uri, hint, context.now).await {
+    match connector.authorization_request(&redirect_uri, wishes(&flow), context.now).await {
         Ok(upstream) => {
             UpstreamFlow { pending: upstream.pending, flow }.save(app.kv()).await?;
             Ok(Redirect::to(upstream.url.as_str()).into_response())
@@ -127,31 +127,45 @@ pub(super) async fn arrived(
             let name = joining::provider_name(app, source.connector);
             return Ok(refused(app, &walk.flow, Message::ConnectorFailed { name }));
         }
+        SignedIn::Missing(claims) => {
+            tracing::info!(connector = source.connector, ?claims, "a provider did not say what is required");
+            let name = joining::provider_name(app, source.connector);
+            return Ok(refused(app, &walk.flow, Message::ClaimsMissing { name, claims }));
+        }
+        SignedIn::Differs(Differs(claim)) => {
+            tracing::info!(connector = source.connector, ?claim, "a provider says something else than the customer");
+            let name = joining::provider_name(app, source.connector);
+            return Ok(refused(app, &walk.flow, Message::ClaimDiffers { name, claim }));
+        }
     };
-    let authentication = authentication(source.connector, link, identity, context);
+    let authentication = authentication(source, link, identity, context);
     step::signed_in(walk, browser, customer, authentication, None).await
 }
 
 /// What a connector has to say in the decision who somebody is. An address is asked for only where mail can prove it.
 pub(super) fn source<'a>(app: &App, connector: &'a dyn Connector, identity: &UpstreamIdentity) -> Source<'a> {
     let asks = connector.config().ask_email != AskEmail::Never && app.mailer.is_offered();
-    Source {
-        connector: connector.id(),
-        email_trust: connector.email_trust(identity),
-        links_automatically: connector.links_automatically(),
-        tokens: None,
-        typed: if asks { Typed::AskedFor } else { Typed::Nothing },
+    let typed = if asks { Typed::AskedFor } else { Typed::Nothing };
+    Source { typed, ..Source::of(connector, identity) }
+}
+
+/// What the provider's word is worth here: its `amr` is passed on; a level is reached only where the configuration says
+/// what of the provider's makes it.
+fn authentication(source: Source<'_>, link: LinkId, identity: &UpstreamIdentity, context: &Context) -> Authentication {
+    Authentication {
+        auth_time: context.now,
+        acr: source.level.map(str::to_owned),
+        amr: identity.amr.clone(),
+        via: Namespace::Social(source.connector.to_owned()).to_string(),
+        link: Some(link),
     }
 }
 
-/// What the provider's word is worth here: its `amr` is passed on, its `acr` speaks of its own levels.
-fn authentication(connector: &str, link: LinkId, identity: &UpstreamIdentity, context: &Context) -> Authentication {
-    Authentication {
-        auth_time: context.now,
-        acr: None,
-        amr: identity.amr.clone(),
-        via: Namespace::Social(connector.to_owned()).to_string(),
-        link: Some(link),
+/// What the app would like, for the provider.
+fn wishes(flow: &Flow) -> Wishes<'_> {
+    match flow.request() {
+        Some(request) => Wishes { login_hint: request.login_hint.as_deref(), levels: &request.acr_values },
+        None => Wishes::default(),
     }
 }
 
@@ -164,6 +178,8 @@ fn failed(app: &App, flow: &Flow, name: &str, error: &ConnectorError) -> Respons
     let name = name.to_owned();
     match error {
         ConnectorError::Denied => refused(app, flow, Message::ConnectorCancelled { name }),
+        // Said once, when it was left alone.
+        ConnectorError::Paused => refused(app, flow, Message::ConnectorUnavailable { name }),
         error => {
             tracing::warn!(connector = name, error = %error, "a login at an upstream provider failed");
             refused(app, flow, Message::ConnectorFailed { name })

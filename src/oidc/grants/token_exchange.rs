@@ -15,6 +15,7 @@ use crate::clock::{self, Timestamp};
 use crate::config::AskEmail;
 use crate::connector::native::MAX_AGE;
 use crate::connector::{ConnectorError, NativeNonce, SharedConnector, UpstreamCallback, UpstreamIdentity};
+use crate::identity::import::Differs;
 use crate::identity::namespace::Namespace;
 use crate::identity::sign_in::{self, SignedIn, Source, Typed};
 use crate::identity::upstream_tokens::{Asked, UpstreamAccess};
@@ -91,7 +92,7 @@ async fn sign_in(
     let (customer, link) = customer(provider, &connector, &identity, now).await?;
     let authentication = Authentication {
         auth_time: now,
-        acr: None,
+        acr: connector.level(&identity).map(str::to_owned),
         amr: identity.amr,
         via: Namespace::Social(connector.id().to_owned()).to_string(),
         link: Some(link),
@@ -133,7 +134,7 @@ fn scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
 
 fn unverified(error: ConnectorError) -> OAuthError {
     match error {
-        ConnectorError::Unavailable { .. } => {
+        ConnectorError::Unavailable { .. } | ConnectorError::Paused => {
             OAuthError::new(ErrorCode::TemporarilyUnavailable, "the provider's keys cannot be had at the moment")
                 .detail(error.to_string())
         }
@@ -157,14 +158,9 @@ async fn customer(
     identity: &UpstreamIdentity,
     now: Timestamp,
 ) -> Result<(CustomerId, LinkId), OAuthError> {
-    let source = Source {
-        connector: connector.id(),
-        email_trust: connector.email_trust(identity),
-        links_automatically: false,
-        tokens: None,
-        // Nobody can be asked here; where an address is a must, that is the browser's to do.
-        typed: if connector.config().ask_email == AskEmail::Require { Typed::AskedFor } else { Typed::Nothing },
-    };
+    // Nobody can be asked here; where an address is a must, that is the browser's to do.
+    let typed = if connector.config().ask_email == AskEmail::Require { Typed::AskedFor } else { Typed::Nothing };
+    let source = Source { links_automatically: false, typed, ..Source::of(connector.as_ref(), identity) };
     match sign_in::social(&provider.store, source, identity, now).await.map_err(OAuthError::server_error)? {
         SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => Ok((customer, link)),
         SignedIn::AccountExists(..) => Err(OAuthError::new(
@@ -176,6 +172,14 @@ async fn customer(
             "the customer must give an address: sign in with the browser",
         )),
         SignedIn::Refused => Err(OAuthError::invalid_grant("the customer may not sign in")),
+        SignedIn::Missing(claims) => {
+            let claims: Vec<&str> = claims.iter().map(|claim| claim.as_str()).collect();
+            Err(OAuthError::invalid_request(format!("subject_token lacks what is required: {}", claims.join(" "))))
+        }
+        SignedIn::Differs(Differs(claim)) => {
+            let claim = claim.as_str();
+            Err(OAuthError::invalid_request(format!("subject_token says something else than the customer: {claim}")))
+        }
         SignedIn::Blocked => {
             Err(OAuthError::invalid_request("subject_token is not acceptable").detail("the subject stands for nobody"))
         }
