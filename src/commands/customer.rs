@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::identity::customer::{self, View};
 use crate::identity::linking;
 use crate::identity::receive;
-use crate::identity::unlinking::{self, Authority, Unlinked};
+use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
 use crate::jobs::{self, First};
 use crate::mail::queue;
 use crate::mail::templates::{self, Letterhead};
@@ -53,7 +53,8 @@ async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
     // Before the change: an address that only this link proved is told too.
     let addresses = linking::proved_addresses(&mut tx, customer.id).await?;
     let authority = Authority::Admin { name: &command.admin, reason };
-    let tasks = match unlinking::remove(&mut tx, customer.id, link.id, authority, now).await? {
+    let ways = Ways::offered(&config);
+    let tasks = match unlinking::remove(&mut tx, customer.id, link.id, &ways, authority, now).await? {
         Unlinked::Removed(tasks) => tasks,
         Unlinked::NotThere => {
             println!("{}:{} was disconnected before", link.namespace, link.external_id);

@@ -243,7 +243,7 @@ pub enum OtherName {
 }
 
 /// Who the provider says the customer is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UpstreamIdentity {
     /// The provider's name for the customer: byte-exact, 1 to 255 bytes, no control characters.
     pub subject: String,
@@ -267,7 +267,8 @@ pub struct UpstreamIdentity {
     pub raw: serde_json::Value,
     /// What else the provider calls this account.
     pub other_names: Vec<OtherName>,
-    /// The provider's tokens, where they are kept.
+    /// The provider's tokens, where they are kept. They are written down sealed only.
+    #[serde(skip)]
     pub tokens: Option<UpstreamTokens>,
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, EventId, LinkId};
@@ -85,6 +86,13 @@ pub enum Event {
     CredentialAdded {
         kind: &'static str,
     },
+    CredentialRemoved {
+        kind: &'static str,
+    },
+    MergeRequested {
+        request: Uuid,
+        with: CustomerId,
+    },
     ConsentGranted {
         client_id: String,
         scope: String,
@@ -113,6 +121,8 @@ impl Event {
             Self::ConflictOpened { .. } => "conflict.opened",
             Self::ProfileUpdated { .. } => "profile.updated",
             Self::CredentialAdded { .. } => "credential.added",
+            Self::CredentialRemoved { .. } => "credential.removed",
+            Self::MergeRequested { .. } => "merge.requested",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::TokenReuse { .. } => "token.reuse",
         }

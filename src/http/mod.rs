@@ -6,6 +6,7 @@
 pub mod browser;
 pub mod context;
 pub mod cors;
+pub mod either;
 pub mod error;
 pub mod handoff;
 pub mod health;

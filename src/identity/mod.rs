@@ -3,9 +3,11 @@
 //! It takes transactions, keys and the present time from its callers. It knows nothing of HTTP.
 
 pub mod address;
+pub mod addresses;
 pub mod customer;
 pub mod import;
 pub mod linking;
+pub mod merge_request;
 pub mod namespace;
 pub mod other_names;
 pub mod profile;

@@ -34,6 +34,9 @@ const SEEN_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(60)
 pub enum SignedIn {
     Known(CustomerId, LinkId),
     Created(CustomerId, LinkId),
+    /// Nobody is known by this account, and it brings no address that is proved: to be asked for before a customer is
+    /// made, so that whoever has it need not become two (rule 11).
+    AddressAsked,
     /// The provider vouches for an address that this customer has proved (rule 8).
     AccountExists(CustomerId, Box<Claim>, Question),
     /// The customer exists but may not log in: blocked or erased.
@@ -70,6 +73,8 @@ pub struct Source<'a> {
     pub import: &'a ImportConfig,
     /// The level of ours that this login reached.
     pub level: Option<&'a str>,
+    /// What the customer is asked for, or has typed here, where the provider brings no address that counts.
+    pub typed: Typed<'a>,
 }
 
 impl<'a> Source<'a> {
@@ -82,8 +87,21 @@ impl<'a> Source<'a> {
             import: &connector.config().import,
             level: connector.level(identity),
             tokens: None,
+            typed: Typed::Nothing,
         }
     }
+}
+
+/// The address of a newcomer whose provider vouches for none.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Typed<'a> {
+    /// They go without.
+    #[default]
+    Nothing,
+    /// They are to be asked before a customer is made.
+    AskedFor,
+    /// They have typed this one, and proved by a mailed code that it is theirs.
+    Proved(&'a EmailAddress),
 }
 
 /// Finds or makes the customer of a proved social identity.
@@ -184,9 +202,13 @@ async fn newcomer(
     now: Timestamp,
 ) -> Result<Option<SignedIn>, store::Error> {
     let claim = Claim::new(source, upstream);
+    if matches!(source.typed, Typed::AskedFor) && claim.vouched_address().is_none() {
+        return Ok(Some(SignedIn::AddressAsked));
+    }
     let holder = linking::holder(tx, &claim).await?;
     let Holder::Customer(customer) = holder else { return first_login(tx, &claim, holder, upstream, now).await };
-    let settled = linking::is_settled(tx, source, &claim, customer, now).await?;
+    // A typed address is here because its owner has just answered.
+    let settled = claim.typed || linking::is_settled(tx, source, &claim, customer, now).await?;
     let question = if settled { Question::Spared } else { Question::Asked };
     Ok(Some(SignedIn::AccountExists(customer, Box::new(claim), question)))
 }
@@ -202,7 +224,11 @@ async fn first_login(
     let customer = CustomerId::new(now);
     let social = LinkId::new(now);
     let proved = claim.vouched && holder == Holder::Nobody;
-    let profile = profile_of(claim, upstream, social, proved, now);
+    let mut profile = profile_of(claim, upstream, social, proved, now);
+    if let Some(address) = claim.email.as_ref().filter(|_| claim.typed) {
+        profile.set("email", Some(address.display()), None, now);
+        profile.set("email_verified", Some(proved), None, now);
+    }
     tx.customer_insert(&Customer::new(customer, profile.to_json(), now)).await?;
     let link = claim.link(social, customer, now);
     if !tx.link_insert(&link).await? {
@@ -213,7 +239,7 @@ async fn first_login(
     if let Some(address) = &claim.email {
         // An address somebody else has proved stays theirs; here it is only a hint.
         let namespace = if proved { Namespace::Email } else { Namespace::UnprovedEmail };
-        let link = email_link(address, namespace, customer, &claim.origin(), now);
+        let link = claim.email_link(address, namespace, customer, now);
         if !tx.link_insert(&link).await? {
             return Ok(None);
         }

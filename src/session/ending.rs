@@ -137,3 +137,16 @@ pub async fn end_all(kv: &Kv, of: &Of, until: Timestamp) -> kv::Result<()> {
     }
     Ok(())
 }
+
+/// Ends every session of a customer but one (spec/identity.md rule 9).
+///
+/// # Errors
+/// If the key-value store does not answer; ending them again is no error.
+pub async fn end_all_but(kv: &Kv, customer: CustomerId, kept: Option<&Sid>) -> kv::Result<()> {
+    for sid in kv.members(&super::sessions_key(customer)).await? {
+        if kept.is_none_or(|kept| kept.as_str() != sid) {
+            end(kv, &Sid::from(sid)).await?;
+        }
+    }
+    Ok(())
+}

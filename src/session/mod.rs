@@ -6,20 +6,25 @@
 
 mod ending;
 pub mod flow;
+pub mod pending;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::identity::merge_request::Proved;
 use crate::ids::{CustomerId, LinkId, Sid};
 use crate::kv::{self, Kv, Op, When};
 use crate::secret;
 
-pub use ending::{FOR_EVER, Of, end, end_all, ended_since, is_ended, listings, sids_of};
+pub use ending::{FOR_EVER, Of, end, end_all, end_all_but, ended_since, is_ended, listings, sids_of};
 
 /// The share of the idle time after which a session in use is written again.
 pub const TOUCH_AFTER: u32 = 10;
+
+/// How old a login may be for changes to how one logs in (spec/identity.md rule 15).
+pub const RECENT: Duration = Duration::from_secs(10 * 60);
 
 /// The name under which the session layer's record holds the [`SsoSession`].
 pub const RECORD_FIELD: &str = "sso";
@@ -59,6 +64,22 @@ impl SsoSession {
     /// Whether it still counts at `now`.
     pub fn is_live(&self, now: Timestamp, idle: Duration) -> bool {
         now < self.expires_at && now < self.last_seen + idle
+    }
+
+    /// Its login, as a proof of who its customer is.
+    pub fn proof(&self) -> Proved {
+        Proved {
+            customer: self.customer,
+            via: self.authentication.via.clone(),
+            link: self.authentication.link,
+            amr: self.authentication.amr.clone(),
+            at: self.authentication.auth_time,
+        }
+    }
+
+    /// Whether its customer has logged in lately enough to change how they log in.
+    pub fn is_recent(&self, now: Timestamp) -> bool {
+        now.since(self.authentication.auth_time) <= RECENT
     }
 }
 

@@ -51,6 +51,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0005_receiving.sql"),
         include_str!("../../migrations/sqlite/0005_receiving.sql"),
     ),
+    (
+        6,
+        "merge_requests",
+        include_str!("../../migrations/postgres/0006_merge_requests.sql"),
+        include_str!("../../migrations/sqlite/0006_merge_requests.sql"),
+    ),
 ];
 
 /// The pools of one database.

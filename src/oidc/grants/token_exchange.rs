@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use super::{Granted, authorization_code};
 use crate::clock::{self, Timestamp};
+use crate::config::AskEmail;
 use crate::connector::native::MAX_AGE;
 use crate::connector::{ConnectorError, NativeNonce, SharedConnector, UpstreamCallback, UpstreamIdentity};
 use crate::identity::import::Differs;
 use crate::identity::namespace::Namespace;
-use crate::identity::sign_in::{self, SignedIn, Source};
+use crate::identity::sign_in::{self, SignedIn, Source, Typed};
 use crate::identity::upstream_tokens::{Asked, UpstreamAccess};
 use crate::ids::{CustomerId, GrantId, LinkId, Sid};
 use crate::keys::{Expect, Expiry};
@@ -167,12 +168,18 @@ async fn customer(
     identity: &UpstreamIdentity,
     now: Timestamp,
 ) -> Result<(CustomerId, LinkId), OAuthError> {
-    let source = Source { links_automatically: false, ..Source::of(connector.as_ref(), identity) };
+    // Nobody can be asked here; where an address is a must, that is the browser's to do.
+    let typed = if connector.config().ask_email == AskEmail::Require { Typed::AskedFor } else { Typed::Nothing };
+    let source = Source { links_automatically: false, typed, ..Source::of(connector.as_ref(), identity) };
     match sign_in::social(&provider.store, source, identity, now).await.map_err(OAuthError::server_error)? {
         SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => Ok((customer, link)),
         SignedIn::AccountExists(..) => Err(OAuthError::new(
             ErrorCode::InteractionRequired,
             "a customer with this address exists: sign in with the browser to connect the account",
+        )),
+        SignedIn::AddressAsked => Err(OAuthError::new(
+            ErrorCode::InteractionRequired,
+            "the customer must give an address: sign in with the browser",
         )),
         SignedIn::Refused => Err(OAuthError::invalid_grant("the customer may not sign in")),
         SignedIn::Disabled => {
