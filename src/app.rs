@@ -21,6 +21,7 @@ use crate::handoff::{Destination, Destinations, Policy};
 use crate::http::browser::Cookies;
 use crate::http::pages::{Brand, BrandSettings};
 use crate::identity::upstream_tokens::Keeper;
+use crate::jobs::Worker;
 use crate::keys::{KeyPolicy, KeyRing};
 use crate::kv::Kv;
 use crate::mail::Mailer;
@@ -54,9 +55,13 @@ pub struct Parts {
     pub connectors: Registry,
     pub hasher: Hasher,
     pub throttle: Throttle,
+    /// Does what transactions leave to be done.
+    pub worker: Worker,
     pub mailer: Mailer,
     /// Signaled when mail was queued.
     pub mail_queued: Arc<Notify>,
+    /// Signaled when a task was queued for the jobs.
+    pub task_queued: Arc<Notify>,
     pub letterhead: Letterhead,
     pub statements: Statements,
     pub destinations: Destinations,
@@ -80,10 +85,27 @@ pub struct Secrets {
     pub device: DerivedKey,
     /// Queued mail.
     pub mail: DerivedKey,
+    /// Queued tasks.
+    pub task: DerivedKey,
     /// Tokens in forms that end a session.
     pub form: DerivedKey,
     /// What a provider posted to the callback, until the browser comes for it.
     pub posted: DerivedKey,
+}
+
+impl Secrets {
+    /// All of them, of one master key.
+    pub fn derive(master: MasterKey) -> Self {
+        Self {
+            code: master.derive("email-code"),
+            device: master.derive("device"),
+            mail: master.derive("mail"),
+            task: master.derive("task"),
+            form: master.derive("form"),
+            posted: master.derive("posted"),
+            master,
+        }
+    }
 }
 
 /// Why the application cannot start.
@@ -167,28 +189,27 @@ impl App {
             keeper,
         };
         let relay = Relay::new(&provider.store, outbound, provider.clients.clone(), clock.clone(), receivers(&config));
+        let throttle = Throttle::new(master.derive("throttle"));
+        let known_customers = KnownCustomers::new(master.derive("pairwise-subject"));
+        let secrets = Secrets::derive(master);
+        let worker = Worker::new(&provider, secrets.task.clone(), clock.clone());
         let parts = Parts {
             connectors,
+            worker,
             hasher: Hasher::new(hash_policy(&config))?,
-            throttle: Throttle::new(master.derive("throttle")),
+            throttle,
             mailer,
             mail_queued: Arc::new(Notify::new()),
+            task_queued: Arc::new(Notify::new()),
             letterhead: Letterhead::from(&config.brand),
             statements,
             destinations: destinations(&config),
-            known_customers: KnownCustomers::new(master.derive("pairwise-subject")),
+            known_customers,
             relay,
             metadata_document: OnceLock::new(),
             brand: Brand::new(BrandSettings::from(&config.brand)),
             cookies: Cookies::for_issuer(&config.server.issuer),
-            secrets: Secrets {
-                code: master.derive("email-code"),
-                device: master.derive("device"),
-                mail: master.derive("mail"),
-                form: master.derive("form"),
-                posted: master.derive("posted"),
-                master,
-            },
+            secrets,
             provider,
             clock,
             config,

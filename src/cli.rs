@@ -364,6 +364,33 @@ pub struct ConnectorTest {
 pub enum Customer {
     /// Show the customer behind an identifier: links, subjects, grants
     Show(CustomerShow),
+    /// Disconnect an account at a provider, even the last way in
+    Unlink(LinkChange),
+    /// Let an account log in again that its provider spoke against, and take down its flags
+    Enable(LinkChange),
+}
+
+/// What an admin does to one link of a customer.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  samesake customer unlink ann@example.com --link social:google:1157… --reason \"hijacked, case 4711\"
+  samesake customer enable 019a… --link social:google:1157… --reason \"Google confirmed\"")]
+pub struct LinkChange {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// A customer ID, a client's subject, or NAMESPACE:ID
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    pub id: String,
+    /// The link: NAMESPACE:ID
+    #[arg(long, value_name = "LINK", allow_hyphen_values = true)]
+    pub link: String,
+    /// Why; it is kept in the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who does it, for the audit log
+    #[arg(long = "as", value_name = "NAME", env = "USER", default_value = "command line")]
+    pub admin: String,
 }
 
 /// `samesake customer show`

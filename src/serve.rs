@@ -130,6 +130,7 @@ fn spawn_jobs(app: &App, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::Jo
     let mail = MailJob::new(app.store(), app.mailer.clone(), app.secrets.mail.clone(), app.clock.clone());
     let mut jobs = vec![
         tokio::spawn(mail.run(wait_for(stopped.clone()), app.mail_queued.clone())),
+        tokio::spawn(app.worker.clone().run(wait_for(stopped.clone()), app.task_queued.clone())),
         tokio::spawn(follow_changes(app.clone(), stopped.clone())),
         tokio::spawn(follow_customers(app.clone(), stopped.clone())),
         tokio::spawn(keep_house(app.clone(), stopped.clone())),

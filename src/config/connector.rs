@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
+use super::ask_email::AskEmail;
 use super::connector_breaker::BreakerConfig;
 use super::connector_import::ImportConfig;
 use super::connector_kind::ConnectorKind;
@@ -62,6 +63,9 @@ pub struct ConnectorConfig {
     /// Whether the provider is told which address the app believes the customer has.
     #[serde(default)]
     pub pass_login_hint: bool,
+    /// Whether a newcomer who brings no address that counts is asked for one.
+    #[serde(default)]
+    pub ask_email: AskEmail,
     /// For one request to this provider; `None`: `outbound.timeout`.
     #[serde(default, deserialize_with = "forms::optional_duration")]
     pub timeout: Option<Duration>,

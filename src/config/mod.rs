@@ -4,6 +4,7 @@
 //! file, its key and what was expected. One file here per section, with the checks of its values; what is unfit for
 //! production is in `production`. Knows nothing of the parts that are configured.
 
+mod ask_email;
 mod brand;
 mod client;
 mod connector;
@@ -31,6 +32,7 @@ mod webhook;
 
 use std::path::Path;
 
+pub use ask_email::AskEmail;
 pub use brand::BrandConfig;
 pub use client::{ConfiguredClient, check_metadata};
 pub use connector::{ConnectorAuthMethod, ConnectorConfig, ConnectorPrompt, EmailTrust};

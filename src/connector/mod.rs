@@ -28,18 +28,22 @@ pub mod native;
 pub mod oauth2;
 pub mod oidc;
 pub mod registry;
+mod revocation;
+mod security_event;
 mod self_check;
 mod tokens;
 mod x;
 
 pub use native::NativeNonce;
 pub use registry::{Registry, RegistryError};
+pub use security_event::{Feed, MAX_AGE as NOTICE_MAX_AGE, Notice, NoticeError};
 pub use self_check::{Finding, Verdict};
 pub use tokens::UpstreamTokens;
 
 use crate::clock::Timestamp;
 use crate::config::{ConnectorConfig, EmailTrust};
 use crate::outbound::OutboundError;
+use crate::protocol::security_event::{AccountEvent, LoggedOut};
 use crate::secret::{Secret, random_token};
 
 /// One configured upstream provider.
@@ -130,6 +134,35 @@ pub trait Connector: Send + Sync {
     /// [`ConnectorError::Provider`] with `invalid_grant` if the customer has to sign in there again.
     async fn refresh(&self, refresh_token: &Secret<String>, now: Timestamp) -> Result<UpstreamTokens, ConnectorError>;
 
+    /// By what means the provider tells what happens to its accounts.
+    fn feed(&self) -> Feed {
+        Feed::None
+    }
+
+    /// Verifies a logout token (OpenID Connect Back-Channel Logout §2.6).
+    ///
+    /// # Errors
+    /// See [`NoticeError`].
+    async fn logout_token(&self, _token: &str, _now: Timestamp) -> Result<Notice<LoggedOut>, NoticeError> {
+        Err(NoticeError::NotOffered)
+    }
+
+    /// Verifies a token of the provider's [`Feed`].
+    ///
+    /// # Errors
+    /// See [`NoticeError`].
+    async fn account_events(&self, _token: &str, _now: Timestamp) -> Result<Notice<Vec<AccountEvent>>, NoticeError> {
+        Err(NoticeError::NotOffered)
+    }
+
+    /// Gives a refresh token back (RFC 7009). Where the provider has no endpoint for it, there is nothing to do.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Unavailable`] if it is worth another try, any other if not.
+    async fn revoke(&self, _token: &Secret<String>, _now: Timestamp) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
     /// Tries out what can be tried without a customer, and says in words what is wrong.
     async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding>;
 }
@@ -210,7 +243,7 @@ pub enum OtherName {
 }
 
 /// Who the provider says the customer is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UpstreamIdentity {
     /// The provider's name for the customer: byte-exact, 1 to 255 bytes, no control characters.
     pub subject: String,
@@ -228,11 +261,14 @@ pub struct UpstreamIdentity {
     pub acr: Option<String>,
     pub amr: Vec<String>,
     pub auth_time: Option<Timestamp>,
+    /// What the provider calls the session there (OpenID Connect Back-Channel Logout §2.1).
+    pub sid: Option<String>,
     /// All claims about the customer as delivered, without the protocol's own; at most 16 KiB as JSON.
     pub raw: serde_json::Value,
     /// What else the provider calls this account.
     pub other_names: Vec<OtherName>,
-    /// The provider's tokens, where they are kept.
+    /// The provider's tokens, where they are kept. They are written down sealed only.
+    #[serde(skip)]
     pub tokens: Option<UpstreamTokens>,
 }
 

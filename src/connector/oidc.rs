@@ -25,6 +25,8 @@ use super::exchange::{TokenEndpoint, check_begun_here, code_or_error, refused_ex
 use super::id_token::{self, Expected, Unverified};
 use super::levels;
 use super::native::{self, NativeNonce};
+use super::revocation;
+use super::security_event::{self, Feed, Notice, NoticeError};
 use super::self_check::{self, Finding};
 use super::{
     Connector, ConnectorError, PendingUpstream, ResponseMode, UpstreamCallback, UpstreamIdentity, UpstreamRequest,
@@ -33,6 +35,7 @@ use super::{
 use crate::clock::Timestamp;
 use crate::config::{ConnectorAuthMethod, ConnectorConfig, EmailTrust};
 use crate::outbound::{Outbound, OutboundRequest, StatusCode, header};
+use crate::protocol::security_event::{AccountEvent, LoggedOut};
 use crate::secret::Secret;
 
 type Client = CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet, EndpointNotSet>;
@@ -60,6 +63,11 @@ pub trait OidcProvider: Send + Sync {
     /// Whether every ID token has the metadata's issuer. Where not, [`OidcProvider::check`] judges `iss`.
     fn has_one_issuer(&self) -> bool {
         true
+    }
+
+    /// By what means the provider tells what happens to its accounts. `issuer` is that of its ID tokens.
+    fn feed(&self, _issuer: &str) -> Feed {
+        Feed::None
     }
 
     /// Looks at a token whose signature, audience, times and nonce are right.
@@ -354,6 +362,29 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
         let request = client.exchange_refresh_token(&refresh_token);
         let answer = request.request_async(&TokenEndpoint(&self.outbound)).await.map_err(refused_exchange)?;
         UpstreamTokens::of(&answer, &self.config.scopes(), now)
+    }
+
+    fn feed(&self) -> Feed {
+        self.provider.feed(self.discovery.issuer())
+    }
+
+    async fn logout_token(&self, token: &str, now: Timestamp) -> Result<Notice<LoggedOut>, NoticeError> {
+        // Where every tenant has an issuer of its own, no such token is sent either.
+        if !self.provider.has_one_issuer() {
+            return Err(NoticeError::NotOffered);
+        }
+        security_event::logout_token(&self.discovery, &self.config, token, now).await
+    }
+
+    async fn account_events(&self, token: &str, now: Timestamp) -> Result<Notice<Vec<AccountEvent>>, NoticeError> {
+        security_event::account_events(&self.feed(), &self.discovery, &self.config, token, now).await
+    }
+
+    async fn revoke(&self, token: &Secret<String>, now: Timestamp) -> Result<(), ConnectorError> {
+        let provider = self.discovery.provider(now).await?;
+        let Some(endpoint) = provider.revocation_endpoint().cloned() else { return Ok(()) };
+        let secret = self.provider.client_secret(&self.config, now)?;
+        revocation::revoke(&self.outbound, endpoint, &self.config, &secret, token).await
     }
 
     async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding> {

@@ -79,6 +79,11 @@ impl Profile {
         self.0.get(name)?.value.as_str().map(str::to_owned)
     }
 
+    /// Whether a value is there and true.
+    pub fn is_true(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|attribute| attribute.value == Value::Bool(true))
+    }
+
     /// The stored form.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()

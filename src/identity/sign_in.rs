@@ -12,6 +12,7 @@ use super::linking::{self, Claim, Holder};
 use super::namespace::{self, Namespace};
 use super::other_names;
 use super::profile::Profile;
+use super::receive;
 use super::upstream_tokens::SealedTokens;
 use crate::clock::{Timestamp, uuid_v7};
 use crate::config::{EmailTrust, ImportConfig, Importable};
@@ -33,10 +34,15 @@ const SEEN_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(60)
 pub enum SignedIn {
     Known(CustomerId, LinkId),
     Created(CustomerId, LinkId),
+    /// Nobody is known by this account, and it brings no address that is proved: to be asked for before a customer is
+    /// made, so that whoever has it need not become two (rule 11).
+    AddressAsked,
     /// The provider vouches for an address that this customer has proved (rule 8).
     AccountExists(CustomerId, Box<Claim>, Question),
     /// The customer exists but may not log in: blocked or erased.
     Refused,
+    /// The provider spoke against this account: it is somebody's, and logs nobody in.
+    Disabled,
     /// The value stands for nobody (spec/identity.md rule 1).
     Blocked,
     /// The provider did not say what the configuration requires.
@@ -67,6 +73,8 @@ pub struct Source<'a> {
     pub import: &'a ImportConfig,
     /// The level of ours that this login reached.
     pub level: Option<&'a str>,
+    /// What the customer is asked for, or has typed here, where the provider brings no address that counts.
+    pub typed: Typed<'a>,
 }
 
 impl<'a> Source<'a> {
@@ -79,8 +87,21 @@ impl<'a> Source<'a> {
             import: &connector.config().import,
             level: connector.level(identity),
             tokens: None,
+            typed: Typed::Nothing,
         }
     }
+}
+
+/// The address of a newcomer whose provider vouches for none.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Typed<'a> {
+    /// They go without.
+    #[default]
+    Nothing,
+    /// They are to be asked before a customer is made.
+    AskedFor,
+    /// They have typed this one, and proved by a mailed code that it is theirs.
+    Proved(&'a EmailAddress),
 }
 
 /// Finds or makes the customer of a proved social identity.
@@ -134,6 +155,13 @@ async fn known_link(
     if link.root_state != CustomerState::Active {
         return Ok(Some(SignedIn::Refused));
     }
+    if let Some(reason) = link.disabled_reason {
+        if !receive::ends_by_login(reason) {
+            return Ok(Some(SignedIn::Disabled));
+        }
+        let Some(root) = tx.customer_lock(link.root).await? else { return Ok(None) };
+        receive::enable(tx, root.id, link.link, receive::Authority::Customer, now).await?;
+    }
     let offers = import::later_offers(source.import, upstream);
     let imported = |profile: &Value| match offers.as_slice() {
         [] => Ok(None),
@@ -174,9 +202,13 @@ async fn newcomer(
     now: Timestamp,
 ) -> Result<Option<SignedIn>, store::Error> {
     let claim = Claim::new(source, upstream);
+    if matches!(source.typed, Typed::AskedFor) && claim.vouched_address().is_none() {
+        return Ok(Some(SignedIn::AddressAsked));
+    }
     let holder = linking::holder(tx, &claim).await?;
     let Holder::Customer(customer) = holder else { return first_login(tx, &claim, holder, upstream, now).await };
-    let settled = linking::is_settled(tx, source, &claim, customer, now).await?;
+    // A typed address is here because its owner has just answered.
+    let settled = claim.typed || linking::is_settled(tx, source, &claim, customer, now).await?;
     let question = if settled { Question::Spared } else { Question::Asked };
     Ok(Some(SignedIn::AccountExists(customer, Box::new(claim), question)))
 }
@@ -192,7 +224,11 @@ async fn first_login(
     let customer = CustomerId::new(now);
     let social = LinkId::new(now);
     let proved = claim.vouched && holder == Holder::Nobody;
-    let profile = profile_of(claim, upstream, social, proved, now);
+    let mut profile = profile_of(claim, upstream, social, proved, now);
+    if let Some(address) = claim.email.as_ref().filter(|_| claim.typed) {
+        profile.set("email", Some(address.display()), None, now);
+        profile.set("email_verified", Some(proved), None, now);
+    }
     tx.customer_insert(&Customer::new(customer, profile.to_json(), now)).await?;
     let link = claim.link(social, customer, now);
     if !tx.link_insert(&link).await? {
@@ -203,7 +239,7 @@ async fn first_login(
     if let Some(address) = &claim.email {
         // An address somebody else has proved stays theirs; here it is only a hint.
         let namespace = if proved { Namespace::Email } else { Namespace::UnprovedEmail };
-        let link = email_link(address, namespace, customer, &claim.origin(), now);
+        let link = claim.email_link(address, namespace, customer, now);
         if !tx.link_insert(&link).await? {
             return Ok(None);
         }
@@ -302,6 +338,9 @@ pub(super) fn live_link(
         first_seen: now,
         last_seen: now,
         ended_at: None,
+        disabled_reason: None,
+        disabled_at: None,
+        mail_stopped_at: None,
     }
 }
 

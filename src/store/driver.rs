@@ -46,6 +46,18 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0004_upstream.sql"),
     ),
     (
+        5,
+        "receiving",
+        include_str!("../../migrations/postgres/0005_receiving.sql"),
+        include_str!("../../migrations/sqlite/0005_receiving.sql"),
+    ),
+    (
+        6,
+        "merge_requests",
+        include_str!("../../migrations/postgres/0006_merge_requests.sql"),
+        include_str!("../../migrations/sqlite/0006_merge_requests.sql"),
+    ),
+    (
         10,
         "webhooks",
         include_str!("../../migrations/postgres/0010_webhooks.sql"),

@@ -29,6 +29,7 @@ mod login;
 mod logs;
 mod mail;
 mod oidc;
+mod receive;
 mod smoke;
 mod store;
 mod tidy;

@@ -3,6 +3,7 @@
 mod checker;
 mod events;
 mod first_login;
+mod hijack;
 mod import;
 mod linking;
 mod linking_races;

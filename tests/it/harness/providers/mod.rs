@@ -118,6 +118,11 @@ impl Stand {
         self.desk.model().canned.insert(path.to_owned(), (status, body));
     }
 
+    /// From now on this path answers right again.
+    pub fn forget(&self, path: &str) {
+        self.desk.model().canned.remove(path);
+    }
+
     /// From now on this path answers badly, and no other.
     pub fn spoil(&self, path: &str, bad: BadAnswer) {
         self.desk.model().spoiled = HashMap::from([(path.to_owned(), bad)]);
