@@ -2,22 +2,26 @@
 //!
 //! `main` and the tests build it by the same function.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::config::{Config, DestinationPolicy};
+use crate::config::{Config, DestinationPolicy, Webhook};
 use crate::connector::Registry;
 use crate::credential::password::{HashPolicy, Hasher};
 use crate::credential::throttle::Throttle;
+use crate::events::relay::{Receiver, Relay, Whose};
+use crate::events::webhook::{Selection, SigningKey};
 use crate::handoff::known::KnownCustomers;
 use crate::handoff::signed_identity::Statements;
 use crate::handoff::{Destination, Destinations, Policy};
 use crate::http::browser::Cookies;
 use crate::http::pages::{Brand, BrandSettings};
 use crate::identity::upstream_tokens::Keeper;
+use crate::jobs::Worker;
 use crate::keys::{KeyPolicy, KeyRing};
 use crate::kv::Kv;
 use crate::mail::Mailer;
@@ -51,14 +55,20 @@ pub struct Parts {
     pub connectors: Registry,
     pub hasher: Hasher,
     pub throttle: Throttle,
+    /// Does what transactions leave to be done.
+    pub worker: Worker,
     pub mailer: Mailer,
     /// Signaled when mail was queued.
     pub mail_queued: Arc<Notify>,
+    /// Signaled when a task was queued for the jobs.
+    pub task_queued: Arc<Notify>,
     pub letterhead: Letterhead,
     pub statements: Statements,
     pub destinations: Destinations,
     /// Who the customers that come through forward-auth are to its destinations.
     pub known_customers: KnownCustomers,
+    /// Brings events to those who are to hear of them.
+    pub relay: Relay,
     /// The metadata document and its entity tag, made at the first request.
     pub metadata_document: OnceLock<(Bytes, String)>,
     pub brand: Brand,
@@ -75,10 +85,27 @@ pub struct Secrets {
     pub device: DerivedKey,
     /// Queued mail.
     pub mail: DerivedKey,
+    /// Queued tasks.
+    pub task: DerivedKey,
     /// Tokens in forms that end a session.
     pub form: DerivedKey,
     /// What a provider posted to the callback, until the browser comes for it.
     pub posted: DerivedKey,
+}
+
+impl Secrets {
+    /// All of them, of one master key.
+    pub fn derive(master: MasterKey) -> Self {
+        Self {
+            code: master.derive("email-code"),
+            device: master.derive("device"),
+            mail: master.derive("mail"),
+            task: master.derive("task"),
+            form: master.derive("form"),
+            posted: master.derive("posted"),
+            master,
+        }
+    }
 }
 
 /// Why the application cannot start.
@@ -143,7 +170,7 @@ impl App {
             master.derive("statement-session"),
         );
         let mailer = Mailer::from_config(&config.mail)?;
-        let connectors = Registry::from_config(&config.connectors, outbound)?;
+        let connectors = Registry::from_config(&config.connectors, outbound.clone())?;
         let keeper = Keeper::new(store.clone(), master.derive("upstream-tokens"));
         let provider = Provider {
             issuer,
@@ -154,33 +181,35 @@ impl App {
             lifetimes: lifetimes(&config),
             // An address is proved by mail.
             offers_sign_up: config.password.enabled && config.password.sign_up && mailer.is_offered(),
+            levels: levels(&config),
             refresh_key: master.derive("refresh-token"),
             subject_key: master.derive("pairwise-subject"),
             nonce_key: master.derive("native-nonce"),
             connectors: connectors.clone(),
             keeper,
         };
+        let relay = Relay::new(&provider.store, outbound, provider.clients.clone(), clock.clone(), receivers(&config));
+        let throttle = Throttle::new(master.derive("throttle"));
+        let known_customers = KnownCustomers::new(master.derive("pairwise-subject"));
+        let secrets = Secrets::derive(master);
+        let worker = Worker::new(&provider, secrets.task.clone(), clock.clone());
         let parts = Parts {
             connectors,
+            worker,
             hasher: Hasher::new(hash_policy(&config))?,
-            throttle: Throttle::new(master.derive("throttle")),
+            throttle,
             mailer,
             mail_queued: Arc::new(Notify::new()),
+            task_queued: Arc::new(Notify::new()),
             letterhead: Letterhead::from(&config.brand),
             statements,
             destinations: destinations(&config),
-            known_customers: KnownCustomers::new(master.derive("pairwise-subject")),
+            known_customers,
+            relay,
             metadata_document: OnceLock::new(),
             brand: Brand::new(BrandSettings::from(&config.brand)),
             cookies: Cookies::for_issuer(&config.server.issuer),
-            secrets: Secrets {
-                code: master.derive("email-code"),
-                device: master.derive("device"),
-                mail: master.derive("mail"),
-                form: master.derive("form"),
-                posted: master.derive("posted"),
-                master,
-            },
+            secrets,
             provider,
             clock,
             config,
@@ -229,6 +258,12 @@ fn lifetimes(config: &Config) -> Lifetimes {
     }
 }
 
+/// Every level that some connector's word makes.
+fn levels(config: &Config) -> Vec<String> {
+    let rules = config.connectors.iter().flat_map(|connector| &connector.levels);
+    rules.map(|rule| rule.level.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 fn hash_policy(config: &Config) -> HashPolicy {
     let password = &config.password;
     HashPolicy {
@@ -264,4 +299,31 @@ fn destinations(config: &Config) -> Destinations {
         internal: configured.internal,
     };
     Destinations::new(config.destinations.iter().map(destination).collect())
+}
+
+fn receivers(config: &Config) -> Vec<Receiver> {
+    config.webhooks.iter().filter_map(|webhook| receiver(config, webhook)).collect()
+}
+
+/// `None` for what the checks of the configuration refuse.
+fn receiver(config: &Config, webhook: &Webhook) -> Option<Receiver> {
+    let is_it = |destination: &&crate::config::Destination| Some(&destination.id) == webhook.audience.as_ref();
+    let whose = match (&webhook.audience, &webhook.sector) {
+        _ if webhook.internal => Whose::Company,
+        (_, Some(sector)) => Whose::Sector(sector.clone()),
+        (Some(audience), _) => match config.destinations.iter().find(is_it) {
+            Some(destination) => Whose::Sector(destination.sector_name()),
+            None => Whose::Client(audience.clone()),
+        },
+        (None, None) => return None,
+    };
+    let secrets = [&webhook.secret, &webhook.previous_secret].into_iter().flatten();
+    Some(Receiver {
+        id: webhook.id.clone(),
+        url: webhook.url.clone()?,
+        whose,
+        events: Selection::parse(&webhook.events).ok()?,
+        keys: secrets.filter_map(|secret| SigningKey::parse(secret.expose())).collect(),
+        timeout: webhook.timeout.unwrap_or(config.outbound.timeout),
+    })
 }

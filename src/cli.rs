@@ -5,6 +5,7 @@
 
 mod duplicates;
 mod transfer;
+mod webhooks;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub use duplicates::{
     Duplicates, DuplicatesExport, DuplicatesImport, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
 };
 pub use transfer::ConnectorTransfer;
+pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
 
 /// Exit code for a configuration that was refused.
 pub const EXIT_CONFIG: u8 = 78;
@@ -82,6 +84,9 @@ pub enum Command {
     /// Find customers that may be one person
     #[command(subcommand)]
     Duplicates(Duplicates),
+    /// See how far each receiver of events has got, and tell it things again
+    #[command(subcommand)]
+    Webhooks(Webhooks),
 }
 
 /// Which installation a command works on.
@@ -366,6 +371,33 @@ pub struct ConnectorTest {
 pub enum Customer {
     /// Show the customer behind an identifier: links, subjects, grants
     Show(CustomerShow),
+    /// Disconnect an account at a provider, even the last way in
+    Unlink(LinkChange),
+    /// Let an account log in again that its provider spoke against, and take down its flags
+    Enable(LinkChange),
+}
+
+/// What an admin does to one link of a customer.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  samesake customer unlink ann@example.com --link social:google:1157… --reason \"hijacked, case 4711\"
+  samesake customer enable 019a… --link social:google:1157… --reason \"Google confirmed\"")]
+pub struct LinkChange {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// A customer ID, a client's subject, or NAMESPACE:ID
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    pub id: String,
+    /// The link: NAMESPACE:ID
+    #[arg(long, value_name = "LINK", allow_hyphen_values = true)]
+    pub link: String,
+    /// Why; it is kept in the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who does it, for the audit log
+    #[arg(long = "as", value_name = "NAME", env = "USER", default_value = "command line")]
+    pub admin: String,
 }
 
 /// `samesake customer show`

@@ -15,6 +15,7 @@ pub mod handoff;
 pub mod http;
 pub mod identity;
 pub mod ids;
+pub mod jobs;
 pub mod keys;
 pub mod kv;
 pub mod mail;

@@ -6,7 +6,7 @@ use std::fmt;
 
 use aws_lc_rs::{aead, digest, hkdf, hmac};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -51,6 +51,16 @@ pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
+/// Base64 with padding (RFC 4648 §4).
+pub fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Reads base64 with padding; `None` if it is anything else.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
 /// SHA-256 over the parts as one text.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
@@ -71,8 +81,19 @@ pub fn sha512(text: &[u8]) -> [u8; 64] {
 
 /// HMAC-SHA-256 (RFC 2104) under somebody else's key, in lower-case hexadecimal.
 pub fn hmac_sha256_hex(key: &[u8], message: &[u8]) -> String {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
-    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hmac_sha256(key, &[message]).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// HMAC-SHA-256 (RFC 2104) under somebody else's key, over the parts as one text: whoever chooses them sees to it that
+/// they cannot run together.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+    for part in parts {
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.sign().as_ref());
+    out
 }
 
 /// The form in which a bearer secret is stored and looked up: base64url(SHA-256).

@@ -128,13 +128,18 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<Acce
 
 fn spawn_jobs(app: &App, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
     let mail = MailJob::new(app.store(), app.mailer.clone(), app.secrets.mail.clone(), app.clock.clone());
-    vec![
+    let mut jobs = vec![
         tokio::spawn(mail.run(wait_for(stopped.clone()), app.mail_queued.clone())),
+        tokio::spawn(app.worker.clone().run(wait_for(stopped.clone()), app.task_queued.clone())),
         tokio::spawn(follow_changes(app.clone(), stopped.clone())),
         tokio::spawn(follow_customers(app.clone(), stopped.clone())),
         tokio::spawn(keep_house(app.clone(), stopped.clone())),
         tokio::spawn(end_moves(app.clone(), stopped.clone())),
-    ]
+    ];
+    if app.relay.has_receivers() {
+        jobs.push(tokio::spawn(app.relay.clone().run(wait_for(stopped.clone()))));
+    }
+    jobs
 }
 
 async fn wait_for(mut stopped: watch::Receiver<bool>) {

@@ -51,6 +51,7 @@ fn summary(config: &Config) -> String {
         ("clients", list(config.clients.iter().map(|client| client.metadata.client_id.as_str()))),
         ("connectors", list(config.connectors.iter().map(|connector| connector.id.as_str()))),
         ("destinations", list(config.destinations.iter().map(|destination| destination.id.as_str()))),
+        ("webhooks", list(config.webhooks.iter().map(|webhook| webhook.id.as_str()))),
         ("waived", list(config.unsafe_allow.iter().map(|danger| danger.as_str()))),
     ] {
         // Writing to a String cannot fail.

@@ -1,9 +1,20 @@
-//! `samesake customer show`: the customer behind any external ID.
+//! `samesake customer …`: the customer behind any external ID, and what an admin does to a link of theirs.
+//!
+//! It needs the database only: what a change ends elsewhere, such as sessions, is a task that the running gateway does.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
-use crate::cli::{Customer, CustomerShow};
+use crate::app::Secrets;
+use crate::cli::{Customer, CustomerShow, LinkChange};
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::identity::customer::{self, View};
+use crate::identity::linking;
+use crate::identity::receive;
+use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
+use crate::jobs::{self, First};
+use crate::mail::queue;
+use crate::mail::templates::{self, Letterhead};
 use crate::store::Store;
 
 /// Runs the command.
@@ -13,13 +24,84 @@ use crate::store::Store;
 pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
     match command {
         Customer::Show(command) => show(command).await,
+        Customer::Unlink(command) => unlink(command).await,
+        Customer::Enable(command) => enable(command).await,
+    }
+}
+
+async fn open(config: &Config) -> anyhow::Result<Store> {
+    let store = Store::connect(config.database.url.expose()).await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// Disconnects an account, even the last way in (spec/identity.md rule 18). Doing it again changes nothing.
+async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
+    let config = command.installation.load()?;
+    let reason = reason(command)?;
+    let master = config.secrets.master_key().context("no master key is configured")?;
+    let secrets = Secrets::derive(master);
+    let (store, now) = (open(&config).await?, Clock::system().now());
+    let mut tx = store.begin().await?;
+    let found = customer::named_link(&mut tx, &command.id, &command.link).await?;
+    let Some((customer, link)) = found else { bail!("no such customer, or no such link of theirs") };
+    let Some(connector) = unlinking::connector_of(&link) else {
+        bail!("only accounts at providers can be disconnected");
+    };
+    let name =
+        config.connectors.iter().find(|known| known.id == connector).map_or(connector, |known| known.name.clone());
+    // Before the change: an address that only this link proved is told too.
+    let addresses = linking::proved_addresses(&mut tx, customer.id).await?;
+    let authority = Authority::Admin { name: &command.admin, reason };
+    let ways = Ways::offered(&config);
+    let tasks = match unlinking::remove(&mut tx, customer.id, link.id, &ways, authority, now).await? {
+        Unlinked::Removed(tasks) => tasks,
+        Unlinked::NotThere => {
+            println!("{}:{} was disconnected before", link.namespace, link.external_id);
+            return Ok(());
+        }
+        Unlinked::LastWay => bail!("the link was not disconnected"),
+    };
+    let (letterhead, url) = (Letterhead::from(&config.brand), config.server.endpoint("/account"));
+    for address in &addresses {
+        let message = templates::account_removed(&letterhead, address, &name, &url);
+        queue::queue(&mut tx, &secrets.mail, &message, now).await?;
+    }
+    jobs::queue_all(&mut tx, &secrets.task, tasks, First::Job, now).await?;
+    tx.commit().await?;
+    println!("{}:{} is disconnected from customer {}", link.namespace, link.external_id, customer.id);
+    println!("  its sessions end as soon as the gateway sees it; {} address(es) are told", addresses.len());
+    Ok(())
+}
+
+/// Lets a link log in again that its provider spoke against. Doing it again changes nothing.
+async fn enable(command: &LinkChange) -> anyhow::Result<()> {
+    let config = command.installation.load()?;
+    let reason = reason(command)?;
+    let (store, now) = (open(&config).await?, Clock::system().now());
+    let mut tx = store.begin().await?;
+    let found = customer::named_link(&mut tx, &command.id, &command.link).await?;
+    let Some((customer, link)) = found else { bail!("no such customer, or no such link of theirs") };
+    let Some(root) = tx.customer_lock(customer.id).await? else { bail!("the customer is being changed; try again") };
+    let authority = receive::Authority::Admin { name: &command.admin, reason };
+    let changed = receive::enable(&mut tx, root.id, link.id, authority, now).await?;
+    tx.commit().await?;
+    let what = if changed { "logs in again" } else { "was not disabled" };
+    println!("{}:{} {what}", link.namespace, link.external_id);
+    Ok(())
+}
+
+fn reason(command: &LinkChange) -> anyhow::Result<&str> {
+    match command.reason.trim() {
+        "" => bail!("--reason must say why"),
+        reason if reason.len() > 1000 => bail!("--reason is longer than 1,000 bytes"),
+        reason => Ok(reason),
     }
 }
 
 async fn show(command: &CustomerShow) -> anyhow::Result<()> {
     let config = command.installation.load()?;
-    let store = Store::connect(config.database.url.expose()).await?;
-    store.migrate().await?;
+    let store = open(&config).await?;
     let views = customer::show(&mut store.begin_read().await?, &command.id).await?;
     if views.is_empty() {
         bail!("nobody is known by this ID");
@@ -38,10 +120,18 @@ fn print(view: &View) {
     if let Some(merged_from) = &view.merged_from {
         println!("  merged from {merged_from}");
     }
+    for flag in &view.flags {
+        println!("  flagged: {}  {}  since {}", flag.kind, flag.link, flag.raised_at);
+    }
     println!("  links");
     for link in &view.links {
         let proof = link.proof.as_deref().unwrap_or("unproved");
-        println!("    {}:{}  {}  {proof}  last seen {}", link.namespace, link.external_id, link.state, link.last_seen);
+        let disabled = link.disabled.as_ref().map(|reason| format!(" (disabled: {reason})")).unwrap_or_default();
+        let stopped = if link.mail_stopped_at.is_some() { " (mail stopped)" } else { "" };
+        println!(
+            "    {}:{}  {}{disabled}{stopped}  {proof}  last seen {}",
+            link.namespace, link.external_id, link.state, link.last_seen
+        );
     }
     println!("  subjects");
     for subject in &view.subjects {

@@ -10,6 +10,7 @@ mod duplicates;
 mod keys;
 mod migrate;
 mod serve;
+mod webhooks;
 
 pub use check_config::check_config;
 
@@ -30,6 +31,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Customer(command) => block_on(customer::run(command)),
         Command::Connector(command) => block_on(connector::run(command)),
         Command::Duplicates(command) => block_on(duplicates::run(command)),
+        Command::Webhooks(command) => block_on(webhooks::run(command)),
     }
 }
 

@@ -4,10 +4,14 @@
 //! file, its key and what was expected. One file here per section, with the checks of its values; what is unfit for
 //! production is in `production`. Knows nothing of the parts that are configured.
 
+mod ask_email;
 mod brand;
 mod client;
 mod connector;
+mod connector_breaker;
+mod connector_import;
 mod connector_kind;
+mod connector_level;
 mod database;
 mod destination;
 mod forms;
@@ -24,13 +28,18 @@ mod section;
 mod server;
 mod session;
 mod source;
+mod webhook;
 
 use std::path::Path;
 
+pub use ask_email::AskEmail;
 pub use brand::BrandConfig;
 pub use client::{ConfiguredClient, check_metadata};
 pub use connector::{ConnectorAuthMethod, ConnectorConfig, ConnectorPrompt, EmailTrust};
+pub use connector_breaker::BreakerConfig;
+pub use connector_import::{ImportAction, ImportConfig, ImportRule, ImportUpdate, Importable, OnConflict};
 pub use connector_kind::ConnectorKind;
+pub use connector_level::LevelRule;
 pub use database::{DatabaseConfig, RedisConfig};
 pub use destination::{Destination, DestinationPolicy};
 pub use log::{LogConfig, LogFormat};
@@ -44,6 +53,7 @@ pub use section::read_client_file;
 pub use server::ServerConfig;
 pub use session::{KeysConfig, SessionConfig, TokensConfig};
 pub use source::{DEFAULT_TOML, ENVIRONMENT_PREFIX, Override};
+pub use webhook::Webhook;
 
 use mail::MailSection;
 use secret_file::SecretFiles;
@@ -71,6 +81,7 @@ pub struct Config {
     pub clients: Vec<ConfiguredClient>,
     pub connectors: Vec<ConnectorConfig>,
     pub destinations: Vec<Destination>,
+    pub webhooks: Vec<Webhook>,
     /// What [`Config::check_production`] shall let pass.
     pub unsafe_allow: Vec<Danger>,
     /// Whether there was no file, only the embedded defaults.
@@ -180,8 +191,9 @@ impl Config {
         let clients = layers.clients();
         let connectors = layers.list("connectors");
         let destinations = layers.list("destinations");
+        let webhooks = layers.list("webhooks");
         layers.refuse_the_rest();
-        let mut lists = Lists { clients, connectors, destinations };
+        let mut lists = Lists { clients, connectors, destinations, webhooks };
         lists.resolve(files, &mut layers.problems);
         let mail = mail?.resolve(files, &mut layers.problems);
         let mut config = Config {
@@ -200,6 +212,7 @@ impl Config {
             clients: Vec::new(),
             connectors: Vec::new(),
             destinations: Vec::new(),
+            webhooks: Vec::new(),
             unsafe_allow: unsafe_allow?,
             embedded,
             origins: layers.problems.origins().clone(),
@@ -210,6 +223,7 @@ impl Config {
         config.clients = values(lists.clients);
         config.connectors = values(lists.connectors);
         config.destinations = values(lists.destinations);
+        config.webhooks = values(lists.webhooks);
         Some(config)
     }
 
@@ -243,6 +257,7 @@ struct Lists {
     clients: Vec<Named<ConfiguredClient>>,
     connectors: Vec<Named<ConnectorConfig>>,
     destinations: Vec<Named<Destination>>,
+    webhooks: Vec<Named<Webhook>>,
 }
 
 impl Lists {
@@ -252,6 +267,9 @@ impl Lists {
         }
         for (key, connector) in &mut self.connectors {
             connector.resolve(key, files, problems);
+        }
+        for (key, webhook) in &mut self.webhooks {
+            webhook.resolve(key, files, problems);
         }
     }
 
@@ -266,7 +284,22 @@ impl Lists {
             destination.check(key, problems);
             self.check_sector(key, destination, problems);
         }
+        for (key, webhook) in &self.webhooks {
+            webhook.check(key, problems);
+            self.check_audience(key, webhook, problems);
+        }
         self.check_names(problems);
+    }
+
+    /// A client and a destination may have the same ID, and subjects of their own.
+    fn check_audience(&self, key: &str, webhook: &Webhook, problems: &mut Problems) {
+        let Some(audience) = &webhook.audience else { return };
+        let is_client = self.clients.iter().any(|(_, client)| client.metadata.client_id == *audience);
+        let is_destination = self.destinations.iter().any(|(_, destination)| destination.id == *audience);
+        if is_client && is_destination {
+            let problem = format!("`{audience}` is a client and a destination");
+            problems.add(format!("{key}.audience"), problem, "another ID for one of them, or sector");
+        }
     }
 
     /// Connectors that clients and other connectors name.

@@ -46,6 +46,8 @@ pub enum Danger {
     LoopbackRedirect,
     /// An upstream provider is reached over http.
     ConnectorHttp,
+    /// Events leave over http.
+    WebhookHttp,
     /// Every peer is believed about its address.
     TrustedProxies,
     /// Every private address may be called.
@@ -56,7 +58,7 @@ pub enum Danger {
 
 impl Danger {
     /// All of them, in the order of the checks.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::HttpIssuer,
         Self::InProcessState,
         Self::Sqlite,
@@ -68,6 +70,7 @@ impl Danger {
         Self::ClientSecret,
         Self::LoopbackRedirect,
         Self::ConnectorHttp,
+        Self::WebhookHttp,
         Self::TrustedProxies,
         Self::OutboundAllow,
         Self::WeakPasswordHash,
@@ -87,6 +90,7 @@ impl Danger {
             Self::ClientSecret => "client_secret",
             Self::LoopbackRedirect => "loopback_redirect",
             Self::ConnectorHttp => "connector_http",
+            Self::WebhookHttp => "webhook_http",
             Self::TrustedProxies => "trusted_proxies",
             Self::OutboundAllow => "outbound_allow",
             Self::WeakPasswordHash => "weak_password_hash",
@@ -226,6 +230,12 @@ impl Refusals<'_> {
             for (member, _) in connector.addresses().filter(|(_, address)| !address.starts_with("https://")) {
                 let key = format!("connectors[{}].{member}", connector.id);
                 self.add(Danger::ConnectorHttp, key, "is not https", "an https address");
+            }
+        }
+        for webhook in &self.config.webhooks {
+            if webhook.url.as_ref().is_some_and(|url| url.scheme() != "https") {
+                let key = format!("webhooks[{}].url", webhook.id);
+                self.add(Danger::WebhookHttp, key, "is not https", "an https address");
             }
         }
     }

@@ -19,7 +19,8 @@ pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 pub const ENVIRONMENT_PREFIX: &str = "SAMESAKE__";
 
 /// The sections that are lists of tables, and the key that names a table.
-pub(super) const LISTS: [(&str, &str); 3] = [("clients", "client_id"), ("connectors", "id"), ("destinations", "id")];
+pub(super) const LISTS: [(&str, &str); 4] =
+    [("clients", "client_id"), ("connectors", "id"), ("destinations", "id"), ("webhooks", "id")];
 
 /// One value from outside the file: a variable, or an option of the command line.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Tests of loading: what passes, what is refused, and how it is said.
 
 mod connector;
+mod webhook;
 
 use std::fs;
 use std::path::PathBuf;
@@ -67,7 +68,10 @@ const SECRETS: &[(&str, &str)] = &[
     ("SAMESAKE__MAIL__SMTP_URL", "smtps://samesake:hunter2@mail.example.com"),
     ("SAMESAKE__CLIENTS__SHOP__CLIENT_SECRET", "9s8d7f6g5h4j3k2l1q0w9e8r7t6y5u4i"),
     ("SAMESAKE__CONNECTORS__GOOGLE__CLIENT_SECRET", "GOCSPX-something-google-made"),
+    ("SAMESAKE__WEBHOOKS__CRM__SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
 ];
+
+const WEBHOOK_SECRET: &str = "\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"";
 
 const PRODUCTION: &str = include_str!("../../config/example.production.toml");
 
@@ -124,6 +128,7 @@ fn example_production_names_every_secret_file_that_is_missing() {
         [
             "clients[shop].client_secret_file",
             "connectors[google].client_secret_file",
+            "webhooks[crm].secret_file",
             "mail.smtp_url_file",
             "database.url_file",
             "redis.url_file",
@@ -395,6 +400,7 @@ fn each_production_refusal_can_be_waived_by_its_name() {
         (Danger::ClientSecret, "SAMESAKE__CLIENTS__SHOP__CLIENT_SECRET", "secret"),
         (Danger::LoopbackRedirect, "SAMESAKE__CLIENTS__SHOP__REDIRECT_URIS", "http://localhost:3000/cb"),
         (Danger::ConnectorHttp, "SAMESAKE__CONNECTORS__GOOGLE__ISSUER", "http://google.example"),
+        (Danger::WebhookHttp, "SAMESAKE__WEBHOOKS__CRM__URL", "http://crm.example.com/events"),
         (Danger::TrustedProxies, "SAMESAKE__SERVER__TRUSTED_PROXIES", "0.0.0.0/0"),
         (Danger::OutboundAllow, "SAMESAKE__OUTBOUND__ALLOW", "::/0"),
         (Danger::WeakPasswordHash, "SAMESAKE__PASSWORD__MEMORY_KIB", "64"),
@@ -428,14 +434,15 @@ fn default_toml_documents_every_waiver_and_every_key() {
         .lines()
         .skip_while(|line| !line.starts_with("# [[clients]]"))
         .filter_map(|line| line.strip_prefix("# "))
-        .filter(|line| line.starts_with("[[") || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')))
+        .filter(|line| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')))
         .map(|line| line.replace("_file = \"/run/secrets/", " = \"") + "\n")
         .collect();
-    let example = example.replace("apple.p8", "-----BEGIN PRIVATE KEY-----");
+    let example = example.replace("apple.p8", "-----BEGIN PRIVATE KEY-----").replace("\"webhook\"", WEBHOOK_SECRET);
     let config = load(&example, &[]).unwrap();
-    assert_eq!((config.clients.len(), config.destinations.len()), (1, 1));
+    assert_eq!((config.clients.len(), config.destinations.len(), config.webhooks.len()), (1, 1, 1));
     let kinds: Vec<_> = config.connectors.iter().map(|connector| connector.kind).collect();
     assert_eq!(kinds, ConnectorKind::ALL);
+    assert_eq!(config.connectors[0].import.picture.forced(), Some(OnConflict::Replace));
 }
 
 #[test]

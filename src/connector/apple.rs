@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::claims::{self, Claims};
 use super::oidc::{OidcConnector, OidcProvider};
-use super::{ConnectorError, OtherName, ResponseMode, UpstreamCallback, UpstreamIdentity};
+use super::{ConnectorError, Feed, OtherName, ResponseMode, UpstreamCallback, UpstreamIdentity};
 use crate::clock::Timestamp;
 use crate::config::ConnectorConfig;
 use crate::keys::assertion::AssertionKey;
@@ -55,6 +55,10 @@ impl OidcProvider for Apple {
     /// Scopes are granted in no other mode.
     fn response_mode(&self) -> ResponseMode {
         ResponseMode::FormPost
+    }
+
+    fn feed(&self, _issuer: &str) -> Feed {
+        Feed::Notifications
     }
 
     fn client_secret(&self, config: &ConnectorConfig, now: Timestamp) -> Result<Secret<String>, ConnectorError> {

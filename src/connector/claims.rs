@@ -69,6 +69,7 @@ pub fn identity(id_token: Claims, userinfo: Option<Claims>) -> Result<UpstreamId
     check_subject(&subject)?;
     let acr = text(&id_token, "acr");
     let amr = methods(&id_token);
+    let sid = text(&id_token, "sid");
     let auth_time = id_token.get("auth_time").and_then(Value::as_f64).filter(|seconds| *seconds > 0.0);
     let claims = merged(id_token, userinfo);
     let email = text(&claims, "email");
@@ -86,6 +87,7 @@ pub fn identity(id_token: Claims, userinfo: Option<Claims>) -> Result<UpstreamId
         acr,
         amr,
         auth_time: auth_time.map(|seconds| Timestamp::from_seconds(seconds as i64)),
+        sid,
         raw: bounded(claims),
         other_names: vec![],
         tokens: None,

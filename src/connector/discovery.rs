@@ -48,6 +48,9 @@ struct MoreMetadata {
     /// RFC 9207 §3.
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    /// RFC 8414 §2.
+    #[serde(default)]
+    revocation_endpoint: Option<Url>,
 }
 
 impl AdditionalProviderMetadata for MoreMetadata {}
@@ -89,6 +92,11 @@ impl Provider {
         self.metadata.userinfo_endpoint().map(|endpoint| endpoint.url())
     }
 
+    /// Where tokens are given back (RFC 7009), if the provider has it.
+    pub(super) fn revocation_endpoint(&self) -> Option<&Url> {
+        self.metadata.additional_metadata().revocation_endpoint.as_ref()
+    }
+
     /// Whether every authorization response of this provider carries `iss` (RFC 9207).
     pub(super) fn names_itself(&self) -> bool {
         self.metadata.additional_metadata().authorization_response_iss_parameter_supported
@@ -104,7 +112,8 @@ impl Provider {
         };
         let endpoints = [Some(metadata.authorization_endpoint().url()), Some(token_endpoint.url())]
             .into_iter()
-            .chain([Some(metadata.jwks_uri().url()), metadata.userinfo_endpoint().map(|endpoint| endpoint.url())]);
+            .chain([Some(metadata.jwks_uri().url()), metadata.userinfo_endpoint().map(|endpoint| endpoint.url())])
+            .chain([metadata.additional_metadata().revocation_endpoint.as_ref()]);
         if endpoints.flatten().any(|endpoint| !is_as_safe_as(endpoint, issuer.url())) {
             return Err(ConnectorError::invalid("an endpoint in the metadata is not an https URL"));
         }
@@ -223,6 +232,11 @@ impl Discovery {
     /// The same with the metadata elsewhere. They still have to be of exactly the issuer.
     pub(super) fn with_metadata_at(self, url: Url) -> Self {
         Self { metadata: Some(url), ..self }
+    }
+
+    /// Whose metadata they are, as ID tokens spell it.
+    pub(super) fn issuer(&self) -> &str {
+        self.issuer.as_str()
     }
 
     /// Where the metadata are, as text for people.

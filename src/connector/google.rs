@@ -5,9 +5,9 @@
 
 use serde_json::Value;
 
-use super::UpstreamIdentity;
 use super::claims::Claims;
 use super::oidc::{OidcConnector, OidcProvider};
+use super::{Feed, UpstreamIdentity};
 use crate::config::{ConnectorConfig, EmailTrust};
 use crate::outbound::Outbound;
 
@@ -33,6 +33,12 @@ impl OidcProvider for Google {
         let domain = self.hosted_domain.iter().map(|domain| ("hd", domain.clone()));
         // Google has no scope for it: a refresh token comes with this parameter, at the first consent.
         domain.chain(self.store_tokens.then(|| ("access_type", "offline".to_owned()))).collect()
+    }
+
+    /// Cross-Account Protection. Its configuration (`/.well-known/risc-configuration`) names the keys of the ID tokens, and
+    /// the issuer with a slash at the end. <https://developers.google.com/identity/protocols/risc>
+    fn feed(&self, issuer: &str) -> Feed {
+        Feed::SecurityEvents { issuer: format!("{}/", issuer.trim_end_matches('/')) }
     }
 
     fn check(&self, claims: &Claims) -> Result<(), &'static str> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 mod apple;
+mod breaker;
 pub mod claims;
 mod configured;
 mod discovery;
@@ -20,24 +21,29 @@ mod facebook;
 mod github;
 mod google;
 mod id_token;
+mod levels;
 mod linkedin;
 mod microsoft;
 pub mod native;
 pub mod oauth2;
 pub mod oidc;
 pub mod registry;
+mod revocation;
+mod security_event;
 mod self_check;
 mod tokens;
 mod x;
 
 pub use native::NativeNonce;
 pub use registry::{Registry, RegistryError};
+pub use security_event::{Feed, MAX_AGE as NOTICE_MAX_AGE, Notice, NoticeError};
 pub use self_check::{Finding, Verdict};
 pub use tokens::UpstreamTokens;
 
 use crate::clock::Timestamp;
 use crate::config::{ConnectorConfig, EmailTrust};
 use crate::outbound::OutboundError;
+use crate::protocol::security_event::{AccountEvent, LoggedOut};
 use crate::secret::{Secret, random_token};
 
 /// One configured upstream provider.
@@ -71,15 +77,25 @@ pub trait Connector: Send + Sync {
         ResponseMode::Query
     }
 
-    /// Where to send the browser, and what to keep until it returns. `login_hint` is what the app believes the
-    /// customer is called; it is passed on only where the configuration says so.
+    /// The level of ours that a login reached by the provider's word; `None` if the configuration lists none for it.
+    fn level(&self, identity: &UpstreamIdentity) -> Option<&str> {
+        levels::reached(&self.config().levels, identity)
+    }
+
+    /// Whether the provider did not answer lately and is left alone for a while.
+    fn is_paused(&self) -> bool {
+        false
+    }
+
+    /// Where to send the browser, and what to keep until it returns.
     ///
     /// # Errors
-    /// [`ConnectorError::Unavailable`] or [`ConnectorError::Invalid`] if the provider's metadata cannot be had.
+    /// [`ConnectorError::Unavailable`] or [`ConnectorError::Invalid`] if the provider's metadata cannot be had;
+    /// [`ConnectorError::Paused`].
     async fn authorization_request(
         &self,
         redirect_uri: &Url,
-        login_hint: Option<&str>,
+        wishes: Wishes<'_>,
         now: Timestamp,
     ) -> Result<UpstreamRequest, ConnectorError>;
 
@@ -118,8 +134,46 @@ pub trait Connector: Send + Sync {
     /// [`ConnectorError::Provider`] with `invalid_grant` if the customer has to sign in there again.
     async fn refresh(&self, refresh_token: &Secret<String>, now: Timestamp) -> Result<UpstreamTokens, ConnectorError>;
 
+    /// By what means the provider tells what happens to its accounts.
+    fn feed(&self) -> Feed {
+        Feed::None
+    }
+
+    /// Verifies a logout token (OpenID Connect Back-Channel Logout §2.6).
+    ///
+    /// # Errors
+    /// See [`NoticeError`].
+    async fn logout_token(&self, _token: &str, _now: Timestamp) -> Result<Notice<LoggedOut>, NoticeError> {
+        Err(NoticeError::NotOffered)
+    }
+
+    /// Verifies a token of the provider's [`Feed`].
+    ///
+    /// # Errors
+    /// See [`NoticeError`].
+    async fn account_events(&self, _token: &str, _now: Timestamp) -> Result<Notice<Vec<AccountEvent>>, NoticeError> {
+        Err(NoticeError::NotOffered)
+    }
+
+    /// Gives a refresh token back (RFC 7009). Where the provider has no endpoint for it, there is nothing to do.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Unavailable`] if it is worth another try, any other if not.
+    async fn revoke(&self, _token: &Secret<String>, _now: Timestamp) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
     /// Tries out what can be tried without a customer, and says in words what is wrong.
     async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding>;
+}
+
+/// What an app would like of a login. Each is passed on only where the configuration says so.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes<'a> {
+    /// What the app believes the customer is called.
+    pub login_hint: Option<&'a str>,
+    /// Levels of ours, the one it likes best first.
+    pub levels: &'a [String],
 }
 
 /// How a provider sends its answer to the callback (OAuth 2.0 Multiple Response Types §2.1, Form Post §2).
@@ -189,7 +243,7 @@ pub enum OtherName {
 }
 
 /// Who the provider says the customer is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UpstreamIdentity {
     /// The provider's name for the customer: byte-exact, 1 to 255 bytes, no control characters.
     pub subject: String,
@@ -207,11 +261,14 @@ pub struct UpstreamIdentity {
     pub acr: Option<String>,
     pub amr: Vec<String>,
     pub auth_time: Option<Timestamp>,
+    /// What the provider calls the session there (OpenID Connect Back-Channel Logout §2.1).
+    pub sid: Option<String>,
     /// All claims about the customer as delivered, without the protocol's own; at most 16 KiB as JSON.
     pub raw: serde_json::Value,
     /// What else the provider calls this account.
     pub other_names: Vec<OtherName>,
-    /// The provider's tokens, where they are kept.
+    /// The provider's tokens, where they are kept. They are written down sealed only.
+    #[serde(skip)]
     pub tokens: Option<UpstreamTokens>,
 }
 
@@ -227,6 +284,9 @@ pub enum ConnectorError {
     /// The provider cannot be reached, or says that it cannot answer now.
     #[error("the provider is not available: {reason}")]
     Unavailable { reason: String },
+    /// It did not answer lately, and is not asked for a while.
+    #[error("the provider did not answer lately and is left alone for a while")]
+    Paused,
     /// The provider's answer, or the callback, fails a check.
     #[error("the provider's answer is not acceptable: {what}")]
     Invalid { what: &'static str },

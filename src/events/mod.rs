@@ -1,11 +1,17 @@
 //! Everything that happens to a customer: one enum, written in the transaction that makes it happen.
 //!
 //! Each event is one audit entry (hash-chained) and one outbox row, numbered without gaps per living customer
-//! (spec/identity.md rule 45). How events leave the house is not known here.
+//! (spec/identity.md rule 45). How events leave the house is not known here, but in `relay` and what it uses.
+
+mod delivery;
+pub mod relay;
+mod retry;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, EventId, LinkId};
@@ -16,13 +22,89 @@ use crate::store::{self, AuditEntry, OutboxRow, Tx};
 #[serde(untagged)]
 pub enum Event {
     CustomerCreated {},
-    LinkAdded { link: LinkId, namespace: String, external_id: String },
-    LinkRemoved { link: LinkId, namespace: String, external_id: String },
-    LinkProved { link: LinkId, namespace: String, external_id: String, proof: String },
-    ConflictOpened { kind: String },
-    CredentialAdded { kind: &'static str },
-    ConsentGranted { client_id: String, scope: String },
-    TokenReuse { detail: BTreeMap<&'static str, String> },
+    LinkAdded {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+    },
+    LinkRemoved {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+    },
+    LinkProved {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+        proof: String,
+    },
+    /// An admin removed it, with this reason, whatever ways in are left.
+    LinkForcedOff {
+        link: LinkId,
+        reason: String,
+    },
+    /// Its provider spoke against it: it stays, but does not log in.
+    LinkDisabled {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+        reason: &'static str,
+    },
+    LinkEnabled {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+        /// An admin's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Nothing is sent to this address any more, or it is again.
+    MailStopped {
+        link: LinkId,
+    },
+    MailResumed {
+        link: LinkId,
+    },
+    /// An admin should look.
+    CustomerFlagged {
+        link: LinkId,
+        kind: String,
+    },
+    /// The provider ended its session, and we ended so many that came from it.
+    SessionEndedUpstream {
+        connector: String,
+        sessions: usize,
+    },
+    /// The provider told something of an account that changes nothing here by itself.
+    ProviderTold {
+        link: LinkId,
+        connector: String,
+        what: String,
+    },
+    ConflictOpened {
+        kind: String,
+    },
+    /// Names of what changed, never values.
+    ProfileUpdated {
+        fields: Vec<String>,
+    },
+    CredentialAdded {
+        kind: &'static str,
+    },
+    CredentialRemoved {
+        kind: &'static str,
+    },
+    MergeRequested {
+        request: Uuid,
+        with: CustomerId,
+    },
+    ConsentGranted {
+        client_id: String,
+        scope: String,
+    },
+    TokenReuse {
+        detail: BTreeMap<&'static str, String>,
+    },
 }
 
 impl Event {
@@ -33,8 +115,19 @@ impl Event {
             Self::LinkAdded { .. } => "link.added",
             Self::LinkRemoved { .. } => "link.removed",
             Self::LinkProved { .. } => "link.proved",
+            Self::LinkForcedOff { .. } => "link.forced_off",
+            Self::LinkDisabled { .. } => "link.disabled",
+            Self::LinkEnabled { .. } => "link.enabled",
+            Self::MailStopped { .. } => "mail.stopped",
+            Self::MailResumed { .. } => "mail.resumed",
+            Self::CustomerFlagged { .. } => "customer.flagged",
+            Self::SessionEndedUpstream { .. } => "session.ended_upstream",
+            Self::ProviderTold { .. } => "provider.told",
             Self::ConflictOpened { .. } => "conflict.opened",
+            Self::ProfileUpdated { .. } => "profile.updated",
             Self::CredentialAdded { .. } => "credential.added",
+            Self::CredentialRemoved { .. } => "credential.removed",
+            Self::MergeRequested { .. } => "merge.requested",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::TokenReuse { .. } => "token.reuse",
         }

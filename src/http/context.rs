@@ -6,16 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
-use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use ipnet::IpNet;
 
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::secret;
-
-/// Longer addresses do not pass every proxy.
-const MAX_QUERY: usize = 6000;
 
 /// The peer's address, put into the request by the server.
 #[derive(Clone, Copy, Debug)]
@@ -57,19 +53,6 @@ impl FromRequestParts<App> for Context {
             origin: text("origin").map(str::to_owned),
         })
     }
-}
-
-/// Browsers keep `SameSite=Lax` cookies back when another site posts a form, but send them when they follow a redirect
-/// of ours: a POST without any is sent round once more as a GET, lest a customer who is signed in seem a stranger.
-/// `None` if there are cookies, or the parameters are too long for an address.
-pub fn again_with_cookies(app: &App, context: &Context, path: &str, form: &[u8]) -> Option<Response> {
-    let stranger = app.cookies.browser(&context.cookies).known().is_none();
-    let query = std::str::from_utf8(form).ok().filter(|form| stranger && form.len() <= MAX_QUERY)?;
-    // Written anew, so that nothing in it can end the header early.
-    let query: String = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(url::form_urlencoded::parse(query.as_bytes()))
-        .finish();
-    Some(Redirect::to(&format!("{path}?{query}")).into_response())
 }
 
 /// The ID that the outermost layer gave the request.

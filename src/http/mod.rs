@@ -6,6 +6,7 @@
 pub mod browser;
 pub mod context;
 pub mod cors;
+pub mod either;
 pub mod error;
 pub mod handoff;
 pub mod health;
@@ -13,6 +14,7 @@ pub mod layers;
 pub mod login;
 pub mod oidc;
 pub mod pages;
+pub mod receive;
 pub mod session;
 pub mod session_store;
 
@@ -39,6 +41,7 @@ pub fn router(app: &App) -> Router {
         .merge(browser)
         .merge(oidc::routes())
         .merge(handoff::routes())
+        .merge(receive::routes())
         .merge(health::routes())
         .route("/assets/{name}", get(asset))
         .fallback(not_found);

@@ -56,18 +56,35 @@ impl KvSessionStore {
         let stored = Stored { data: record.data.clone(), expires_at };
         let value = serde_json::to_vec(&stored).map_err(|e| Error::Encode(e.to_string()))?;
         let key = session_key(&record.id);
-        let mut ops = vec![Op::Set { key: key.clone(), value, ttl, when }];
-        // The index by `sid` is written in the same round trip; it is never brought back once the session has ended.
-        if let Some(sso) = sso_session(record) {
-            let link = sso.authentication.link;
-            let index = SidRecord { customer: sso.customer, session_key: key, expires_at, link };
-            let value = kv::to_json(&index).map_err(backend)?;
-            let when = if when == When::Absent { When::Always } else { when };
-            ops.push(Op::Set { key: session::sid_key(sso.sid.as_str()), value, ttl, when });
-            ops.push(listed(&sso, ttl));
-        }
+        let write = Op::Set { key: key.clone(), value, ttl, when };
+        let Some(sso) = sso_session(record) else {
+            let replies = self.kv.run(vec![write]).await.map_err(backend)?;
+            return Ok(matches!(replies.first(), Some(Reply::Done(true))));
+        };
+        // One round trip, in the order that `session::ending` relies on.
+        let index = SidRecord::of(&sso, key.clone(), expires_at);
+        let value = kv::to_json(&index).map_err(backend)?;
+        // Only a new session makes its entry by `sid`: one that has ended is not brought back, not even by logging in
+        // again at the same moment.
+        let is_new = when == When::Absent && sso.created_at == sso.authentication.auth_time;
+        let index_when = if is_new { When::Always } else { When::Present };
+        let mut ops = session::listings(&sso, &key, ttl);
+        let listings = ops.len();
+        ops.push(write);
+        ops.push(Op::Set { key: session::sid_key(sso.sid.as_str()), value, ttl, when: index_when });
+        ops.extend(session::ended_since(&sso));
         let replies = self.kv.run(ops).await.map_err(backend)?;
-        Ok(matches!(replies.first(), Some(Reply::Done(true))))
+        let (written, indexed) = (replies.get(listings), replies.get(listings + 1));
+        if written != Some(&Reply::Done(true)) {
+            return Ok(false);
+        }
+        let marks = replies.get(listings + 2..).unwrap_or_default();
+        if session::is_ended(marks, sso.authentication.auth_time) {
+            session::end(&self.kv, &sso.sid).await.map_err(backend)?;
+        } else if indexed != Some(&Reply::Done(true)) {
+            self.kv.delete(&key).await.map_err(backend)?;
+        }
+        Ok(true)
     }
 }
 
@@ -165,24 +182,14 @@ pub async fn touch(kv: &Kv, key: &str, idle: Duration, now: Timestamp) -> kv::Re
         return Ok(());
     }
     let index = session::sid_key(session.sid.as_str());
-    let entry = SidRecord {
-        customer: session.customer,
-        session_key: key.to_owned(),
-        expires_at: stored.expires_at,
-        link: session.authentication.link,
-    };
-    kv.run(vec![listed(&session, ttl)]).await?;
+    let entry = SidRecord::of(&session, key.to_owned(), stored.expires_at);
+    kv.run(session::listings(&session, key, ttl)).await?;
     let before = kv::from_json::<SidRecord>(kv.swap(&index, kv::to_json(&entry)?, ttl).await?)?;
     // Logging in again meanwhile has moved the session to another record: the entry is that one's.
     if let Some(before) = before.filter(|before| before.session_key != key) {
         kv.replace(&index, kv::to_json(&before)?, before.expires_at.since(now)).await?;
     }
     Ok(())
-}
-
-/// Lists a session among its customer's, for as long as it may live.
-fn listed(sso: &SsoSession, ttl: Duration) -> Op {
-    Op::AddMember { key: session::sessions_key(sso.customer), member: sso.sid.as_str().to_owned(), ttl }
 }
 
 fn timestamp(date: OffsetDateTime) -> Timestamp {

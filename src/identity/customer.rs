@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::address::EmailAddress;
 use super::namespace::Namespace;
 use crate::ids::CustomerId;
-use crate::store::{self, Customer, Link, Subject, Tx};
+use crate::store::{self, Customer, Flag, Link, LinkState, Subject, Tx};
 
 /// How many links are shown at most.
 const LINKS: i64 = 200;
@@ -24,6 +24,18 @@ pub struct View {
     pub created_at: String,
     pub links: Vec<LinkView>,
     pub subjects: Vec<SubjectLine>,
+    /// Why somebody should look at this customer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<FlagView>,
+}
+
+/// One flag.
+#[derive(Debug, Serialize)]
+pub struct FlagView {
+    pub kind: String,
+    /// The account the trouble is with, as `namespace:id`.
+    pub link: String,
+    pub raised_at: String,
 }
 
 /// One link.
@@ -37,6 +49,12 @@ pub struct LinkView {
     pub first_seen: String,
     pub last_seen: String,
     pub state: String,
+    /// Why a live link does not log in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<String>,
+    /// Since when nothing is sent to this address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_stopped_at: Option<String>,
 }
 
 /// What one sector calls the customer.
@@ -60,8 +78,10 @@ pub async fn show(tx: &mut Tx, text: &str) -> Result<Vec<View>, store::Error> {
         }
         let links = tx.links_of(living.id, LINKS).await?;
         let subjects = tx.subjects_of(living.id).await?;
+        let flags = tx.flags_of(living.id).await?;
         let merged_from = (living.id != customer).then(|| customer.to_string());
-        views.push(view(living, found_by, merged_from, links, subjects));
+        let flags = flags.into_iter().map(|flag| flag_view(flag, &links)).collect();
+        views.push(View { flags, ..view(living, found_by, merged_from, links, subjects) });
     }
     Ok(views)
 }
@@ -132,11 +152,49 @@ fn view(
                 first_seen: link.first_seen.to_string(),
                 last_seen: link.last_seen.to_string(),
                 state: link.state.as_str().to_owned(),
+                disabled: link.disabled_reason.map(|reason| reason.as_str().to_owned()),
+                mail_stopped_at: link.mail_stopped_at.map(|at| at.to_string()),
             })
             .collect(),
         subjects: subjects
             .into_iter()
             .map(|subject| SubjectLine { sector: subject.sector, sub: subject.sub })
             .collect(),
+        flags: Vec::new(),
     }
+}
+
+fn flag_view(flag: Flag, links: &[Link]) -> FlagView {
+    let link = links.iter().find(|link| link.id == flag.link);
+    FlagView {
+        kind: flag.kind,
+        link: link.map_or_else(|| flag.link.to_string(), |link| format!("{}:{}", link.namespace, link.external_id)),
+        raised_at: flag.raised_at.to_string(),
+    }
+}
+
+/// The customer and the link that an admin names: any ID of the customer's, and a link's ID or `namespace:id`. The link may
+/// have ended.
+///
+/// # Errors
+/// If the database fails.
+pub async fn named_link(tx: &mut Tx, customer: &str, link: &str) -> Result<Option<(Customer, Link)>, store::Error> {
+    for (customer, _) in candidates(tx, customer.trim()).await? {
+        let Some(living) = tx.customer_living(customer).await? else { continue };
+        let links = tx.links_of(living.id, LINKS).await?;
+        let names = readings(link.trim());
+        let is_it = |candidate: &&Link| {
+            candidate.id.to_string() == link.trim()
+                || names.iter().any(|(namespace, external_id)| {
+                    candidate.namespace == namespace.to_string() && candidate.external_id == *external_id
+                })
+        };
+        // The same account may have been linked before: the live one is meant, if there is one.
+        let mut found: Vec<Link> = links.iter().filter(is_it).cloned().collect();
+        found.sort_by_key(|link| link.state != LinkState::Live);
+        if let Some(link) = found.into_iter().next() {
+            return Ok(Some((living, link)));
+        }
+    }
+    Ok(None)
 }

@@ -12,12 +12,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::address::EmailAddress;
+use super::addresses;
+use super::import::{self, Differs, Imported, Offer};
 use super::namespace::Namespace;
 use super::other_names;
-use super::sign_in::{Source, added, email_link, live_link};
+use super::profile::Profile;
+use super::receive;
+use super::sign_in::{Source, Typed, added, email_link, live_link};
 use super::upstream_tokens::SealedTokens;
 use crate::clock::Timestamp;
-use crate::config::EmailTrust;
+use crate::config::{EmailTrust, Importable};
 use crate::connector::{OtherName, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
@@ -38,12 +42,27 @@ pub struct Claim {
     pub subject: String,
     /// What can be an address of a person's, as the provider delivered it.
     pub email: Option<EmailAddress>,
-    /// Whether the provider vouches for `email` and is believed.
+    /// Whether the provider vouches for `email` and is believed, or its bearer has proved it here.
     pub vouched: bool,
-    /// The profile as delivered.
+    /// Whether `email` was typed here and proved by a mailed code: the provider knows nothing of it (rule 11).
+    #[serde(default)]
+    pub typed: bool,
+    /// The profile as delivered, without what is to be ignored.
     pub profile: Value,
+    /// What of it may become the customer's own.
+    #[serde(default)]
+    pub offers: Vec<Offer>,
+    /// What the provider did not say, although the configuration requires it.
+    #[serde(default)]
+    pub missing: Vec<Importable>,
     /// How the customer authenticated there.
     pub amr: Vec<String>,
+    /// What the provider calls the session there.
+    #[serde(default)]
+    pub sid: Option<String>,
+    /// The level of ours that this reached.
+    #[serde(default)]
+    pub level: Option<String>,
     /// What else the provider calls the account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_names: Vec<OtherName>,
@@ -57,13 +76,23 @@ impl Claim {
     pub fn new(source: Source<'_>, upstream: &UpstreamIdentity) -> Self {
         let email = upstream.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
         let email = email.filter(|address| !address.is_blocked());
+        let vouched = email.is_some() && upstream.email_verified && source.email_trust != EmailTrust::Unverified;
+        let typed = match source.typed {
+            Typed::Proved(address) => Some(address.clone()),
+            Typed::Nothing | Typed::AskedFor => None,
+        };
         Self {
             connector: source.connector.to_owned(),
             subject: upstream.subject.clone(),
-            vouched: email.is_some() && upstream.email_verified && source.email_trust != EmailTrust::Unverified,
-            email,
-            profile: upstream.raw.clone(),
+            vouched: vouched || typed.is_some(),
+            typed: typed.is_some(),
+            email: typed.or(email),
+            profile: import::kept(source.import, &upstream.raw),
+            offers: import::first_offers(source.import, upstream),
+            missing: import::missing(source.import, upstream),
             amr: upstream.amr.clone(),
+            sid: upstream.sid.clone(),
+            level: source.level.map(str::to_owned),
             other_names: upstream.other_names.clone(),
             tokens: source.tokens.cloned(),
         }
@@ -79,9 +108,23 @@ impl Claim {
         format!("connector:{}", self.connector)
     }
 
-    /// The address that the provider vouches for.
+    /// The address that the provider vouches for, or that was proved here in its place.
     pub fn vouched_address(&self) -> Option<&EmailAddress> {
         self.email.as_ref().filter(|_| self.vouched)
+    }
+
+    /// The link that its address becomes.
+    pub(super) fn email_link(
+        &self,
+        address: &EmailAddress,
+        namespace: Namespace,
+        customer: CustomerId,
+        now: Timestamp,
+    ) -> Link {
+        match namespace {
+            Namespace::Email if self.typed => addresses::typed_link(address, customer, now),
+            namespace => email_link(address, namespace, customer, &self.origin(), now),
+        }
     }
 
     /// Keeps the provider's tokens with the link of this claim.
@@ -97,7 +140,7 @@ impl Claim {
         Link {
             proof: Some("oidc".to_owned()),
             verified_at: Some(now),
-            display: self.email.as_ref().map(|address| address.display().to_owned()),
+            display: self.email.as_ref().filter(|_| !self.typed).map(|address| address.display().to_owned()),
             profile: self.profile.clone(),
             ..live_link(id, &self.namespace(), &self.subject, customer, &self.origin(), now)
         }
@@ -164,18 +207,32 @@ pub(super) async fn is_settled(
 }
 
 /// What became of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Linked {
     /// A new link of this customer's.
-    Added { customer: CustomerId, link: LinkId },
+    Added { customer: CustomerId, link: LinkId, address: Mailbox },
     /// It was theirs already: nothing happened (rule 17).
     Already { customer: CustomerId, link: LinkId },
-    /// It is another customer's (rule 16).
-    Taken,
+    /// It is another customer's (rule 16), and so is the link it is.
+    Taken { owner: CustomerId, link: LinkId },
     /// The customer has as many accounts of this provider as they may have (rule 3).
     Full,
+    /// The provider did not say what the configuration requires.
+    Missing(Vec<Importable>),
+    /// The customer has another value where the configuration allows none.
+    Differs(Differs),
     /// The customer may not log in.
     Refused,
+}
+
+/// What a proof by mail means for the address it went to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mailbox {
+    /// Nothing new.
+    AsBefore,
+    /// Its owner has proved it for the first time. Until then it rested on a provider's word, which others may have had
+    /// as well: the sessions and grants there are, are not known to be the owner's (rule 9).
+    ProvedFirst,
 }
 
 /// What else the customer has proved along with the claim.
@@ -209,25 +266,54 @@ pub async fn add(
     };
     if let Some(theirs) = known {
         if theirs.root == root.id {
+            if theirs.disabled_reason.is_some_and(receive::ends_by_login) {
+                receive::enable(tx, root.id, theirs.link, receive::Authority::Customer, now).await?;
+            }
             claim.keep_tokens(tx, theirs.link, now).await?;
         }
         let already = Linked::Already { customer: root.id, link: theirs.link };
-        return Ok(if theirs.root == root.id { already } else { Linked::Taken });
+        let taken = Linked::Taken { owner: theirs.root, link: theirs.link };
+        return Ok(if theirs.root == root.id { already } else { taken });
     }
     let links = tx.links_live(root.id).await?;
     if is_full(&links, &namespace) {
         return Ok(Linked::Full);
     }
+    if !claim.missing.is_empty() {
+        return Ok(Linked::Missing(claim.missing.clone()));
+    }
     let link = claim.link(LinkId::new(now), root.id, now);
+    let imported = match import::import(&Profile::from_json(&root.profile), &claim.offers, link.id, now) {
+        Ok(imported) => imported,
+        Err(differs) => return Ok(Linked::Differs(differs)),
+    };
     if !tx.link_insert(&link).await? {
         // Made by somebody else since; this customer's own links wait for the lock.
-        return Ok(Linked::Taken);
+        let theirs = tx.link_login(&namespace.to_string(), &claim.subject).await?.ok_or(store::Error::Contention)?;
+        return Ok(Linked::Taken { owner: theirs.root, link: theirs.link });
     }
     claim.keep_tokens(tx, link.id, now).await?;
     let mut events = vec![added(&link)];
-    events.extend(add_address(tx, &root, &links, claim, proof, now).await?);
+    let of_address = add_address(tx, &root, &links, claim, proof, now).await?;
+    let first = of_address.iter().any(|event| matches!(event, Event::LinkProved { .. }));
+    events.extend(of_address);
+    if let Some(imported) = imported {
+        events.push(update_profile(tx, root.id, &imported, now).await?);
+    }
     events::record_all(tx, root.id, Actor::Customer, events, now).await?;
-    Ok(Linked::Added { customer: root.id, link: link.id })
+    let address = if first { Mailbox::ProvedFirst } else { Mailbox::AsBefore };
+    Ok(Linked::Added { customer: root.id, link: link.id, address })
+}
+
+/// Writes a changed profile of a locked root. The caller records the event.
+pub(super) async fn update_profile(
+    tx: &mut Tx,
+    root: CustomerId,
+    imported: &Imported,
+    now: Timestamp,
+) -> Result<Event, store::Error> {
+    tx.customer_profile_set(root, &imported.profile.to_json(), now).await?;
+    Ok(Event::ProfileUpdated { fields: imported.changed.iter().map(|claim| claim.as_str().to_owned()).collect() })
 }
 
 pub(super) fn is_full(links: &[Link], namespace: &Namespace) -> bool {
@@ -252,19 +338,13 @@ async fn add_address(
         links.iter().find(move |link| link.namespace == name && link.external_id == address.normalized())
     };
     if let Some(link) = own(Namespace::Email) {
-        if proof == Proof::Login || is_proved_by(link, MAILED_CODE) {
-            return Ok(vec![]);
-        }
-        tx.link_proved(link.id, MAILED_CODE, now).await?;
-        return Ok(vec![Event::LinkProved {
-            link: link.id,
-            namespace: link.namespace.clone(),
-            external_id: link.external_id.clone(),
-            proof: MAILED_CODE.to_owned(),
-        }]);
+        return match proof {
+            Proof::Login => Ok(vec![]),
+            Proof::MailedCode => addresses::proved_by_mail(tx, root.id, link, now).await,
+        };
     }
     if claim.vouched && !is_full(links, &Namespace::Email) {
-        let link = email_link(address, Namespace::Email, root.id, &claim.origin(), now);
+        let link = claim.email_link(address, Namespace::Email, root.id, now);
         if tx.link_insert(&link).await? {
             return Ok(vec![added(&link)]);
         }
@@ -272,18 +352,18 @@ async fn add_address(
     if own(Namespace::UnprovedEmail).is_some() || is_full(links, &Namespace::UnprovedEmail) {
         return Ok(vec![]);
     }
-    let link = email_link(address, Namespace::UnprovedEmail, root.id, &claim.origin(), now);
+    let link = claim.email_link(address, Namespace::UnprovedEmail, root.id, now);
     tx.link_insert(&link).await?;
     Ok(vec![added(&link)])
 }
 
-/// Where mail about changes to a customer goes: every address they have proved.
+/// Where mail about changes to a customer goes: every address they have proved, unless mail to it is stopped.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn proved_addresses(tx: &mut Tx, customer: CustomerId) -> Result<Vec<EmailAddress>, store::Error> {
     let links = tx.links_live(customer).await?;
     let email = Namespace::Email.to_string();
-    let proved = links.iter().filter(|link| link.namespace == email);
+    let proved = links.iter().filter(|link| link.namespace == email && link.mail_stopped_at.is_none());
     Ok(proved.filter_map(|link| EmailAddress::parse(&link.external_id).ok()).collect())
 }

@@ -3,13 +3,17 @@
 //! It takes transactions, keys and the present time from its callers. It knows nothing of HTTP.
 
 pub mod address;
+pub mod addresses;
 pub mod candidates;
 pub mod customer;
 pub mod duplicates;
+pub mod import;
 pub mod linking;
+pub mod merge_request;
 pub mod namespace;
 pub mod other_names;
 pub mod profile;
+pub mod receive;
 pub mod sign_in;
 pub mod unlinking;
 pub mod upstream_tokens;

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use super::namespace::{self, Namespace};
+use super::receive;
 use super::sign_in::{added, live_link};
 use crate::clock::Timestamp;
 use crate::connector::OtherName;
@@ -101,13 +102,18 @@ impl Second<'_> {
             verified_at: old.verified_at,
             display: old.display.clone(),
             profile: old.profile.clone(),
+            // What the provider spoke against stays so under another name.
+            disabled_reason: old.disabled_reason,
+            disabled_at: old.disabled_at,
             ..live_link(LinkId::new(now), self.namespace, self.subject, old.customer, self.source, now)
         };
         if !tx.link_insert(&link).await? {
             return Ok(false);
         }
         tx.moved_link_insert(link.id, old.id, self.ends_at, now).await?;
-        events::record_all(tx, root.id, actor, vec![added(&link)], now).await?;
+        let mut events = vec![added(&link)];
+        events.extend(link.disabled_reason.map(|reason| receive::disabled(&link, reason)));
+        events::record_all(tx, root.id, actor, events, now).await?;
         Ok(true)
     }
 }

@@ -7,14 +7,16 @@
 use serde_json::{Value, json};
 
 use super::address::EmailAddress;
+use super::import::{self, Differs, Imported};
 use super::linking::{self, Claim, Holder};
 use super::namespace::{self, Namespace};
 use super::other_names;
 use super::profile::Profile;
+use super::receive;
 use super::upstream_tokens::SealedTokens;
 use crate::clock::{Timestamp, uuid_v7};
-use crate::config::EmailTrust;
-use crate::connector::UpstreamIdentity;
+use crate::config::{EmailTrust, ImportConfig, Importable};
+use crate::connector::{Connector, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CredentialId, CustomerId, LinkId};
 use crate::store::{
@@ -32,12 +34,21 @@ const SEEN_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(60)
 pub enum SignedIn {
     Known(CustomerId, LinkId),
     Created(CustomerId, LinkId),
+    /// Nobody is known by this account, and it brings no address that is proved: to be asked for before a customer is
+    /// made, so that whoever has it need not become two (rule 11).
+    AddressAsked,
     /// The provider vouches for an address that this customer has proved (rule 8).
     AccountExists(CustomerId, Box<Claim>, Question),
     /// The customer exists but may not log in: blocked or erased.
     Refused,
+    /// The provider spoke against this account: it is somebody's, and logs nobody in.
+    Disabled,
     /// The value stands for nobody (spec/identity.md rule 1).
     Blocked,
+    /// The provider did not say what the configuration requires.
+    Missing(Vec<Importable>),
+    /// The customer has another value where the configuration allows none.
+    Differs(Differs),
 }
 
 /// Whether somebody who brings a customer's address must prove to be that customer.
@@ -58,6 +69,39 @@ pub struct Source<'a> {
     pub links_automatically: bool,
     /// The provider's tokens, where they are kept.
     pub tokens: Option<&'a SealedTokens>,
+    /// What of the profile becomes the customer's own.
+    pub import: &'a ImportConfig,
+    /// The level of ours that this login reached.
+    pub level: Option<&'a str>,
+    /// What the customer is asked for, or has typed here, where the provider brings no address that counts.
+    pub typed: Typed<'a>,
+}
+
+impl<'a> Source<'a> {
+    /// What a connector is configured to be worth, for what it says of this customer.
+    pub fn of(connector: &'a dyn Connector, identity: &UpstreamIdentity) -> Self {
+        Self {
+            connector: connector.id(),
+            email_trust: connector.email_trust(identity),
+            links_automatically: connector.links_automatically(),
+            import: &connector.config().import,
+            level: connector.level(identity),
+            tokens: None,
+            typed: Typed::Nothing,
+        }
+    }
+}
+
+/// The address of a newcomer whose provider vouches for none.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Typed<'a> {
+    /// They go without.
+    #[default]
+    Nothing,
+    /// They are to be asked before a customer is made.
+    AskedFor,
+    /// They have typed this one, and proved by a mailed code that it is theirs.
+    Proved(&'a EmailAddress),
 }
 
 /// Finds or makes the customer of a proved social identity.
@@ -74,6 +118,10 @@ pub async fn social(
     if namespace::is_blocked(&upstream.subject) {
         return Ok(SignedIn::Blocked);
     }
+    let missing = import::missing(source.import, upstream);
+    if !missing.is_empty() {
+        return Ok(SignedIn::Missing(missing));
+    }
     for _ in 0..TRIES {
         let mut tx = store.begin().await?;
         let known = match tx.link_login(&namespace.to_string(), &upstream.subject).await? {
@@ -84,7 +132,7 @@ pub async fn social(
             }
         };
         let outcome = match known {
-            Some(link) => Some(known_link(&mut tx, source, &link, upstream, now).await?),
+            Some(link) => known_link(&mut tx, source, &link, upstream, now).await?,
             None => newcomer(&mut tx, source, upstream, now).await?,
         };
         if let Some(signed_in) = outcome {
@@ -96,23 +144,54 @@ pub async fn social(
     Err(store::Error::Contention)
 }
 
+/// An account that is somebody's. `None` if they were absorbed by another customer at this moment.
 async fn known_link(
     tx: &mut Tx,
     source: Source<'_>,
     link: &LinkLogin,
     upstream: &UpstreamIdentity,
     now: Timestamp,
-) -> Result<SignedIn, store::Error> {
+) -> Result<Option<SignedIn>, store::Error> {
     if link.root_state != CustomerState::Active {
-        return Ok(SignedIn::Refused);
+        return Ok(Some(SignedIn::Refused));
     }
-    if now.since(link.last_seen) > SEEN_AGAIN_AFTER || now < link.last_seen {
-        tx.link_seen(link.link, now, &upstream.raw).await?;
+    if let Some(reason) = link.disabled_reason {
+        if !receive::ends_by_login(reason) {
+            return Ok(Some(SignedIn::Disabled));
+        }
+        let Some(root) = tx.customer_lock(link.root).await? else { return Ok(None) };
+        receive::enable(tx, root.id, link.link, receive::Authority::Customer, now).await?;
+    }
+    let offers = import::later_offers(source.import, upstream);
+    let imported = |profile: &Value| match offers.as_slice() {
+        [] => Ok(None),
+        offers => import::import(&Profile::from_json(profile), offers, link.link, now),
+    };
+    let changes = match imported(&link.profile) {
+        Ok(imported) => imported.is_some(),
+        Err(differs) => return Ok(Some(SignedIn::Differs(differs))),
+    };
+    if changes {
+        // Decided again under the lock: of two logins that bring the same change one makes it.
+        let Some(root) = tx.customer_lock(link.root).await? else { return Ok(None) };
+        match imported(&root.profile) {
+            Ok(Some(imported)) => update(tx, root.id, &imported, now).await?,
+            Ok(None) => {}
+            Err(differs) => return Ok(Some(SignedIn::Differs(differs))),
+        }
+    }
+    if changes || now.since(link.last_seen) > SEEN_AGAIN_AFTER || now < link.last_seen {
+        tx.link_seen(link.link, now, &import::kept(source.import, &upstream.raw)).await?;
     }
     if let Some(tokens) = source.tokens {
         tokens.keep(tx, link.link, now).await?;
     }
-    Ok(SignedIn::Known(link.root, link.link))
+    Ok(Some(SignedIn::Known(link.root, link.link)))
+}
+
+async fn update(tx: &mut Tx, root: CustomerId, imported: &Imported, now: Timestamp) -> Result<(), store::Error> {
+    let event = linking::update_profile(tx, root, imported, now).await?;
+    events::record(tx, root, Actor::Customer, event, now).await
 }
 
 /// An account that is nobody's here. `None` if that changed meanwhile.
@@ -123,9 +202,13 @@ async fn newcomer(
     now: Timestamp,
 ) -> Result<Option<SignedIn>, store::Error> {
     let claim = Claim::new(source, upstream);
+    if matches!(source.typed, Typed::AskedFor) && claim.vouched_address().is_none() {
+        return Ok(Some(SignedIn::AddressAsked));
+    }
     let holder = linking::holder(tx, &claim).await?;
     let Holder::Customer(customer) = holder else { return first_login(tx, &claim, holder, upstream, now).await };
-    let settled = linking::is_settled(tx, source, &claim, customer, now).await?;
+    // A typed address is here because its owner has just answered.
+    let settled = claim.typed || linking::is_settled(tx, source, &claim, customer, now).await?;
     let question = if settled { Question::Spared } else { Question::Asked };
     Ok(Some(SignedIn::AccountExists(customer, Box::new(claim), question)))
 }
@@ -141,7 +224,11 @@ async fn first_login(
     let customer = CustomerId::new(now);
     let social = LinkId::new(now);
     let proved = claim.vouched && holder == Holder::Nobody;
-    let profile = profile_of(upstream, social, proved, now);
+    let mut profile = profile_of(claim, upstream, social, proved, now);
+    if let Some(address) = claim.email.as_ref().filter(|_| claim.typed) {
+        profile.set("email", Some(address.display()), None, now);
+        profile.set("email_verified", Some(proved), None, now);
+    }
     tx.customer_insert(&Customer::new(customer, profile.to_json(), now)).await?;
     let link = claim.link(social, customer, now);
     if !tx.link_insert(&link).await? {
@@ -152,7 +239,7 @@ async fn first_login(
     if let Some(address) = &claim.email {
         // An address somebody else has proved stays theirs; here it is only a hint.
         let namespace = if proved { Namespace::Email } else { Namespace::UnprovedEmail };
-        let link = email_link(address, namespace, customer, &claim.origin(), now);
+        let link = claim.email_link(address, namespace, customer, now);
         if !tx.link_insert(&link).await? {
             return Ok(None);
         }
@@ -251,6 +338,9 @@ pub(super) fn live_link(
         first_seen: now,
         last_seen: now,
         ended_at: None,
+        disabled_reason: None,
+        disabled_at: None,
+        mail_stopped_at: None,
     }
 }
 
@@ -258,23 +348,15 @@ pub(super) fn added(link: &Link) -> Event {
     Event::LinkAdded { link: link.id, namespace: link.namespace.clone(), external_id: link.external_id.clone() }
 }
 
-/// What the provider says of the customer. Its address counts as verified only if it is a proved link of theirs.
-fn profile_of(upstream: &UpstreamIdentity, from: LinkId, email_proved: bool, now: Timestamp) -> Profile {
+/// What the provider says of a new customer. Its address counts as verified only if it is a proved link of theirs.
+fn profile_of(claim: &Claim, upstream: &UpstreamIdentity, from: LinkId, proved: bool, now: Timestamp) -> Profile {
     let mut profile = Profile::default();
-    let from = Some(from);
-    for (name, value) in [
-        ("name", &upstream.name),
-        ("given_name", &upstream.given_name),
-        ("family_name", &upstream.family_name),
-        ("preferred_username", &upstream.preferred_username),
-        ("picture", &upstream.picture),
-        ("locale", &upstream.locale),
-        ("email", &upstream.email),
-    ] {
-        profile.set(name, value.as_deref(), from, now);
+    for offer in &claim.offers {
+        profile.set(offer.claim.as_str(), Some(offer.value.as_str()), Some(from), now);
     }
-    if upstream.email.is_some() {
-        profile.set("email_verified", Some(email_proved), from, now);
+    if let Some(email) = &upstream.email {
+        profile.set("email", Some(email.as_str()), Some(from), now);
+        profile.set("email_verified", Some(proved), Some(from), now);
     }
     profile
 }

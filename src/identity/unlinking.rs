@@ -1,17 +1,22 @@
 //! Unlinking: an account at a provider stops being a way in (spec/identity.md rules 18 and 19).
 //!
-//! The customer's row is locked first, so that of two who remove the last two ways at once exactly one succeeds. What
-//! came in through the link, sessions and grants, is ended by the caller; what rested on it is settled here.
+//! The customer's row is locked first, so that of two who remove the last two ways at once exactly one succeeds. The
+//! sessions that came in through the link are ended by the caller; what else rested on it is settled here.
+
+use serde_json::Value;
 
 use super::address::EmailAddress;
-use super::linking::{MAILED_CODE, delivered_address, is_full};
+use super::linking::{delivered_address, is_full};
 use super::namespace::Namespace;
 use super::other_names;
 use super::profile::Profile;
 use super::sign_in::{added, email_link};
 use crate::clock::Timestamp;
+use crate::config::{Config, ConnectorConfig, EmailTrust};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
+use crate::jobs::Task;
+use crate::session::FOR_EVER;
 use crate::store::{self, CredentialKind, CredentialState, Customer, Link, Tx};
 
 /// The ways to log in that this installation offers at all.
@@ -19,17 +24,41 @@ use crate::store::{self, CredentialKind, CredentialState, Customer, Link, Tx};
 pub struct Ways {
     /// IDs of the configured connectors.
     pub connectors: Vec<String>,
+    /// Those of them whose word for an address is believed.
+    pub vouching: Vec<String>,
     pub password: bool,
+}
+
+impl Ways {
+    /// Those of an installation.
+    pub fn offered(config: &Config) -> Self {
+        let ids = |connectors: &mut dyn Iterator<Item = &ConnectorConfig>| {
+            connectors.map(|connector| connector.id.clone()).collect::<Vec<String>>()
+        };
+        let believed = |connector: &&ConnectorConfig| connector.email_trust() != EmailTrust::Unverified;
+        Self {
+            connectors: ids(&mut config.connectors.iter()),
+            vouching: ids(&mut config.connectors.iter().filter(believed)),
+            password: config.password.enabled,
+        }
+    }
+}
+
+/// By whose word a link is removed.
+#[derive(Clone, Copy, Debug)]
+pub enum Authority<'a> {
+    /// The customer's, who keeps a way in.
+    Customer,
+    /// An admin's, even the last way in, for a reason that is kept.
+    Admin { name: &'a str, reason: &'a str },
 }
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unlinked {
-    Removed {
-        customer: CustomerId,
-        /// Every link the account ever had: what came in through any of them ends.
-        links: Vec<LinkId>,
-    },
+    /// What is left to do: whatever came in through any link that the account ever had ends, and the tokens that its
+    /// provider gave us go back.
+    Removed(Vec<Task>),
     /// Without it the customer could not log in any more.
     LastWay,
     /// The customer has no such link, or none that can be removed.
@@ -45,6 +74,7 @@ pub async fn remove(
     customer: CustomerId,
     link: LinkId,
     ways: &Ways,
+    authority: Authority<'_>,
     now: Timestamp,
 ) -> Result<Unlinked, store::Error> {
     let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
@@ -56,21 +86,48 @@ pub async fn remove(
     // While a provider moves an account it has two links, and goes with both.
     let account = other_names::links_of_account(tx, gone.id).await?;
     let twins: Vec<Link> = links.extract_if(.., |link| account.contains(&link.id)).collect();
-    let unproved = unproved_by(&gone, &links);
-    let left: Vec<&Link> = links.iter().filter(|link| Some(link.id) != unproved.as_ref().map(|link| link.id)).collect();
-    if !can_log_in(tx, &root, &left, ways).await? {
-        return Ok(Unlinked::LastWay);
+    let resting: Vec<Link> = resting_on(&gone, &links).cloned().collect();
+    let unproved: Vec<&Link> = resting.iter().filter(|link| voucher(link, &links, ways).is_none()).collect();
+    let left: Vec<&Link> = links.iter().filter(|link| unproved.iter().all(|gone| gone.id != link.id)).collect();
+    let actor = match authority {
+        Authority::Customer if !can_log_in(tx, &root, &left, ways).await? => return Ok(Unlinked::LastWay),
+        Authority::Customer => Actor::Customer,
+        Authority::Admin { name, .. } => Actor::Admin(name.to_owned()),
+    };
+    let mut tasks = Vec::new();
+    for link in &account {
+        tx.grants_revoke_link(root.id, *link, "unlinked", now, now).await?;
+        tx.flags_clear(*link, now).await?;
+        tasks.push(Task::EndSessions { link: *link, until: FOR_EVER });
     }
     let mut events = Vec::new();
     for link in std::iter::once(&gone).chain(&twins) {
+        tasks.extend(give_back(tx, link).await?);
         tx.link_end(link.id, now).await?;
         events.push(removed(link));
     }
-    if let Some(address) = unproved {
-        events.extend(unprove(tx, &root, &address, &links, now).await?);
+    if let Authority::Admin { reason, .. } = authority {
+        events.push(Event::LinkForcedOff { link: gone.id, reason: reason.to_owned() });
     }
-    events::record_all(tx, root.id, Actor::Customer, events, now).await?;
-    Ok(Unlinked::Removed { customer: root.id, links: account })
+    for address in &resting {
+        match voucher(address, &links, ways).map(|other| other.source.clone()) {
+            Some(other) => events.push(prove_by(tx, address, &other, now).await?),
+            None => events.extend(unprove(tx, &root, address, &mut links, now).await?),
+        }
+    }
+    events::record_all(tx, root.id, actor, events, now).await?;
+    Ok(Unlinked::Removed(tasks))
+}
+
+/// Takes the provider's tokens of a link away, to give them back: Apple asks for it, and whoever disconnects an account
+/// expects it. Whoever erases a customer does the same with each of their links.
+///
+/// # Errors
+/// If the database fails.
+pub async fn give_back(tx: &mut Tx, link: &Link) -> Result<Option<Task>, store::Error> {
+    let Some(connector) = connector_of(link) else { return Ok(None) };
+    let refresh = tx.upstream_tokens_take(link.id).await?;
+    Ok(refresh.map(|sealed| Task::Revoke { connector, subject: link.external_id.clone(), sealed }))
 }
 
 /// The connector of a social link.
@@ -83,7 +140,9 @@ pub fn connector_of(link: &Link) -> Option<String> {
 
 /// Whether any way in is left: an account at a provider that is still offered, or a password with an address to it.
 async fn can_log_in(tx: &mut Tx, root: &Customer, left: &[&Link], ways: &Ways) -> Result<bool, store::Error> {
-    let offered = |link: &&&Link| connector_of(link).is_some_and(|connector| ways.connectors.contains(&connector));
+    let offered = |link: &&&Link| {
+        link.disabled_at.is_none() && connector_of(link).is_some_and(|connector| ways.connectors.contains(&connector))
+    };
     if left.iter().any(|link| offered(&link)) {
         return Ok(true);
     }
@@ -95,19 +154,41 @@ async fn can_log_in(tx: &mut Tx, root: &Customer, left: &[&Link], ways: &Ways) -
         .any(|password| left.iter().any(|link| link.namespace == email && link.customer == password.customer)))
 }
 
-/// The address that nothing proves any more once a link is gone (rule 19).
-fn unproved_by(gone: &Link, left: &[Link]) -> Option<Link> {
-    let address = delivered_address(gone)?;
-    let still =
-        left.iter().any(|link| link.namespace == gone.namespace && delivered_address(link).as_ref() == Some(&address));
+/// The addresses whose proof was the word of the provider of a link that is gone. One that another account at the same
+/// provider may have brought is left alone: which of the two it was is not written down.
+fn resting_on<'a>(gone: &'a Link, left: &'a [Link]) -> impl Iterator<Item = &'a Link> {
     let email = Namespace::Email.to_string();
-    let rests_on_it = |link: &&Link| {
-        link.namespace == email
-            && link.external_id == address.normalized()
-            && link.proof.as_deref() == Some(gone.source.as_str())
-            && link.proof.as_deref() != Some(MAILED_CODE)
-    };
-    if still { None } else { left.iter().find(rests_on_it).cloned() }
+    let brought = delivered_address(gone);
+    let has_another = left.iter().any(|link| link.namespace == gone.namespace);
+    left.iter().filter(move |link| {
+        let is_it = brought.as_ref().is_some_and(|address| address.normalized() == link.external_id);
+        link.namespace == email && link.proof.as_deref() == Some(gone.source.as_str()) && (is_it || !has_another)
+    })
+}
+
+/// Another account of the customer's whose provider vouches for an address.
+fn voucher<'a>(address: &Link, left: &'a [Link], ways: &Ways) -> Option<&'a Link> {
+    left.iter().find(|link| {
+        let believed = connector_of(link).is_some_and(|connector| ways.vouching.contains(&connector));
+        let brings = delivered_address(link).is_some_and(|brought| brought.normalized() == address.external_id);
+        link.disabled_at.is_none() && believed && brings && is_true(link.profile.get("email_verified"))
+    })
+}
+
+/// Apple and others send booleans as text.
+fn is_true(value: Option<&Value>) -> bool {
+    value.is_some_and(|value| value.as_bool() == Some(true) || value.as_str() == Some("true"))
+}
+
+/// Notes that an address rests on another provider's word from now on.
+async fn prove_by(tx: &mut Tx, address: &Link, proof: &str, now: Timestamp) -> Result<Event, store::Error> {
+    tx.link_proved(address.id, proof, now).await?;
+    Ok(Event::LinkProved {
+        link: address.id,
+        namespace: address.namespace.clone(),
+        external_id: address.external_id.clone(),
+        proof: proof.to_owned(),
+    })
 }
 
 /// Turns a proved address into a hint.
@@ -115,7 +196,7 @@ async fn unprove(
     tx: &mut Tx,
     root: &Customer,
     proved: &Link,
-    links: &[Link],
+    links: &mut Vec<Link>,
     now: Timestamp,
 ) -> Result<Vec<Event>, store::Error> {
     tx.link_end(proved.id, now).await?;
@@ -128,6 +209,7 @@ async fn unprove(
         let link = email_link(&address, Namespace::UnprovedEmail, root.id, &proved.source, now);
         tx.link_insert(&link).await?;
         events.push(added(&link));
+        links.push(link);
     }
     let mut profile = Profile::from_json(&root.profile);
     let shown = profile.text("email").and_then(|email| EmailAddress::parse(&email).ok());

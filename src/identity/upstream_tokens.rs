@@ -104,6 +104,23 @@ impl Keeper {
         String::from_utf8(opened.to_vec()).ok().map(Secret::new)
     }
 
+    /// Gives a sealed refresh token back to the provider it came from (RFC 7009).
+    ///
+    /// # Errors
+    /// As [`Connector::revoke`]; a token that does not open any more cannot be given back.
+    pub async fn give_back(
+        &self,
+        connector: &dyn Connector,
+        subject: &str,
+        sealed: &str,
+        now: Timestamp,
+    ) -> Result<(), ConnectorError> {
+        match self.open("refresh", connector.id(), subject, sealed) {
+            Some(token) => connector.revoke(&token, now).await,
+            None => Err(ConnectorError::invalid("the token cannot be opened with this installation's key")),
+        }
+    }
+
     /// A token of this customer at this provider that is good for a minute at least, renewed if need be.
     ///
     /// # Errors
@@ -175,7 +192,9 @@ impl Keeper {
             }
             Err(error) => {
                 tracing::warn!(connector.id = connector.id(), %error, "a provider's token was not renewed");
-                tx.upstream_tokens_unleash(row.link, row.generation).await?;
+                // A provider that is left alone was not asked.
+                let sent = (error != ConnectorError::Paused).then_some(now);
+                tx.upstream_tokens_release(row.link, row.generation, row.asked_at.or(sent)).await?;
                 Asked::Unavailable
             }
         };

@@ -17,6 +17,7 @@ mod tests;
 
 pub use ring::{Jwks, KeyRing};
 pub use rotation::{Changes, KeyPolicy, Rotation, emergency_rotate, rotate, rotate_when_due};
+pub(crate) use verify::numeric_date;
 pub use verify::{Expect, Expiry, TokenError, verify_with_jwks};
 
 use crate::protocol::jwk::SigningAlgorithm;

@@ -41,11 +41,14 @@ pub struct Expect<'a> {
     pub expiry: Expiry,
 }
 
-/// Whether `exp` counts. It must be there in any case.
+/// Whether `exp` counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// An expired token is refused.
+    /// An expired token is refused, and one that says nothing of it.
     Checked,
+    /// An expired token is refused; one that does not expire, as a security event token does not (RFC 8417 §2.2), is
+    /// the caller's to judge by its age.
+    CheckedIfThere,
     /// An expired token is accepted, as an `id_token_hint` is (OpenID Connect RP-Initiated Logout §2).
     Ignored,
 }
@@ -188,9 +191,12 @@ fn check_claims(claims: &Map<String, Value>, expect: &Expect<'_>) -> Result<(), 
     if claims.get("iss").and_then(Value::as_str).ok_or(TokenError::Claims)? != expect.issuer {
         return Err(TokenError::Issuer);
     }
-    let expires_at = numeric_date(claims, "exp")?.ok_or(TokenError::Claims)?;
-    if expect.expiry == Expiry::Checked && expires_at <= expect.now {
-        return Err(TokenError::Expired);
+    match numeric_date(claims, "exp")? {
+        None if expect.expiry != Expiry::CheckedIfThere => return Err(TokenError::Claims),
+        Some(expires_at) if expect.expiry != Expiry::Ignored && expires_at <= expect.now => {
+            return Err(TokenError::Expired);
+        }
+        _ => {}
     }
     for name in ["nbf", "iat"] {
         if numeric_date(claims, name)?.is_some_and(|date| date > expect.now + CLOCK_SKEW) {
@@ -207,7 +213,7 @@ fn check_claims(claims: &Map<String, Value>, expect: &Expect<'_>) -> Result<(), 
 }
 
 /// A NumericDate (RFC 7519 §2), which may have a fraction.
-fn numeric_date(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, TokenError> {
+pub(crate) fn numeric_date(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, TokenError> {
     let Some(value) = claims.get(name) else { return Ok(None) };
     if let Some(seconds) = value.as_i64() {
         return Ok(Some(Timestamp::from_seconds(seconds)));

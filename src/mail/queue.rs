@@ -73,7 +73,8 @@ pub async fn queue(tx: &mut Tx, key: &DerivedKey, message: &Message, now: Timest
     queue_until(tx, key, message, now + MAIL_LIFETIME, now).await
 }
 
-/// Queues a message that is worth nothing after a time, such as a code. It is not delivered later than that.
+/// Queues a message that is worth nothing after a time, such as a code. It is not delivered later than that. A message to
+/// an address that nothing may be sent to, because its provider said so, is not queued; nobody can tell from outside.
 ///
 /// # Errors
 /// If the database refuses.
@@ -85,6 +86,10 @@ pub async fn queue_until(
     now: Timestamp,
 ) -> Result<Uuid> {
     let id = uuid_v7(now);
+    if tx.mail_is_stopped(message.to.normalized()).await? {
+        tracing::info!(mail.id = %id, "a mail is not sent: mail to its address is stopped");
+        return Ok(id);
+    }
     let content = Sealed { message: message.clone(), useful_until };
     // Strings and a number always have a JSON form; an empty body would be given up, visibly.
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(&content).unwrap_or_default());

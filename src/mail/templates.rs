@@ -151,6 +151,84 @@ pub fn account_disconnected(letterhead: &Letterhead, to: &EmailAddress, provider
     notice_message(letterhead, to, format!("{provider} was disconnected from your account"), &notice)
 }
 
+/// "… is no longer a way in": its provider spoke against the account.
+pub fn account_in_doubt(letterhead: &Letterhead, to: &EmailAddress, provider: &str, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "{provider} told us that the account you sign in with at {brand} was closed, may be in other hands, or no longer \
+             wants to be used here. To protect you, we signed it out and it does not sign you in for now."
+        ),
+        what_to_do: "Secure your account at the provider first. You can sign in here another way that you have set up; look \
+                     at your account, and if anything is not as you left it, tell us.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, format!("{provider} no longer signs you in at {brand}"), &notice)
+}
+
+/// "We disconnected …": an admin removed an account at a provider, perhaps the last way in.
+pub fn account_removed(letterhead: &Letterhead, to: &EmailAddress, provider: &str, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "We disconnected {provider} from your account at {brand}: you can no longer sign in with it, and what was signed \
+             in with it was signed out."
+        ),
+        what_to_do: "Your account and everything in it are still there. To get back in, sign in another way that you have set \
+                     up, or with a provider that knows you by this e-mail address: we then send a code here that proves \
+                     that the account is yours. If neither works, or you did not expect this, contact us.",
+        link: account_url,
+        link_text: "Sign in",
+    };
+    notice_message(letterhead, to, format!("{provider} was disconnected from your account"), &notice)
+}
+
+/// "… was connected, and you were signed out everywhere": the owner of an address has proved it for the first time, on
+/// an account that rested on a provider's word until then.
+pub fn account_secured(letterhead: &Letterhead, to: &EmailAddress, provider: &str, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "{provider} was connected to your account at {brand}, after its e-mail address was confirmed by a code for the \
+             first time. To be safe, everybody who was signed in to the account was signed out."
+        ),
+        what_to_do: "If it was you, sign in again where you need to. Look at the ways to sign in to your account, and \
+                     disconnect what you don’t know. If it was not you, tell us.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, format!("{provider} was connected to your account"), &notice)
+}
+
+/// "An address was added": after its owner has confirmed it. `shown` is it, mostly hidden.
+pub fn address_added(letterhead: &Letterhead, to: &EmailAddress, shown: &str, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!("The e-mail address {shown} was confirmed for your account at {brand}."),
+        what_to_do: "If it was you, there is nothing to do. If not, somebody else may have got into your account: look at \
+                     it now, and tell us.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, "An e-mail address was confirmed for your account".to_owned(), &notice)
+}
+
+/// "Two accounts are to become one": after somebody has shown that both are theirs.
+pub fn merge_requested(letterhead: &Letterhead, to: &EmailAddress, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "Somebody who signed in to your account at {brand}, and to another one there, asks that the two become one."
+        ),
+        what_to_do: "If it was you, there is nothing to do. If not, somebody else has got into your account: tell us now, \
+                     before the accounts are joined.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, format!("Your accounts at {brand} are to become one"), &notice)
+}
+
 fn notice_message(letterhead: &Letterhead, to: &EmailAddress, subject: String, notice: &Notice<'_>) -> Message {
     Message {
         to: to.clone(),

@@ -9,6 +9,7 @@ pub mod params;
 pub mod pkce;
 pub mod provider_metadata;
 pub mod scope;
+pub mod security_event;
 pub mod token;
 pub mod token_exchange;
 

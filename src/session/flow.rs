@@ -16,7 +16,10 @@ use crate::kv::{self, Kv, Op, Reply, When};
 use crate::oidc::interaction::Progress;
 use crate::protocol::authorization::AuthorizationRequest;
 use crate::secret;
-use crate::session::SsoSession;
+use crate::session::pending::{
+    Action, AddressOf, PendingAction, PendingAddress, PendingLink, PendingMerge, PendingSignUp,
+};
+use crate::session::{RECENT, SsoSession};
 
 /// How long a person may take.
 pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -44,6 +47,15 @@ pub struct Flow {
     /// An upstream account that will be linked once its bearer has proved to be a certain customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PendingLink>,
+    /// An address that is being added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<PendingAddress>,
+    /// Two customers who may be one person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<PendingMerge>,
+    /// What was pressed before a fresh login was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<PendingAction>,
 }
 
 /// Where the flow leads.
@@ -62,25 +74,6 @@ pub enum Target {
     Link { customer: CustomerId, sid: Sid },
 }
 
-/// What was typed when an account was asked for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PendingSignUp {
-    pub email: String,
-    /// argon2id, never the password itself.
-    pub password_phc: String,
-    pub name: Option<String>,
-}
-
-/// An upstream account that waits for a proof. It travels with the flow, so it is one browser's, and it may be linked to
-/// one customer only (spec/identity.md rule 10).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PendingLink {
-    pub claim: Claim,
-    /// Who has proved the address that the provider vouches for.
-    pub customer: CustomerId,
-    pub expires_at: Timestamp,
-}
-
 impl Flow {
     /// A new flow of the browser whose cookie hashes to `browser`.
     pub fn new(browser: String, target: Target, now: Timestamp) -> Self {
@@ -94,6 +87,9 @@ impl Flow {
             asked: None,
             sign_up: None,
             link: None,
+            address: None,
+            merge: None,
+            action: None,
         }
     }
 
@@ -113,6 +109,40 @@ impl Flow {
     /// The upstream account that still waits at `now`.
     pub fn pending_link(&self, now: Timestamp) -> Option<&PendingLink> {
         self.link.as_ref().filter(|pending| now < pending.expires_at)
+    }
+
+    /// Keeps an address that is being added.
+    pub fn await_address(&mut self, of: AddressOf, hint: Option<String>, now: Timestamp) {
+        self.address = Some(PendingAddress { of, hint, typed: None, expires_at: now + UPSTREAM_LIFETIME });
+    }
+
+    /// The address that is still being added at `now`.
+    pub fn pending_address(&self, now: Timestamp) -> Option<&PendingAddress> {
+        self.address.as_ref().filter(|pending| now < pending.expires_at)
+    }
+
+    /// Whether somebody who is no customer yet is being asked for an address.
+    pub fn asks_newcomer(&self, now: Timestamp) -> bool {
+        self.pending_address(now).is_some_and(|pending| matches!(pending.of, AddressOf::Newcomer(_)))
+    }
+
+    /// The pair of customers that is this session's to ask about.
+    pub fn pending_merge(&self, session: &SsoSession) -> Option<&PendingMerge> {
+        self.merge.as_ref().filter(|pending| pending.is_of(session))
+    }
+
+    /// Keeps a button until whoever pressed it has logged in again. The login leads to nothing else.
+    pub fn wait_for_login(&mut self, session: &SsoSession, action: Action, now: Timestamp) {
+        let (customer, sid) = (session.customer, session.sid.clone());
+        self.action = Some(PendingAction { action, customer, sid, expires_at: now + RECENT });
+        self.target = Target::Account;
+    }
+
+    /// Takes the button that waited for this session's fresh login. Whatever else waited is forgotten.
+    pub fn take_action(&mut self, session: &SsoSession, now: Timestamp) -> Option<Action> {
+        let pending = self.action.take()?;
+        let is_theirs = pending.customer == session.customer && pending.sid == session.sid;
+        (is_theirs && now < pending.expires_at).then_some(pending.action)
     }
 
     /// Whether it was this customer whom the open page asked. Another tab may have signed in somebody else since.

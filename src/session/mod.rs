@@ -1,21 +1,30 @@
 //! The SSO session: one browser's authenticated session, and the index by `sid` that lets it be ended from anywhere.
 //!
-//! The browser's record (carried by the session layer) holds the facts; `sid:{…}` names that record. Both are written
-//! in one round trip and both are deleted when the session ends. Lifetimes are checked against the clock as well as by
-//! the store's expiry.
+//! The browser's record (carried by the session layer) holds the facts; `sid:{…}` says that the session lives. Both are
+//! written in one round trip and both are deleted when the session ends (`ending`). Lifetimes are checked against the
+//! clock as well as by the store's expiry.
 
+mod ending;
 pub mod flow;
+pub mod pending;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::identity::merge_request::Proved;
 use crate::ids::{CustomerId, LinkId, Sid};
 use crate::kv::{self, Kv, Op, When};
+use crate::secret;
+
+pub use ending::{FOR_EVER, Of, end, end_all, end_all_but, ended_since, is_ended, listings, sids_of};
 
 /// The share of the idle time after which a session in use is written again.
 pub const TOUCH_AFTER: u32 = 10;
+
+/// How old a login may be for changes to how one logs in (spec/identity.md rule 15).
+pub const RECENT: Duration = Duration::from_secs(10 * 60);
 
 /// The name under which the session layer's record holds the [`SsoSession`].
 pub const RECORD_FIELD: &str = "sso";
@@ -33,6 +42,10 @@ pub struct Authentication {
     /// That link itself: unlinking it ends what came from it (spec/identity.md rule 19).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkId>,
+    /// The session at the provider that it came from, as [`upstream_session`] writes it (OpenID Connect Back-Channel
+    /// Logout §2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
 }
 
 /// One browser's authenticated session.
@@ -52,6 +65,22 @@ impl SsoSession {
     pub fn is_live(&self, now: Timestamp, idle: Duration) -> bool {
         now < self.expires_at && now < self.last_seen + idle
     }
+
+    /// Its login, as a proof of who its customer is.
+    pub fn proof(&self) -> Proved {
+        Proved {
+            customer: self.customer,
+            via: self.authentication.via.clone(),
+            link: self.authentication.link,
+            amr: self.authentication.amr.clone(),
+            at: self.authentication.auth_time,
+        }
+    }
+
+    /// Whether its customer has logged in lately enough to change how they log in.
+    pub fn is_recent(&self, now: Timestamp) -> bool {
+        now.since(self.authentication.auth_time) <= RECENT
+    }
 }
 
 /// What the index by `sid` holds.
@@ -61,12 +90,29 @@ pub struct SidRecord {
     /// The key of the browser's record.
     pub session_key: String,
     pub expires_at: Timestamp,
-    /// The link that began the session.
+    /// When the customer last proved who they are, and by what.
+    #[serde(default)]
+    pub auth_time: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
 }
 
 impl SidRecord {
+    /// The entry of a session whose record is under this key.
+    pub fn of(session: &SsoSession, session_key: String, expires_at: Timestamp) -> Self {
+        let proved = &session.authentication;
+        Self {
+            customer: session.customer,
+            session_key,
+            expires_at,
+            auth_time: Some(proved.auth_time),
+            link: proved.link,
+            upstream: proved.upstream.clone(),
+        }
+    }
+
     /// Whether a session in use is to be kept from idling out now. `absolute` is when it ends in any case.
     pub fn is_due(&self, idle: Duration, absolute: Timestamp, now: Timestamp) -> bool {
         self.expires_at < absolute && self.expires_at < now + (idle - idle / TOUCH_AFTER)
@@ -88,26 +134,27 @@ pub fn suspect_key(sid: &str) -> String {
     format!("suspect:{{{sid}}}")
 }
 
-/// The operations that begin a session without a browser: an app has signed its customer in by itself. It does not idle
-/// out, because nothing tells us whether the app is in use; it ends at `expires_at`, and whenever a session may be ended.
+/// Begins a session without a browser: an app has signed its customer in by itself. It does not idle out, because nothing
+/// tells us whether the app is in use; it ends at `expires_at`, and whenever a session may be ended. `false` if what it
+/// came from has ended meanwhile. One round trip.
 ///
 /// # Errors
-/// If it cannot be written down.
-pub fn begin_without_browser(
-    sid: &Sid,
-    customer: CustomerId,
-    link: LinkId,
-    expires_at: Timestamp,
-    now: Timestamp,
-) -> Result<Vec<Op>, kv::Error> {
-    let (ttl, sid) = (expires_at.since(now), sid.as_str());
+/// If the key-value store does not answer.
+pub async fn begin_without_browser(kv: &Kv, session: &SsoSession, now: Timestamp) -> kv::Result<bool> {
+    let (ttl, sid) = (session.expires_at.since(now), session.sid.as_str());
     // Nothing is ever written under this key.
     let session_key = format!("no-browser:{{{sid}}}");
-    let record = SidRecord { customer, session_key, expires_at, link: Some(link) };
-    Ok(vec![
-        Op::Set { key: sid_key(sid), value: kv::to_json(&record)?, ttl, when: When::Absent },
-        Op::AddMember { key: sessions_key(customer), member: sid.to_owned(), ttl },
-    ])
+    let mut ops = listings(session, &session_key, ttl);
+    let entry = SidRecord::of(session, session_key, session.expires_at);
+    ops.push(Op::Set { key: sid_key(sid), value: kv::to_json(&entry)?, ttl, when: When::Absent });
+    let written = ops.len();
+    ops.extend(ended_since(session));
+    let replies = kv.run(ops).await?;
+    if !is_ended(replies.get(written..).unwrap_or_default(), session.authentication.auth_time) {
+        return Ok(true);
+    }
+    end(kv, &session.sid).await?;
+    Ok(false)
 }
 
 /// Reads the answer to a `Get` of [`sid_key`]: the session's entry, if it is live.
@@ -121,34 +168,7 @@ pub fn is_live_record(value: Option<&[u8]>, now: Timestamp) -> bool {
     live_record(value, now).is_some()
 }
 
-/// Ends a session everywhere it is looked up. Ending one that has ended is no error.
-///
-/// # Errors
-/// If the key-value store does not answer.
-pub async fn end(kv: &Kv, sid: &Sid) -> Result<(), kv::Error> {
-    if let Some(record) = kv.take_json::<SidRecord>(&sid_key(sid.as_str())).await? {
-        kv.run(vec![Op::Delete { key: record.session_key }]).await?;
-    }
-    Ok(())
-}
-
-/// Ends every session of a customer that a link began (spec/identity.md rule 19).
-///
-/// # Errors
-/// If the key-value store does not answer; ending them again is no error.
-pub async fn end_all_of_link(kv: &Kv, customer: CustomerId, link: LinkId) -> Result<(), kv::Error> {
-    let sids = kv.members(&sessions_key(customer)).await?;
-    let keys: Vec<String> = sids.iter().map(|sid| sid_key(sid)).collect();
-    let replies = kv.run(keys.iter().map(|key| Op::Get { key: key.clone() }).collect()).await?;
-    let mut ops = Vec::new();
-    for (key, reply) in keys.into_iter().zip(replies) {
-        let kv::Reply::Value(value) = reply else { continue };
-        if let Some(record) = kv::from_json::<SidRecord>(value)?
-            && record.link == Some(link)
-        {
-            ops.push(Op::Delete { key: record.session_key });
-            ops.push(Op::Delete { key });
-        }
-    }
-    kv.run(ops).await.map(drop)
+/// How a provider's own session is known here: by connector and the provider's `sid`, of whatever length and letters.
+pub fn upstream_session(connector: &str, sid: &str) -> String {
+    secret::base64url(&secret::sha256(&[b"upstream-session", connector.as_bytes(), sid.as_bytes()]))
 }

@@ -144,6 +144,17 @@ impl Tx {
         Ok(())
     }
 
+    /// Ends a live credential: it proves nothing any more.
+    pub async fn credential_end(&mut self, id: CredentialId, now: Timestamp) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE credentials SET state = 'ended', updated_at = $2 WHERE id = $1 AND state = 'live'",
+            id,
+            now,
+        )?;
+        Ok(())
+    }
+
     /// Every credential of a root, ended ones too, in the order in which they were made; at most 100.
     pub async fn credentials_of(&mut self, root: CustomerId) -> Result<Vec<Credential>> {
         fetch_all!(

@@ -46,10 +46,28 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0004_upstream.sql"),
     ),
     (
+        5,
+        "receiving",
+        include_str!("../../migrations/postgres/0005_receiving.sql"),
+        include_str!("../../migrations/sqlite/0005_receiving.sql"),
+    ),
+    (
+        6,
+        "merge_requests",
+        include_str!("../../migrations/postgres/0006_merge_requests.sql"),
+        include_str!("../../migrations/sqlite/0006_merge_requests.sql"),
+    ),
+    (
         8,
         "duplicates",
         include_str!("../../migrations/postgres/0008_duplicates.sql"),
         include_str!("../../migrations/sqlite/0008_duplicates.sql"),
+    ),
+    (
+        10,
+        "webhooks",
+        include_str!("../../migrations/postgres/0010_webhooks.sql"),
+        include_str!("../../migrations/sqlite/0010_webhooks.sql"),
     ),
 ];
 

@@ -184,17 +184,26 @@ impl Tx {
         exec!(self, GRANTS_REVOKE_CUSTOMER, root, reason, now)
     }
 
-    /// Revokes everything a customer gave while logged in through a link, by whatever ID; answers how many.
-    pub async fn grants_revoke_link(&mut self, root: CustomerId, link: LinkId, now: Timestamp) -> Result<u64> {
+    /// Revokes everything a customer gave by `until` while logged in through a link, by whatever ID; answers how many.
+    pub async fn grants_revoke_link(
+        &mut self,
+        root: CustomerId,
+        link: LinkId,
+        reason: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64> {
         // `->>` reads a JSON member as text on both databases.
         exec!(
             self,
-            "UPDATE grants SET revoked_at = $3, revoked_reason = 'unlinked' \
+            "UPDATE grants SET revoked_at = $3, revoked_reason = $4 \
              WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) AND revoked_at IS NULL \
-             AND claims ->> 'link' = $2",
+             AND claims ->> 'link' = $2 AND created_at <= $5",
             root,
             link.0.hyphenated().to_string(),
             now,
+            reason,
+            until,
         )
     }
 

@@ -20,6 +20,22 @@ word_enum! {
     }
 }
 
+word_enum! {
+    /// Why a live link does not log in: what its provider said of the account.
+    pub enum DisabledReason {
+        /// The customer took back what they had allowed the app.
+        ConsentRevoked = "consent_revoked",
+        /// The account is gone for good.
+        AccountDeleted = "account_deleted",
+        /// The provider closed the account and did not say why.
+        AccountDisabled = "account_disabled",
+        /// Somebody else got into the account.
+        Hijacking = "hijacking",
+        /// The account is one of many that a machine made.
+        BulkAccount = "bulk_account",
+    }
+}
+
 /// One link.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
@@ -47,6 +63,11 @@ pub struct Link {
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     pub ended_at: Option<Timestamp>,
+    /// A live link that does not log in for this reason, since `disabled_at`. Both are there or neither.
+    pub disabled_reason: Option<DisabledReason>,
+    pub disabled_at: Option<Timestamp>,
+    /// Since when no mail is sent to this address.
+    pub mail_stopped_at: Option<Timestamp>,
 }
 
 from_row!(Link {
@@ -65,6 +86,9 @@ from_row!(Link {
     first_seen,
     last_seen,
     ended_at,
+    disabled_reason,
+    disabled_at,
+    mail_stopped_at,
 });
 
 /// What a login through a link needs to know, of the link and of who it leads to.
@@ -78,25 +102,31 @@ pub struct LinkLogin {
     pub root_state: CustomerState,
     pub verified_at: Option<Timestamp>,
     pub last_seen: Timestamp,
+    /// Why it does not log in, if so.
+    pub disabled_reason: Option<DisabledReason>,
     pub profile: Value,
     pub version: i64,
 }
 
-from_row!(LinkLogin { link, customer, root, root_state, verified_at, last_seen, profile, version });
+from_row!(LinkLogin { link, customer, root, root_state, verified_at, last_seen, disabled_reason, profile, version });
 
 macro_rules! link_columns {
     () => {
         "id, namespace, external_id, exclusive, customer, root, state, source, proof, verified_at, display, profile, \
-         first_seen, last_seen, ended_at"
+         first_seen, last_seen, ended_at, disabled_reason, disabled_at, mail_stopped_at"
     };
 }
 
 pub(super) const LINK_RESOLVE: &str =
     "SELECT root FROM links WHERE namespace = $1 AND external_id = $2 AND exclusive AND state = 'live'";
 
-pub(super) const LINK_LOGIN: &str = "SELECT l.id AS link, l.customer, l.root, c.state AS root_state, l.verified_at, l.last_seen, c.profile, c.version \
+pub(super) const LINK_LOGIN: &str = "SELECT l.id AS link, l.customer, l.root, c.state AS root_state, l.verified_at, l.last_seen, \
+     l.disabled_reason, c.profile, c.version \
      FROM links l JOIN customers c ON c.id = l.root \
      WHERE l.namespace = $1 AND l.external_id = $2 AND l.exclusive AND l.state = 'live'";
+
+pub(super) const MAIL_IS_STOPPED: &str = "SELECT id FROM links WHERE namespace = $1 AND external_id = $2 \
+     AND exclusive AND state = 'live' AND mail_stopped_at IS NOT NULL";
 
 /// Two partial indexes cover the table between them, and each half names the condition of its own.
 pub(super) const LINKS_FIND: &str = concat!(
@@ -119,7 +149,7 @@ impl Tx {
             concat!(
                 "INSERT INTO links (",
                 link_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
                  ON CONFLICT (namespace, external_id) WHERE exclusive AND state = 'live' DO NOTHING"
             ),
             link.id,
@@ -137,6 +167,9 @@ impl Tx {
             link.first_seen,
             link.last_seen,
             link.ended_at,
+            link.disabled_reason,
+            link.disabled_at,
+            link.mail_stopped_at,
         )?;
         Ok(added == 1)
     }
@@ -200,6 +233,53 @@ impl Tx {
             now,
         )?;
         Ok(())
+    }
+
+    /// Takes note of what the provider said at `told_at`: that the account of a live link is not to log in, with the
+    /// reason and since when, or with `None` that it is. `false` if it has said something later. For a caller who holds
+    /// the customer's lock and has compared with what the link says now.
+    pub async fn link_told(
+        &mut self,
+        link: LinkId,
+        disabled: Option<(DisabledReason, Timestamp)>,
+        told_at: Timestamp,
+    ) -> Result<bool> {
+        let changed = exec!(
+            self,
+            "UPDATE links SET disabled_reason = $2, disabled_at = $3, told_at = $4 WHERE id = $1 AND state = 'live' \
+             AND (told_at IS NULL OR told_at <= $4)",
+            link,
+            disabled.map(|(reason, _)| reason),
+            disabled.map(|(_, since)| since),
+            told_at,
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Stops mail to a live address of a root, or with `None` lets it go again; answers the link if that changed
+    /// anything.
+    pub async fn link_mail_stop(
+        &mut self,
+        root: CustomerId,
+        address: &str,
+        stopped_at: Option<Timestamp>,
+    ) -> Result<Option<LinkId>> {
+        let changed: Option<(LinkId,)> = fetch_optional!(
+            self,
+            (LinkId,),
+            "UPDATE links SET mail_stopped_at = $3 WHERE namespace = 'email' AND external_id = $2 AND exclusive \
+             AND state = 'live' AND root = $1 AND (mail_stopped_at IS NULL) = ($3 IS NOT NULL) RETURNING id",
+            root,
+            address,
+            stopped_at,
+        )?;
+        Ok(changed.map(|(link,)| link))
+    }
+
+    /// Whether nothing may be sent to an address, because whoever runs the mailbox said so.
+    pub async fn mail_is_stopped(&mut self, address: &str) -> Result<bool> {
+        let found: Option<(LinkId,)> = fetch_optional!(self, (LinkId,), MAIL_IS_STOPPED, "email", address,)?;
+        Ok(found.is_some())
     }
 
     /// Every link an identifier has or had, exclusive or not, newest first; at most 50.

@@ -12,17 +12,21 @@ mod consents;
 mod credentials;
 mod customers;
 mod driver;
+mod flags;
 mod generations;
 mod grants;
 mod keys;
 mod links;
 mod mail_queue;
+mod merge_requests;
 mod moved_links;
 mod outbox;
 mod subjects;
+mod tasks;
 mod token;
 mod upstream_tokens;
 mod values;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,15 +40,19 @@ pub use conflicts::{Conflict, ConflictKind};
 pub use consents::ConsentView;
 pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin};
 pub use customers::{Customer, CustomerState};
+pub use flags::Flag;
 pub use grants::Grant;
 pub use keys::{KeyState, SigningKeyRow};
-pub use links::{Link, LinkLogin, LinkState};
+pub use links::{DisabledReason, Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
+pub use merge_requests::{MergeRequest, MergeRequestState};
 pub use moved_links::DueMove;
-pub use outbox::{Change, OutboxRow};
+pub use outbox::{Change, Numbering, OutboxRow, SequencedEvent};
 pub use subjects::Subject;
+pub use tasks::QueuedTask;
 pub use token::SubjectView;
 pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
+pub use webhooks::{DeadLetter, WebhookLease, WebhookProgress, WebhookState};
 
 /// What can go wrong with the database. Nothing found is no error.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +123,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("link_resolve", links::LINK_RESOLVE),
     ("link_login", links::LINK_LOGIN),
     ("links_find", links::LINKS_FIND),
+    ("mail_is_stopped", links::MAIL_IS_STOPPED),
     ("customer_living", customers::CUSTOMER_LIVING),
     ("subject_find", subjects::SUBJECT_FIND),
     ("subject_resolve", subjects::SUBJECT_RESOLVE),
@@ -128,6 +137,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("grant_rotate", grants::GRANT_ROTATE),
     ("grants_end_session", grants::GRANTS_END_SESSION),
     ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
+    ("outbox_sequenced", outbox::OUTBOX_SEQUENCED),
 ];
 
 /// One database. Clones share its connections and the count of statements.

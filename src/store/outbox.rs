@@ -1,7 +1,9 @@
 //! The outbox: every event, written by the transaction that made it so. Column names are those of Debezium's router.
 //!
-//! Identity specification, rules 31 and 45: numbered without gaps per root. `position` orders the whole; it is given at
-//! insertion, so on Postgres a lower one may become visible after a higher one.
+//! Identity specification, rules 31 and 45: numbered without gaps per root. `position` is given at insertion, so on
+//! Postgres a lower one may become visible after a higher one. `sequence` is given afterwards, to events that everybody
+//! can see: it has no gaps, and whoever has read up to a number has missed nothing. Events of one root have both in
+//! the order of their `root_seq`, because the root is locked from the one to the commit.
 
 use serde_json::Value;
 
@@ -38,6 +40,46 @@ pub struct Change {
 }
 
 from_row!(Change { root, position, created_at });
+
+/// A numbered event, with what one sector calls the customer it happened to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SequencedEvent {
+    pub sequence: i64,
+    pub id: EventId,
+    pub event_type: String,
+    pub payload: Value,
+    pub root: CustomerId,
+    pub root_seq: i64,
+    pub created_at: Timestamp,
+    /// `None` if the sector did not know the customer yet when it happened.
+    pub sub: Option<String>,
+}
+
+from_row!(SequencedEvent { sequence, id, event_type, payload, root, root_seq, created_at, sub });
+
+/// How far the numbering is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// The last number given; 0 before the first.
+    pub last: i64,
+    /// Whether there are events without one.
+    pub waiting: bool,
+}
+
+from_row!(Numbering { last, waiting });
+
+/// The subject is the one that was issued for the customer itself, even if a merge has retired it since: it is what the
+/// sector knew when this happened. A survivor may be known by an absorbed customer's only (identity rule 23).
+pub(super) const OUTBOX_SEQUENCED: &str = "SELECT o.sequence, o.id, o.type AS event_type, o.payload, o.root, \
+     o.root_seq, o.created_at, COALESCE(\
+     (SELECT s.sub FROM subjects s WHERE s.sector = $2 AND s.customer = o.root AND s.issued_at <= o.created_at \
+     ORDER BY s.issued_at DESC LIMIT 1), \
+     (SELECT s.sub FROM customers c JOIN subjects s ON s.root = c.canonical AND s.sector = $2 AND s.current \
+     WHERE c.id = o.root AND s.issued_at <= o.created_at LIMIT 1)) AS sub \
+     FROM outbox o WHERE o.sequence > $1 ORDER BY o.sequence LIMIT $3";
+
+pub(super) const OUTBOX_NUMBERING: &str = "SELECT last, EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL) AS waiting \
+     FROM outbox_counter WHERE id = 1";
 
 from_row!(OutboxRow { id, aggregatetype, aggregateid, event_type, payload, root, root_seq, position, created_at });
 
@@ -92,5 +134,37 @@ impl Tx {
             position,
             limit,
         )
+    }
+
+    /// How far the numbering is.
+    pub async fn outbox_numbering(&mut self) -> Result<Numbering> {
+        fetch_one!(self, Numbering, OUTBOX_NUMBERING)
+    }
+
+    /// Gives the next numbers to events that have none, in the order of their positions; at most `limit`. Answers how
+    /// many that were. Replicas that do it at once take turns.
+    pub async fn outbox_number(&mut self, limit: i64) -> Result<i64> {
+        // Locks the counter. The next statement sees what the one who held it before has committed.
+        let (last,): (i64,) =
+            fetch_one!(self, (i64,), "UPDATE outbox_counter SET last = last WHERE id = 1 RETURNING last")?;
+        let numbered = exec!(
+            self,
+            "UPDATE outbox SET sequence = $1 + pending.number FROM \
+             (SELECT first.position, ROW_NUMBER() OVER (ORDER BY first.position) AS number FROM \
+             (SELECT position FROM outbox WHERE sequence IS NULL ORDER BY position LIMIT $2) AS first) AS pending \
+             WHERE outbox.position = pending.position",
+            last,
+            limit,
+        )?;
+        let numbered = i64::try_from(numbered).unwrap_or(i64::MAX);
+        if numbered > 0 {
+            exec!(self, "UPDATE outbox_counter SET last = last + $1 WHERE id = 1", numbered)?;
+        }
+        Ok(numbered)
+    }
+
+    /// The events after a number, in order, with the subjects of a sector; at most `limit`.
+    pub async fn outbox_sequenced(&mut self, after: i64, sector: &str, limit: i64) -> Result<Vec<SequencedEvent>> {
+        fetch_all!(self, SequencedEvent, OUTBOX_SEQUENCED, after, sector, limit)
     }
 }

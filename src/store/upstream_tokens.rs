@@ -164,15 +164,32 @@ impl Tx {
         Ok(())
     }
 
-    /// Gives the right to ask back after no answer came. `asked_at` stays: the answer may have been given and lost.
-    pub async fn upstream_tokens_unleash(&mut self, link: LinkId, generation: i64) -> Result<()> {
+    /// Gives the right to ask back after no answer came. `asked_at` is since when one may have been given and lost.
+    pub async fn upstream_tokens_release(
+        &mut self,
+        link: LinkId,
+        generation: i64,
+        asked_at: Option<Timestamp>,
+    ) -> Result<()> {
         exec!(
             self,
-            "UPDATE upstream_tokens SET lease_until = NULL WHERE link = $1 AND generation = $2",
+            "UPDATE upstream_tokens SET lease_until = NULL, asked_at = $3 WHERE link = $1 AND generation = $2",
             link,
             generation,
+            asked_at,
         )?;
         Ok(())
+    }
+
+    /// Forgets the tokens of a link, and answers its refresh token as it was sealed.
+    pub async fn upstream_tokens_take(&mut self, link: LinkId) -> Result<Option<String>> {
+        let taken: Option<(Option<String>,)> = fetch_optional!(
+            self,
+            (Option<String>,),
+            "DELETE FROM upstream_tokens WHERE link = $1 RETURNING refresh",
+            link,
+        )?;
+        Ok(taken.and_then(|(refresh,)| refresh))
     }
 
     /// Forgets the tokens of a link.

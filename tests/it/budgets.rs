@@ -258,6 +258,9 @@ fn link(customer: CustomerId, number: usize, now: Timestamp) -> Link {
         first_seen: now,
         last_seen: now,
         ended_at: None,
+        disabled_reason: None,
+        disabled_at: None,
+        mail_stopped_at: None,
     }
 }
 

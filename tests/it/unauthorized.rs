@@ -38,6 +38,9 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/token", "POST", 401, "refused"),
     ("/token", "OPTIONS", 204, "public"),
     ("/native-nonce", "POST", 401, "refused"),
+    // What needs a token that the provider has signed
+    ("/connectors/{connector}/backchannel-logout", "POST", 400, "refused"),
+    ("/connectors/{connector}/events", "POST", 404, "refused"), // this one tells nothing of its accounts
     // What needs an access token
     ("/userinfo", "GET", 401, "refused"),
     ("/userinfo", "POST", 401, "refused"),
@@ -58,13 +61,22 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/link/code", "GET", 400, "refused"),
     ("/link/code", "POST", 400, "refused"),
     ("/link/resend", "POST", 400, "refused"),
+    ("/address", "GET", 400, "refused"),
+    ("/address", "POST", 400, "refused"),
+    ("/address/skip", "POST", 400, "refused"),
+    ("/address/code", "GET", 400, "refused"),
+    ("/address/code", "POST", 400, "refused"),
+    ("/address/resend", "POST", 400, "refused"),
+    ("/both-mine", "GET", 400, "refused"),
+    ("/both-mine", "POST", 400, "refused"),
     ("/sign-up", "GET", 400, "refused"),
     ("/sign-up", "POST", 400, "refused"),
     ("/sign-up/code", "GET", 400, "refused"),
     ("/sign-up/code", "POST", 400, "refused"),
     ("/sign-up/resend", "POST", 400, "refused"),
     // What needs a session, and a form made for it
-    ("/account/connect", "POST", 303, "refused"), // to sign in first
+    ("/account/address", "POST", 303, "refused"), // to sign in first
+    ("/account/connect", "POST", 303, "refused"),
     ("/account/disconnect", "POST", 303, "refused"),
     // Signing out of nothing
     ("/logout/confirm", "POST", 200, "public"),

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::extract::{Posted, PostedFlow};
 use super::step::{self, Walk};
-use super::{posted, posted_flow};
 use crate::app::App;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
@@ -54,8 +53,7 @@ pub async fn sign_in(State(app): State<App>, context: Context, browser: BrowserS
 }
 
 /// The customer turns back: the app is told (RFC 6749 §4.1.2.1).
-pub async fn cancel(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
-    let (_, flow) = posted_flow(&app, &context, &body).await?;
+pub async fn cancel(State(app): State<App>, PostedFlow { flow, .. }: PostedFlow) -> Result<Response, Failure> {
     let error = OAuthError::new(ErrorCode::AccessDenied, "the end-user canceled");
     Ok(match &flow.target {
         Target::Authorization(request) => step::refuse(&app, &request.return_to, &error),
@@ -95,11 +93,9 @@ pub async fn ask(
 /// The customer's word.
 pub async fn confirm_logout(
     State(app): State<App>,
-    context: Context,
     browser: BrowserSession,
-    body: Bytes,
+    Posted { context, params }: Posted,
 ) -> Result<Response, Failure> {
-    let params = posted(&app, &context, &body)?;
     let session = browser.current(&app, context.now).await?;
     let token = params.get("token").unwrap_or_default();
     let confirmation: Option<Confirmation> = app.kv().take_json(&confirmation_key(token)).await?;

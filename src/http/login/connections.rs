@@ -1,73 +1,122 @@
-//! The account page: what a customer logs in with, connecting another account at a provider, and disconnecting one
-//! (spec/identity.md rules 15 to 19).
+//! The account page: what a customer logs in with, connecting another account at a provider, disconnecting one, adding an
+//! address (spec/identity.md rules 11, 15 to 19).
 //!
-//! Both changes need a login of the last ten minutes; an older session is sent through the login page first. The forms
-//! carry a token of the session, so that no other site, and no other session, can post them.
+//! Changes need a login of the last ten minutes; an older session is sent through the login page first, and the button
+//! that was pressed waits for it. The forms carry a token of the session, so that no other site, and no other session,
+//! can post them. What the buttons do is in `acting`.
 
-use std::time::Duration;
-
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 
-use super::link::tell;
-use super::posted;
+use super::extract::Posted;
+use super::joining::{provider_name, tell};
 use super::step::{self, Walk};
+use super::{acting, both_mine, connector_buttons, see_other, unchanged};
 use crate::app::App;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
-use crate::http::pages::{AccountPage, Action, ConnectionLine, ConnectorButton, View};
+use crate::http::pages::{AccountPage, Came, ConnectionLine, Message, View};
 use crate::http::session::BrowserSession;
-use crate::identity::linking::{self, Claim, Linked, Proof};
+use crate::identity::addresses::TYPED;
+use crate::identity::import::Differs;
+use crate::identity::linking::{self, Claim, Linked, MAILED_CODE, Proof};
+use crate::identity::merge_request::Proved;
 use crate::identity::namespace::Namespace;
 use crate::identity::other_names::is_other_name;
-use crate::identity::unlinking::{self, Unlinked, Ways};
+use crate::identity::profile::Profile;
+use crate::identity::unlinking;
 use crate::ids::LinkId;
 use crate::mail::templates;
 use crate::protocol::params::Params;
 use crate::secret;
-use crate::session::flow::{Flow, Target, UpstreamFlow};
-use crate::session::{self, SsoSession};
-use crate::store::Link;
+use crate::session::SsoSession;
+use crate::session::flow::{Flow, Target};
+use crate::session::pending::Action;
+use crate::store::{Customer, Link};
 
-/// How old a login may be for changes to how one logs in.
-const RECENT: Duration = Duration::from_secs(10 * 60);
+/// The longest address that is taken along as a hint.
+const MAX_HINT: usize = 254;
 
 /// The page.
 pub async fn get(State(app): State<App>, context: Context, browser: BrowserSession) -> Result<Response, Failure> {
     let Some(session) = browser.current(&app, context.now).await? else { return log_in(&app, &context).await };
-    let links = app.store().begin_read().await?.links_live(session.customer).await?;
-    let connectors = app.connectors.list().iter();
+    let mut tx = app.store().begin_read().await?;
+    let customer = tx.customer_living(session.customer).await?;
+    let mut links = tx.links_live(session.customer).await?;
+    // What came at one moment: the account first, then the address it brought.
+    links.sort_by_key(|link| (link.first_seen, unlinking::connector_of(link).is_none()));
+    let Some(customer) = customer else { return Ok(error::expired_page(&app, &context)) };
     let page = AccountPage {
         brand: &app.brand,
-        account: super::consent::account(&app, session.customer).await?,
+        account: super::consent::called(&Profile::from_json(&customer.profile)),
         token: form_token(&app, &session),
-        connections: links.iter().filter(|link| !is_other_name(link)).filter_map(|link| line(&app, link)).collect(),
-        connectors: connectors
-            .map(|connector| ConnectorButton {
-                id: connector.id().to_owned(),
-                name: connector.name().to_owned(),
-                kind: connector.config().kind.as_str().to_owned(),
-            })
+        connections: links
+            .iter()
+            .filter(|link| !is_other_name(link))
+            .filter_map(|link| line(&app, &customer, link))
             .collect(),
+        connectors: connector_buttons(&app),
+        addresses_offered: app.mailer.is_offered(),
     };
     Ok(page.page().into_response())
 }
 
-/// One way in, as the page lists it. Hints are none.
-fn line(app: &App, link: &Link) -> Option<ConnectionLine> {
+/// One identifier of the customer's, as the page lists it.
+fn line(app: &App, customer: &Customer, link: &Link) -> Option<ConnectionLine> {
     let shown = link.display.clone();
-    let (provider, label, unlink) = match Namespace::parse(&link.namespace)? {
-        Namespace::Social(id) => {
-            let name = app.connectors.get(&id).map_or_else(|| id.clone(), |connector| connector.name().to_owned());
-            (name, shown.unwrap_or_default(), Some(link.id.0.to_string()))
-        }
-        Namespace::Email => (shown.unwrap_or_else(|| link.external_id.clone()), String::new(), None),
-        _ => return None,
-    };
     let day = |at: crate::clock::Timestamp| at.to_string().chars().take(10).collect::<String>();
-    Some(ConnectionLine { provider, label, since: day(link.first_seen), last_used: day(link.last_seen), unlink })
+    let line = ConnectionLine {
+        id: link.external_id.clone(),
+        provider: String::new(),
+        label: String::new(),
+        came: came(app, customer, link),
+        since: day(link.first_seen),
+        last_used: None,
+        unlink: None,
+        confirm: None,
+    };
+    Some(match Namespace::parse(&link.namespace)? {
+        Namespace::Social(id) => ConnectionLine {
+            provider: provider_name(app, &id),
+            id,
+            label: shown.or_else(|| name_at_provider(link)).unwrap_or_default(),
+            last_used: Some(day(link.last_seen)),
+            unlink: Some(link.id.0.to_string()),
+            ..line
+        },
+        Namespace::Email => ConnectionLine { provider: shown.unwrap_or_else(|| link.external_id.clone()), ..line },
+        Namespace::UnprovedEmail => {
+            let address = shown.unwrap_or_else(|| link.external_id.clone());
+            let confirm = Some(address.clone()).filter(|_| app.mailer.is_offered());
+            ConnectionLine { provider: address, confirm, ..line }
+        }
+        _ => return None,
+    })
+}
+
+/// What an account is called at its provider, if it has no address there.
+fn name_at_provider(link: &Link) -> Option<String> {
+    let text = |name: &str| link.profile.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    text("preferred_username").or_else(|| text("name"))
+}
+
+/// How it came to the customer (rule 5).
+fn came(app: &App, customer: &Customer, link: &Link) -> Came {
+    let vouching = link.proof.as_deref().and_then(|proof| proof.strip_prefix("connector:"));
+    let by_provider = link.source.starts_with("connector:");
+    match (Namespace::parse(&link.namespace), link.source.as_str()) {
+        (Some(Namespace::UnprovedEmail), _) => Came::Unproved,
+        (Some(Namespace::Social(_)), _) if by_provider && link.first_seen == customer.created_at => Came::FirstSignIn,
+        (Some(Namespace::Social(_)), _) if by_provider => Came::Connected,
+        (_, "sign_up") => Came::SignUp,
+        (_, TYPED) => Came::Added,
+        _ => match vouching {
+            Some(id) => Came::From(provider_name(app, id)),
+            None if link.proof.as_deref() == Some(MAILED_CODE) => Came::Confirmed,
+            None => Came::Brought,
+        },
+    }
 }
 
 /// Sends the browser through the login page and back here.
@@ -83,148 +132,105 @@ fn form_token(app: &App, session: &SsoSession) -> String {
     secret::base64url(&app.secrets.form.mac(&[b"account", session.sid.as_str().as_bytes()]))
 }
 
-/// The fields of a form of this page and who sent it. Whoever has not logged in lately is sent to do it first.
-async fn posted_recently(
+/// Does what was pressed on the page, if this session's own form was posted; after a login, if the last one is old.
+async fn press(
     app: &App,
-    context: &Context,
     browser: &BrowserSession,
-    body: &[u8],
-) -> Result<(Params, SsoSession), Failure> {
-    let params = posted(app, context, body)?;
-    let Some(session) = browser.current(app, context.now).await? else {
-        return Err(Failure::answer(log_in(app, context).await?));
-    };
-    let token = params.get("token").unwrap_or_default();
-    if !secret::constant_time_eq(token.as_bytes(), form_token(app, &session).as_bytes()) {
-        return Err(Failure::answer(error::expired_page(app, context)));
-    }
-    if context.now.since(session.authentication.auth_time) > RECENT {
-        return Err(Failure::answer(log_in(app, context).await?));
-    }
-    Ok((params, session))
-}
-
-/// Connects another account: to the provider first. The flow remembers for whom, and in which session.
-pub async fn connect(
-    State(app): State<App>,
-    context: Context,
-    browser: BrowserSession,
-    body: Bytes,
+    posted: Posted,
+    action: Option<Action>,
 ) -> Result<Response, Failure> {
-    let (params, session) = posted_recently(&app, &context, &browser, &body).await?;
-    let Some(connector) = params.get("connector").and_then(|id| app.connectors.get(id)) else {
-        return Ok(error::expired_page(&app, &context));
-    };
+    let Posted { context, params } = posted;
+    let Some(session) = browser.current(app, context.now).await? else { return log_in(app, &context).await };
+    let token = params.get("token").unwrap_or_default();
+    let is_theirs = secret::constant_time_eq(token.as_bytes(), form_token(app, &session).as_bytes());
+    let Some(action) = action.filter(|_| is_theirs) else { return Ok(error::expired_page(app, &context)) };
     let mut this_browser = app.cookies.browser(&context.cookies);
-    let target = Target::Link { customer: session.customer, sid: session.sid };
-    let flow = Flow::new(this_browser.hash.clone(), target, context.now);
-    let redirect_uri = super::social::redirect_uri(&app, connector.id())?;
-    let Ok(upstream) = connector.authorization_request(&redirect_uri, None, context.now).await else {
-        let text = format!("{} does not answer at the moment. Nothing was changed.", connector.name());
-        return Ok(refused(&app, &context, StatusCode::SERVICE_UNAVAILABLE, "That didn’t work", &text));
-    };
+    let mut flow = Flow::new(this_browser.hash.clone(), Target::Account, context.now);
+    if session.is_recent(context.now) {
+        return acting::go_on(app, &context, flow, &session, action).await;
+    }
+    flow.wait_for_login(&session, action, context.now);
     app.kv().run(vec![flow.save(context.now)?]).await?;
-    UpstreamFlow { pending: upstream.pending, flow }.save(app.kv()).await?;
-    let mut response = Redirect::to(upstream.url.as_str()).into_response();
+    let mut response = see_other("/login", &flow);
     app.cookies.introduce(&mut response, &mut this_browser);
     Ok(response)
 }
 
+/// Connects another account.
+pub async fn connect(State(app): State<App>, browser: BrowserSession, posted: Posted) -> Result<Response, Failure> {
+    let action = posted.params.owned("connector").map(Action::Connect);
+    press(&app, &browser, posted, action).await
+}
+
+/// Disconnects an account and ends what came in through it.
+pub async fn disconnect(State(app): State<App>, browser: BrowserSession, posted: Posted) -> Result<Response, Failure> {
+    let action = link_of(&posted.params).map(Action::Disconnect);
+    press(&app, &browser, posted, action).await
+}
+
+fn link_of(params: &Params) -> Option<LinkId> {
+    params.get("link")?.parse().ok().map(LinkId)
+}
+
+/// Adds an address, or proves one that a provider has brought unproved.
+pub async fn add_address(State(app): State<App>, browser: BrowserSession, posted: Posted) -> Result<Response, Failure> {
+    let hint = posted.params.owned("email").unwrap_or_default();
+    let action = (hint.len() <= MAX_HINT && app.mailer.is_offered()).then_some(Action::AddAddress(hint));
+    press(&app, &browser, posted, action).await
+}
+
 /// The customer is back from the provider: links the account, if the session that asked for it is still the browser's.
 /// Nothing of another customer who has it is told (rule 16).
+///
+/// # Errors
+/// If a store does not answer.
 pub async fn returned(
     app: &App,
     context: &Context,
     browser: &BrowserSession,
-    flow: &Flow,
+    flow: Flow,
     claim: &Claim,
 ) -> Result<Response, Failure> {
     let Target::Link { customer, sid } = &flow.target else { return Ok(error::expired_page(app, context)) };
     let session = browser.current(app, context.now).await?;
-    if !session.is_some_and(|session| session.customer == *customer && session.sid == *sid) {
+    let Some(session) = session.filter(|session| session.customer == *customer && session.sid == *sid) else {
         return Ok(error::expired_page(app, context));
-    }
+    };
     let name = provider_name(app, &claim.connector);
     let mut tx = app.store().begin().await?;
-    let conflict = |title: &str, text: &str| Ok(refused(app, context, StatusCode::CONFLICT, title, text));
-    match linking::add(&mut tx, *customer, claim, Proof::Login, context.now).await? {
+    match linking::add(&mut tx, session.customer, claim, Proof::Login, context.now).await? {
         Linked::Added { customer, .. } => {
             let url = app.config.server.endpoint("/account");
             let message = |to: &_| templates::account_connected(&app.letterhead, to, &name, &url);
             tell(app, &mut tx, customer, context, message).await?;
             tx.commit().await?;
             app.mail_queued.notify_one();
-            Ok(Redirect::to("/account").into_response())
+            Ok(acting::to_account())
         }
-        Linked::Already { .. } => Ok(Redirect::to("/account").into_response()),
-        Linked::Taken => conflict(
-            "That account is already in use",
-            &format!(
-                "It is connected to another account here, so it was not connected to yours. Nothing was changed. To free it, \
-             sign in with {name} and disconnect it there."
-            ),
-        ),
-        Linked::Full => conflict(
+        Linked::Already { .. } => Ok(acting::to_account()),
+        Linked::Taken { owner, link } => {
+            drop(tx);
+            let amr = claim.amr.clone();
+            let via = claim.namespace().to_string();
+            // The login at the provider, just made, proves to be the other customer (rule 16).
+            let other = Proved { customer: owner, via, link: Some(link), amr, at: context.now };
+            both_mine::ask(app, context, flow, &session, other, name).await
+        }
+        Linked::Full => Ok(unchanged(
+            app,
+            context,
+            StatusCode::CONFLICT,
             "Too many connected accounts",
             &format!("Your account is connected with as many accounts of {name} as it can be. Disconnect one first."),
-        ),
+        )),
+        Linked::Missing(claims) => {
+            let text = Message::ClaimsMissing { name, claims }.text(app.brand.text);
+            Ok(unchanged(app, context, StatusCode::CONFLICT, "Something is missing", &text))
+        }
+        Linked::Differs(Differs(claim)) => {
+            let text = Message::ClaimDiffers { name, claim }.text(app.brand.text);
+            Ok(unchanged(app, context, StatusCode::CONFLICT, "That account says something else about you", &text))
+        }
         Linked::Refused => Ok(error::expired_page(app, context)),
     }
-}
-
-fn provider_name(app: &App, id: &str) -> String {
-    app.connectors.get(id).map_or_else(|| id.to_owned(), |connector| connector.name().to_owned())
-}
-
-/// Disconnects an account and ends what came in through it.
-pub async fn disconnect(
-    State(app): State<App>,
-    context: Context,
-    browser: BrowserSession,
-    body: Bytes,
-) -> Result<Response, Failure> {
-    let (params, session) = posted_recently(&app, &context, &browser, &body).await?;
-    let Some(link) = params.get("link").and_then(|id| id.parse::<uuid::Uuid>().ok()).map(LinkId) else {
-        return Ok(error::expired_page(&app, &context));
-    };
-    let ways = Ways {
-        connectors: app.connectors.list().iter().map(|connector| connector.id().to_owned()).collect(),
-        password: app.config.password.enabled,
-    };
-    let mut tx = app.store().begin().await?;
-    let links = tx.links_live(session.customer).await?;
-    let connector = links.iter().find(|candidate| candidate.id == link).and_then(unlinking::connector_of);
-    let name = provider_name(&app, &connector.unwrap_or_default());
-    // Queued before the change: an address that only this link proved is told too, and all of it is one transaction.
-    let url = app.config.server.endpoint("/account");
-    let message = |to: &_| templates::account_disconnected(&app.letterhead, to, &name, &url);
-    tell(&app, &mut tx, session.customer, &context, message).await?;
-    match unlinking::remove(&mut tx, session.customer, link, &ways, context.now).await? {
-        Unlinked::Removed { customer, links } => {
-            for link in &links {
-                tx.grants_revoke_link(customer, *link, context.now).await?;
-            }
-            tx.commit().await?;
-            app.mail_queued.notify_one();
-            for link in links {
-                session::end_all_of_link(app.kv(), session.customer, link).await?;
-            }
-            Ok(Redirect::to("/account").into_response())
-        }
-        Unlinked::LastWay => Ok(refused(
-            &app,
-            &context,
-            StatusCode::CONFLICT,
-            "That’s your only way to sign in",
-            "Without it you could not sign in any more. Connect another account first. What counts: another connected \
-             account, or a password together with a confirmed address.",
-        )),
-        // Done before, by a double click or in another tab.
-        Unlinked::NotThere => Ok(Redirect::to("/account").into_response()),
-    }
-}
-
-fn refused(app: &App, context: &Context, status: StatusCode, title: &str, text: &str) -> Response {
-    let back = Action { label: "Back to your account".to_owned(), href: "/account".to_owned() };
-    error::plain_page(app, context, status, title, text, vec![back])
 }

@@ -1,12 +1,12 @@
 //! Consent for apps of others, and the choice of account (OpenID Connect Core §3.1.2.4, `prompt=select_account`).
 
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
+use super::extract::{OfFlow, PostedFlow};
 use super::step::{self, Walk};
-use super::{client_name, client_of, load_flow, posted_flow, see_other};
+use super::{client_name, client_of, see_other};
 use crate::app::App;
 use crate::events::{self, Actor, Event};
 use crate::http::context::Context;
@@ -15,20 +15,15 @@ use crate::http::pages::{ConsentPage, ScopeLine, SelectAccountPage, View};
 use crate::http::session::BrowserSession;
 use crate::identity::profile::Profile;
 use crate::ids::CustomerId;
-use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
 use crate::protocol::{ErrorCode, OAuthError};
-use crate::session::flow::Flow;
 
 /// The consent page.
 pub async fn get(
     State(app): State<App>,
-    context: Context,
     browser: BrowserSession,
-    RawQuery(query): RawQuery,
+    OfFlow { context, flow, .. }: OfFlow,
 ) -> Result<Response, Failure> {
-    let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let flow = load_flow(&app, &context, &params).await?;
     let (Some(session), Some(client), Some(request)) =
         (browser.current(&app, context.now).await?, client_of(&app, &flow), flow.request())
     else {
@@ -69,18 +64,21 @@ fn scope_line(scope: &str) -> Option<ScopeLine> {
 /// What the customer is called on pages: the address, the name, or nothing better.
 pub(super) async fn account(app: &App, customer: CustomerId) -> Result<String, Failure> {
     let living = app.store().begin_read().await?.customer_living(customer).await?;
-    let profile = living.map(|customer| Profile::from_json(&customer.profile)).unwrap_or_default();
-    Ok(profile.text("email").or_else(|| profile.text("name")).unwrap_or_else(|| "your account".to_owned()))
+    Ok(called(&living.map(|customer| Profile::from_json(&customer.profile)).unwrap_or_default()))
+}
+
+/// The same, of a profile.
+pub(super) fn called(profile: &Profile) -> String {
+    let names = ["email", "name", "preferred_username"];
+    names.iter().find_map(|name| profile.text(name)).unwrap_or_else(|| "your account".to_owned())
 }
 
 /// The decision.
 pub async fn post(
     State(app): State<App>,
-    context: Context,
     browser: BrowserSession,
-    body: Bytes,
+    PostedFlow { context, params, mut flow }: PostedFlow,
 ) -> Result<Response, Failure> {
-    let (params, mut flow) = posted_flow(&app, &context, &body).await?;
     let (Some(session), Some(request)) = (browser.current(&app, context.now).await?, flow.request().cloned()) else {
         return Ok(see_other("/login", &flow));
     };
@@ -125,12 +123,9 @@ async fn grant(
 /// The page that asks which account.
 pub async fn get_account(
     State(app): State<App>,
-    context: Context,
     browser: BrowserSession,
-    RawQuery(query): RawQuery,
+    OfFlow { context, flow, .. }: OfFlow,
 ) -> Result<Response, Failure> {
-    let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let flow: Flow = load_flow(&app, &context, &params).await?;
     let Some(session) = browser.current(&app, context.now).await? else { return Ok(see_other("/login", &flow)) };
     let page = SelectAccountPage {
         brand: &app.brand,
@@ -144,11 +139,9 @@ pub async fn get_account(
 /// The choice.
 pub async fn post_account(
     State(app): State<App>,
-    context: Context,
     browser: BrowserSession,
-    body: Bytes,
+    PostedFlow { context, params, mut flow }: PostedFlow,
 ) -> Result<Response, Failure> {
-    let (params, mut flow) = posted_flow(&app, &context, &body).await?;
     let session = browser.current(&app, context.now).await?;
     match params.get("choice") {
         Some("continue") if session.is_some() => {

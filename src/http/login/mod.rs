@@ -1,10 +1,16 @@
 //! The pages on which a customer proves who they are, and the dispatcher that decides where each step leads.
 
 pub mod account;
+pub mod acting;
+pub mod address;
+pub mod both_mine;
 pub mod connections;
 pub mod consent;
+pub mod extract;
 pub mod form_post;
+pub mod joining;
 pub mod link;
+pub mod mailed_code;
 pub mod password;
 pub mod sign_up;
 pub mod social;
@@ -17,11 +23,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
 use super::context::Context;
-use super::error::{self, Failure};
-use super::pages::{ConnectorButton, LoginPage, Message, Page, View};
+use super::error;
+use super::pages::{Action, ConnectorButton, LoginPage, Message, Page, View};
 use crate::app::App;
 use crate::oidc::client::Client;
-use crate::protocol::params::Params;
 use crate::session::flow::Flow;
 
 /// After how many seconds a queue of passwords that was full is worth another try.
@@ -44,47 +49,19 @@ pub fn routes() -> Router<App> {
         .route("/link/send", post(link::send))
         .route("/link/code", get(link::get_code).post(link::post_code))
         .route("/link/resend", post(link::resend))
+        .route("/address", get(address::get).post(address::post))
+        .route("/address/skip", post(address::skip))
+        .route("/address/code", get(address::get_code).post(address::post_code))
+        .route("/address/resend", post(address::resend))
+        .route("/both-mine", get(both_mine::get).post(both_mine::post))
         .route("/account", get(connections::get))
+        .route("/account/address", post(connections::add_address))
         .route("/account/connect", post(connections::connect))
         .route("/account/disconnect", post(connections::disconnect))
         .route("/consent", get(consent::get).post(consent::post))
         .route("/select-account", get(consent::get_account).post(consent::post_account))
         .route("/logout", get(account::get_logout))
         .route("/logout/confirm", post(account::confirm_logout))
-}
-
-/// A POST of one of our forms: its fields and the flow it belongs to.
-///
-/// # Errors
-/// A page, if the form does not come from us, or the flow has expired or is another browser's.
-async fn posted_flow(app: &App, context: &Context, body: &[u8]) -> Result<(Params, Flow), Failure> {
-    let params = posted(app, context, body)?;
-    let flow = load_flow(app, context, &params).await?;
-    Ok((params, flow))
-}
-
-/// The fields of a POST of one of our forms, unless another site sent it (spec/protocol.md rule 43). The flow's
-/// unguessable ID, tied to the browser's cookie, is the main defense; this is the second.
-fn posted(app: &App, context: &Context, body: &[u8]) -> Result<Params, Failure> {
-    match &context.origin {
-        Some(origin) if *origin != app.provider.issuer => Err(Failure::answer(error::plain_page(
-            app,
-            context,
-            StatusCode::FORBIDDEN,
-            "This form came from another site",
-            "For your safety nothing was done. Go back to the app and sign in from there.",
-            vec![],
-        ))),
-        _ => Ok(Params::parse(body)),
-    }
-}
-
-/// The flow that a page's address or form names, if it is this browser's.
-async fn load_flow(app: &App, context: &Context, params: &Params) -> Result<Flow, Failure> {
-    let id = params.get("flow").unwrap_or_default();
-    let browser = app.cookies.browser(&context.cookies);
-    let flow = Flow::load(app.kv(), id, browser.known(), context.now).await?;
-    flow.ok_or_else(|| Failure::answer(error::expired_page(app, context)))
 }
 
 /// The client a flow leads back to.
@@ -98,25 +75,29 @@ fn client_name(app: &App, flow: &Flow) -> String {
 
 /// The login page of a flow.
 fn login_page(app: &App, flow: &Flow, email: String, error: Option<Message>, again_as: Option<String>) -> Response {
-    let connectors = app.connectors.list().iter();
     let page = LoginPage {
         brand: &app.brand,
         flow: flow.id.clone(),
         client_name: client_name(app, flow),
         email,
-        connectors: connectors
-            .map(|connector| ConnectorButton {
-                id: connector.id().to_owned(),
-                name: connector.name().to_owned(),
-                kind: connector.config().kind.as_str().to_owned(),
-            })
-            .collect(),
+        connectors: connector_buttons(app),
         password_enabled: app.config.password.enabled,
-        sign_up_enabled: sign_up::is_offered(app),
+        sign_up_enabled: app.provider.offers_sign_up,
         reauthenticate: again_as,
         error,
     };
     told(page.page(), page.error.as_ref())
+}
+
+/// A button for each provider, in the order of the configuration.
+fn connector_buttons(app: &App) -> Vec<ConnectorButton> {
+    let connectors = app.connectors.list().iter();
+    let button = |connector: &crate::connector::SharedConnector| ConnectorButton {
+        id: connector.id().to_owned(),
+        name: connector.name().to_owned(),
+        kind: connector.config().kind.as_str().to_owned(),
+    };
+    connectors.map(button).collect()
 }
 
 /// A page with a message on it: the status says the same to programs, and when to come back.
@@ -138,10 +119,18 @@ fn told(page: Page, message: Option<&Message>) -> Response {
 fn status_of(message: &Message) -> StatusCode {
     match message {
         Message::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Message::Busy | Message::MailUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Message::Busy | Message::MailUnavailable | Message::ConnectorUnavailable { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Message::CodeSent | Message::SignInToConnect { .. } => StatusCode::OK,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
+}
+
+/// A page that says why nothing was changed, with the way back to the account page.
+fn unchanged(app: &App, context: &Context, status: StatusCode, title: &str, text: &str) -> Response {
+    let back = Action { label: "Back to your account".to_owned(), href: "/account".to_owned() };
+    error::plain_page(app, context, status, title, text, vec![back])
 }
 
 /// RFC 9700 §4.12: after a POST with credentials, 303 and never 307.

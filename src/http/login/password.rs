@@ -1,11 +1,11 @@
 //! Sign in with address and password: enumeration-safe and throttled (spec/protocol.md rule 50).
 
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
 
+use super::extract::{OfFlow, Posted, load_flow};
 use super::step::{self, Walk};
-use super::{link, load_flow, login_page, masked, posted, posted_flow};
+use super::{link, login_page, masked};
 use crate::app::App;
 use crate::credential::device::DeviceCookie;
 use crate::credential::password::Verdict;
@@ -28,12 +28,9 @@ use crate::store::{CustomerState, PasswordLogin};
 /// The login page.
 pub async fn get(
     State(app): State<App>,
-    context: Context,
     browser: BrowserSession,
-    RawQuery(query): RawQuery,
+    OfFlow { context, params, flow }: OfFlow,
 ) -> Result<Response, Failure> {
-    let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let flow = load_flow(&app, &context, &params).await?;
     let again_as = match browser.current(&app, context.now).await? {
         // Somebody else than who is signed in is about to be.
         Some(_) if params.get("account") == Some("other") => None,
@@ -54,19 +51,18 @@ async fn address_of(app: &App, customer: CustomerId) -> Result<Option<String>, F
 /// The form of the login page.
 pub async fn post(
     State(app): State<App>,
-    context: Context,
     browser: BrowserSession,
-    body: Bytes,
+    Posted { context, params }: Posted,
 ) -> Result<Response, Failure> {
     if !app.config.password.enabled {
         return Ok(error::expired_page(&app, &context));
     }
-    let typed = Params::parse(&body).owned("email").unwrap_or_default();
+    let typed = params.owned("email").unwrap_or_default();
     let Ok(address) = EmailAddress::parse(&typed) else {
-        let (_, flow) = posted_flow(&app, &context, &body).await?;
+        let flow = load_flow(&app, &context, &params).await?;
         return Ok(login_page(&app, &flow, typed, Some(Message::EmailInvalid), None));
     };
-    let (params, flow, check) = begin(&app, &context, &address, &body).await?;
+    let (flow, check) = begin(&app, &context, &address, &params).await?;
     let password = params.owned("password").unwrap_or_default();
     let known = app.store().begin_read().await?.password_login(address.normalized()).await?;
     let phc = known.as_ref().map(|known| known.phc.clone());
@@ -87,6 +83,7 @@ pub async fn post(
         amr: vec!["pwd".to_owned()],
         via: Namespace::Email.to_string(),
         link: Some(known.link),
+        upstream: None,
     };
     let walk = Walk { app: &app, context: &context, flow: flow.clone(), session: None, ops: check.forgive() };
     step::signed_in(walk, &browser, known.root, authentication, Some(&address)).await
@@ -97,9 +94,8 @@ async fn begin(
     app: &App,
     context: &Context,
     address: &EmailAddress,
-    body: &[u8],
-) -> Result<(Params, Flow, Check), Failure> {
-    let params = posted(app, context, body)?;
+    params: &Params,
+) -> Result<(Flow, Check), Failure> {
     let device = DeviceCookie::parse(app.cookies.get(&context.cookies, "device").unwrap_or_default());
     let attempt = Attempt {
         action: Action::Password,
@@ -116,7 +112,7 @@ async fn begin(
         return Err(Failure::answer(error::expired_page(app, context)));
     };
     match check.decide(&replies) {
-        Decision::Allowed => Ok((params, flow, check)),
+        Decision::Allowed => Ok((flow, check)),
         Decision::Refused { retry_after } => {
             let seconds = retry_after.as_secs();
             let email = address.display().to_owned();

@@ -1,34 +1,39 @@
 //! Sign in through an upstream provider: out with state, nonce and PKCE, back once, in the same browser.
 
-use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
+use super::extract::PostedFlow;
 use super::step::{self, Walk};
-use super::{connections, form_post, link, login_page, posted_flow};
+use super::{acting, address, connections, form_post, joining, link, login_page};
 use crate::app::App;
-use crate::connector::{ConnectorError, UpstreamCallback, UpstreamIdentity};
+use crate::config::AskEmail;
+use crate::connector::{Connector, ConnectorError, UpstreamCallback, UpstreamIdentity, Wishes};
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::http::pages::Message;
 use crate::http::session::BrowserSession;
-use crate::identity::linking::Claim;
+use crate::identity::addresses;
+use crate::identity::import::Differs;
+use crate::identity::linking::{Claim, Proof};
 use crate::identity::namespace::{self, Namespace};
-use crate::identity::sign_in::{self, Question, SignedIn, Source};
+use crate::identity::sign_in::{self, Question, SignedIn, Source, Typed};
 use crate::ids::LinkId;
-use crate::session::Authentication;
 use crate::session::flow::{Flow, Returned, Target, UpstreamFlow};
+use crate::session::pending::PendingLink;
+use crate::session::{self, Authentication};
 
 /// The button of a provider.
-pub async fn begin(State(app): State<App>, context: Context, body: Bytes) -> Result<Response, Failure> {
-    let (params, flow) = posted_flow(&app, &context, &body).await?;
+pub async fn begin(
+    State(app): State<App>,
+    PostedFlow { context, params, flow }: PostedFlow,
+) -> Result<Response, Failure> {
     let Some(connector) = params.get("connector").and_then(|id| app.connectors.get(id)) else {
         return Ok(error::expired_page(&app, &context));
     };
     let redirect_uri = redirect_uri(&app, connector.id())?;
-    let hint = flow.request().and_then(|request| request.login_hint.as_deref());
-    match connector.authorization_request(&redirect_uri, hint, context.now).await {
+    match connector.authorization_request(&redirect_uri, wishes(&flow), context.now).await {
         Ok(upstream) => {
             UpstreamFlow { pending: upstream.pending, flow }.save(app.kv()).await?;
             Ok(Redirect::to(upstream.url.as_str()).into_response())
@@ -69,48 +74,103 @@ pub async fn callback(
     let redirect_uri = redirect_uri(&app, connector.id())?;
     let identity = match connector.finish(&callback, &upstream.pending, &redirect_uri, context.now).await {
         Ok(identity) => identity,
+        Err(error) if matches!(upstream.flow.target, Target::Link { .. }) => {
+            return Ok(acting::failed(&app, &context, connector.as_ref(), &error));
+        }
         Err(error) => return Ok(failed(&app, &upstream.flow, connector.name(), &error)),
     };
     let sealed =
         identity.tokens.as_ref().map(|tokens| app.provider.keeper.seal(connector.id(), &identity.subject, tokens));
-    let source = Source {
-        connector: connector.id(),
-        email_trust: connector.email_trust(&identity),
-        links_automatically: connector.links_automatically(),
-        tokens: sealed.as_ref(),
-    };
+    let source = Source { tokens: sealed.as_ref(), ..source(&app, connector.as_ref(), &identity) };
     if matches!(upstream.flow.target, Target::Link { .. }) && !namespace::is_blocked(&identity.subject) {
         let claim = Claim::new(source, &identity);
-        return connections::returned(&app, &context, &browser, &upstream.flow, &claim).await;
+        return connections::returned(&app, &context, &browser, upstream.flow, &claim).await;
     }
-    let signed_in = sign_in::social(app.store(), source, &identity, context.now).await?;
-    let (customer, link) = match signed_in {
-        SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => (customer, link),
-        SignedIn::AccountExists(customer, claim, Question::Asked) => {
-            return link::ask(&app, &context, upstream.flow, *claim, customer).await;
-        }
-        SignedIn::AccountExists(customer, claim, Question::Spared) => {
-            link::unasked(&app, &context, &upstream.flow, *claim, customer).await?
-        }
-        SignedIn::Refused => return Ok(refused(&app, &upstream.flow, Message::AccountBlocked)),
-        SignedIn::Blocked => {
-            let name = connector.name().to_owned();
-            return Ok(refused(&app, &upstream.flow, Message::ConnectorFailed { name }));
-        }
-    };
-    let authentication = authentication(connector.id(), link, &identity, &context);
     let walk = Walk { app: &app, context: &context, flow: upstream.flow, session: None, ops: vec![] };
-    step::signed_in(walk, &browser, customer, authentication, None).await
+    arrived(walk, &browser, source, &identity).await
 }
 
-/// What the provider's word is worth here: its `amr` is passed on, its `acr` speaks of its own levels.
-fn authentication(connector: &str, link: LinkId, identity: &UpstreamIdentity, context: &Context) -> Authentication {
+/// Somebody has proved to have this account at a provider: whose it is decides what comes next.
+///
+/// # Errors
+/// If a store does not answer, or with the page that says why they cannot sign in.
+pub(super) async fn arrived(
+    walk: Walk<'_>,
+    browser: &BrowserSession,
+    source: Source<'_>,
+    identity: &UpstreamIdentity,
+) -> Result<Response, Failure> {
+    let (app, context) = (walk.app, walk.context);
+    let (customer, link) = match sign_in::social(app.store(), source, identity, context.now).await? {
+        SignedIn::Known(customer, link) => {
+            if let Typed::Proved(address) = source.typed {
+                // Became a customer in another tab while the code was on its way.
+                let mut tx = app.store().begin().await?;
+                addresses::add(&mut tx, customer, address, context.now).await?;
+                tx.commit().await?;
+            }
+            (customer, link)
+        }
+        SignedIn::Created(customer, link) => (customer, link),
+        SignedIn::AddressAsked => return address::ask_newcomer(walk, source, identity).await,
+        SignedIn::AccountExists(customer, claim, Question::Asked) => {
+            return link::ask(app, context, walk.flow, *claim, customer).await;
+        }
+        SignedIn::AccountExists(customer, claim, Question::Spared) => {
+            // Whoever has typed the address has proved it by mail just now.
+            let proof = if claim.typed { Proof::MailedCode } else { Proof::Login };
+            let pending = PendingLink { claim: *claim, customer, expires_at: context.now };
+            joining::link(app, context, &walk.flow, &pending, proof).await?
+        }
+        SignedIn::Refused => return Ok(refused(app, &walk.flow, Message::AccountBlocked)),
+        SignedIn::Disabled => {
+            let name = joining::provider_name(app, source.connector);
+            return Ok(refused(app, &walk.flow, Message::ConnectorAccountDisabled { name }));
+        }
+        SignedIn::Blocked => {
+            let name = joining::provider_name(app, source.connector);
+            return Ok(refused(app, &walk.flow, Message::ConnectorFailed { name }));
+        }
+        SignedIn::Missing(claims) => {
+            tracing::info!(connector = source.connector, ?claims, "a provider did not say what is required");
+            let name = joining::provider_name(app, source.connector);
+            return Ok(refused(app, &walk.flow, Message::ClaimsMissing { name, claims }));
+        }
+        SignedIn::Differs(Differs(claim)) => {
+            tracing::info!(connector = source.connector, ?claim, "a provider says something else than the customer");
+            let name = joining::provider_name(app, source.connector);
+            return Ok(refused(app, &walk.flow, Message::ClaimDiffers { name, claim }));
+        }
+    };
+    let authentication = authentication(source, link, identity, context);
+    step::signed_in(walk, browser, customer, authentication, None).await
+}
+
+/// What a connector has to say in the decision who somebody is. An address is asked for only where mail can prove it.
+pub(super) fn source<'a>(app: &App, connector: &'a dyn Connector, identity: &UpstreamIdentity) -> Source<'a> {
+    let asks = connector.config().ask_email != AskEmail::Never && app.mailer.is_offered();
+    let typed = if asks { Typed::AskedFor } else { Typed::Nothing };
+    Source { typed, ..Source::of(connector, identity) }
+}
+
+/// What the provider's word is worth here: its `amr` is passed on; a level is reached only where the configuration says
+/// what of the provider's makes it.
+fn authentication(source: Source<'_>, link: LinkId, identity: &UpstreamIdentity, context: &Context) -> Authentication {
     Authentication {
         auth_time: context.now,
-        acr: None,
+        acr: source.level.map(str::to_owned),
         amr: identity.amr.clone(),
-        via: Namespace::Social(connector.to_owned()).to_string(),
+        via: Namespace::Social(source.connector.to_owned()).to_string(),
         link: Some(link),
+        upstream: identity.sid.as_deref().map(|sid| session::upstream_session(source.connector, sid)),
+    }
+}
+
+/// What the app would like, for the provider.
+fn wishes(flow: &Flow) -> Wishes<'_> {
+    match flow.request() {
+        Some(request) => Wishes { login_hint: request.login_hint.as_deref(), levels: &request.acr_values },
+        None => Wishes::default(),
     }
 }
 
@@ -123,6 +183,8 @@ fn failed(app: &App, flow: &Flow, name: &str, error: &ConnectorError) -> Respons
     let name = name.to_owned();
     match error {
         ConnectorError::Denied => refused(app, flow, Message::ConnectorCancelled { name }),
+        // Said once, when it was left alone.
+        ConnectorError::Paused => refused(app, flow, Message::ConnectorUnavailable { name }),
         error => {
             tracing::warn!(connector = name, error = %error, "a login at an upstream provider failed");
             refused(app, flow, Message::ConnectorFailed { name })

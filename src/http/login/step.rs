@@ -7,7 +7,7 @@ use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY};
 use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
-use super::{link, see_other};
+use super::{acting, joining, see_other};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::handoff::forward_auth;
@@ -56,7 +56,12 @@ pub async fn signed_in(
 ) -> Result<Response, Failure> {
     let (app, context) = (walk.app, walk.context);
     if walk.flow.link.is_some() {
-        link::logged_in(app, context, &mut walk.flow, customer).await?;
+        joining::logged_in(app, context, &mut walk.flow, customer).await?;
+        walk.ops.push(walk.flow.save(context.now)?);
+    }
+    if walk.flow.asks_newcomer(context.now) {
+        // They came another way: what they were asked for is of no more use.
+        walk.flow.address = None;
         walk.ops.push(walk.flow.save(context.now)?);
     }
     walk.session = Some(browser.start(app, customer, authentication, context.now).await?);
@@ -85,11 +90,25 @@ pub async fn advance(walk: Walk<'_>) -> Result<Response, Failure> {
     }
 }
 
-async fn to_page_of_ours(walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
-    if walk.session.is_none() {
+async fn to_page_of_ours(mut walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
+    let (app, context) = (walk.app, walk.context);
+    let Some(session) = walk.session.clone() else {
+        if matches!(walk.flow.target, Target::Link { .. }) {
+            // Whoever logs in from here on does no more than that.
+            walk.flow.target = Target::Account;
+        }
         return page(walk, "/login").await;
+    };
+    if let Some(action) = walk.flow.take_action(&session, context.now) {
+        // What was pressed is done once.
+        walk.ops.push(walk.flow.save(context.now)?);
+        run(app, walk.ops).await?;
+        return acting::go_on(app, context, walk.flow, &session, action).await;
     }
-    run(walk.app, walk.ops).await?;
+    if walk.flow.pending_merge(&session).is_some() {
+        return page(walk, "/both-mine").await;
+    }
+    run(app, walk.ops).await?;
     Ok(Redirect::to(path).into_response())
 }
 
@@ -118,17 +137,18 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         request,
         began_at: walk.flow.began_at,
         now: walk.context.now,
-        session: walk
-            .session
-            .as_ref()
-            .map(|sso| SessionFacts { customer: sso.customer, auth_time: sso.authentication.auth_time }),
+        session: walk.session.as_ref().map(|sso| SessionFacts {
+            customer: sso.customer,
+            auth_time: sso.authentication.auth_time,
+            acr: sso.authentication.acr.as_deref(),
+        }),
         hinted,
         consent: if client.metadata.first_party { Consent::NotNeeded } else { Consent::Given(given.as_ref()) },
         progress: walk.flow.progress,
     };
     match next_step(&facts) {
         Step::Authenticate(_) => page(walk, "/login").await,
-        Step::SignUp if super::sign_up::is_offered(app) => page(walk, "/sign-up").await,
+        Step::SignUp if app.provider.offers_sign_up => page(walk, "/sign-up").await,
         Step::SignUp => page(walk, "/login").await,
         Step::SelectAccount => ask(walk, "/select-account").await,
         Step::AskConsent => ask(walk, "/consent").await,
@@ -240,8 +260,11 @@ async fn ask(mut walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
 /// Keeps the flow and shows a page of it.
 async fn page(walk: Walk<'_>, path: &str) -> Result<Response, Failure> {
     // While an account at a provider waits for a proof, the page that asks for it is the way on.
-    let waits = path == "/login" && walk.flow.pending_link(walk.context.now).is_some();
-    let path = if waits { "/link" } else { path };
+    let path = match path {
+        "/login" if walk.flow.pending_link(walk.context.now).is_some() => "/link",
+        "/login" if walk.flow.asks_newcomer(walk.context.now) => "/address",
+        path => path,
+    };
     let mut ops = walk.ops;
     ops.push(walk.flow.save(walk.context.now)?);
     run(walk.app, ops).await?;

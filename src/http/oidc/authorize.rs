@@ -1,52 +1,34 @@
 //! The authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2): GET and POST alike.
 
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::response::Response;
 
 use crate::app::App;
-use crate::http::context::{self, Context};
+use crate::http::context::Context;
+use crate::http::either::EitherParams;
 use crate::http::error::{self, Failure};
 use crate::http::login::step::{self, Walk};
 use crate::http::session::BrowserSession;
 use crate::oidc::authorize::{Refusal, check};
-use crate::protocol::params::Params;
 use crate::session::flow::{Flow, Target};
 
-/// The request in the query.
-pub async fn get(
+/// The request.
+pub async fn either(
     State(app): State<App>,
     context: Context,
     browser: BrowserSession,
-    RawQuery(query): RawQuery,
+    EitherParams(params): EitherParams,
 ) -> Result<Response, Failure> {
-    answer(&app, &context, &browser, &Params::parse(query.unwrap_or_default().as_bytes())).await
-}
-
-/// The request in the body.
-pub async fn post(
-    State(app): State<App>,
-    context: Context,
-    browser: BrowserSession,
-    body: Bytes,
-) -> Result<Response, Failure> {
-    match context::again_with_cookies(&app, &context, "/authorize", &body) {
-        Some(detour) => Ok(detour),
-        None => answer(&app, &context, &browser, &Params::parse(&body)).await,
-    }
-}
-
-async fn answer(app: &App, context: &Context, browser: &BrowserSession, params: &Params) -> Result<Response, Failure> {
-    let request = match check(params, &app.provider) {
+    let request = match check(&params, &app.provider) {
         Ok((request, _)) => request,
-        Err(Refusal::Page(error)) => return Ok(error::refused_page(app, context, &error)),
-        Err(Refusal::Redirect { return_to, error }) => return Ok(step::refuse(app, &return_to, &error)),
+        Err(Refusal::Page(error)) => return Ok(error::refused_page(&app, &context, &error)),
+        Err(Refusal::Redirect { return_to, error }) => return Ok(step::refuse(&app, &return_to, &error)),
     };
     let mut this_browser = app.cookies.browser(&context.cookies);
     let target = Target::Authorization(Box::new(request));
     let flow = Flow::new(this_browser.hash.clone(), target, context.now);
-    let session = browser.current(app, context.now).await?;
-    let mut response = step::advance(Walk { app, context, flow, session, ops: vec![] }).await?;
+    let session = browser.current(&app, context.now).await?;
+    let mut response = step::advance(Walk { app: &app, context: &context, flow, session, ops: vec![] }).await?;
     app.cookies.introduce(&mut response, &mut this_browser);
     Ok(response)
 }

@@ -15,8 +15,8 @@ use crate::app::App;
 /// Endpoints a browser visits: they see the session.
 pub fn browser_routes() -> Router<App> {
     Router::new()
-        .route("/authorize", get(authorize::get).post(authorize::post))
-        .route("/end-session", get(end_session::get).post(end_session::post))
+        .route("/authorize", get(authorize::either).post(authorize::either))
+        .route("/end-session", get(end_session::either).post(end_session::either))
 }
 
 /// Endpoints for programs: they never see a session.

@@ -1,8 +1,10 @@
 //! Pages about the accounts at providers that a customer signs in with.
 
+use std::borrow::Cow;
+
 use askama::Template;
 
-use super::text::Message;
+use super::text::{Message, Phrase, Text};
 use super::{Brand, ConnectorButton, View, initial, tone};
 
 /// "You already have an account": an account at a provider brings the address of a customer. Posts to `/link/send`
@@ -38,19 +40,61 @@ impl View for AccountExistsPage<'_> {
     }
 }
 
-/// A way in, as the account page lists it.
+/// How an identifier came to a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// With the first sign-in.
+    FirstSignIn,
+    /// With the account's creation by address and password.
+    SignUp,
+    /// The customer connected it later.
+    Connected,
+    /// The customer typed it here, and a mailed code proved it.
+    Added,
+    /// A provider brought it, and a mailed code proved it since.
+    Confirmed,
+    /// A provider vouches for it.
+    From(String),
+    /// By an import, or somebody who runs this installation.
+    Brought,
+    /// Somebody said so, and nobody has proved it.
+    Unproved,
+}
+
+impl Came {
+    fn words(&self, text: &Text) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::FirstSignIn => text.came_first,
+            Self::SignUp => text.came_sign_up,
+            Self::Connected => text.came_connected,
+            Self::Added => text.came_added,
+            Self::Confirmed => text.came_confirmed,
+            Self::From(provider) => return text.came_from.with(provider).into(),
+            Self::Brought => text.came_brought,
+            Self::Unproved => text.came_unproved,
+        })
+    }
+}
+
+/// One identifier of the customer's, as the account page lists it.
 #[derive(Clone, Debug)]
 pub struct ConnectionLine {
-    /// The provider as customers know it, or a proved address.
+    /// The connector's ID, or the address: what its color is made of.
+    pub id: String,
+    /// The provider as customers know it, or an address.
     pub provider: String,
     /// Which account there, as the provider shows it.
     pub label: String,
-    /// The day it was connected.
+    /// How it came.
+    pub came: Came,
+    /// The day it came.
     pub since: String,
-    /// The day it was last used.
-    pub last_used: String,
+    /// The day it was last used, where that is known.
+    pub last_used: Option<String>,
     /// What names it when it can be disconnected.
     pub unlink: Option<String>,
+    /// The address, when it can be proved.
+    pub confirm: Option<String>,
 }
 
 impl ConnectionLine {
@@ -59,12 +103,12 @@ impl ConnectionLine {
     }
 
     fn tone(&self) -> u32 {
-        tone(&self.provider)
+        tone(&self.id)
     }
 }
 
-/// What a customer logs in with. Posts to `/account/disconnect` (`token`, `link`) and `/account/connect` (`token`,
-/// `connector`).
+/// What a customer logs in with. Posts to `/account/disconnect` (`token`, `link`), `/account/connect` (`token`,
+/// `connector`) and `/account/address` (`token`, perhaps `email`).
 #[derive(Clone, Debug, Template)]
 #[template(path = "account.html", config = ".askama.toml")]
 pub struct AccountPage<'a> {
@@ -74,10 +118,12 @@ pub struct AccountPage<'a> {
     pub account: String,
     /// Proves that a form is this session's.
     pub token: String,
-    /// In the order in which they were connected.
+    /// In the order in which they came.
     pub connections: Vec<ConnectionLine>,
     /// Providers that can be connected.
     pub connectors: Vec<ConnectorButton>,
+    /// Whether an address can be added.
+    pub addresses_offered: bool,
 }
 
 impl AccountPage<'_> {
@@ -87,6 +133,96 @@ impl AccountPage<'_> {
 }
 
 impl View for AccountPage<'_> {
+    fn brand(&self) -> &Brand {
+        self.brand
+    }
+}
+
+/// Add an address. Posts to `/address` (`flow`, `email`) and `/address/skip` (`flow`); links to `/login?flow=` or back to
+/// the account page.
+#[derive(Clone, Debug, Template)]
+#[template(path = "address.html", config = ".askama.toml")]
+pub struct AddressPage<'a> {
+    /// The company's look.
+    pub brand: &'a Brand,
+    /// Names the flow.
+    pub flow: String,
+    /// The app that asked; empty if none did.
+    pub client_name: String,
+    /// Fills the field.
+    pub email: String,
+    /// What went wrong last time.
+    pub error: Option<Message>,
+    /// Whether it is asked of somebody who has just come for the first time.
+    pub newcomer: bool,
+    /// Whether they may go without.
+    pub skip_offered: bool,
+}
+
+impl AddressPage<'_> {
+    fn is_wrong(&self, field: &str) -> bool {
+        self.error.as_ref().and_then(Message::field) == Some(field)
+    }
+
+    fn failed(&self) -> bool {
+        self.error.as_ref().is_some_and(|message| !message.is_good())
+    }
+
+    fn title(&self) -> &'static str {
+        if self.newcomer { self.brand.text.address_title_newcomer } else { self.brand.text.address_title }
+    }
+
+    fn lead(&self) -> &'static str {
+        if self.newcomer { self.brand.text.address_lead_newcomer } else { self.brand.text.address_lead }
+    }
+}
+
+impl View for AddressPage<'_> {
+    fn brand(&self) -> &Brand {
+        self.brand
+    }
+}
+
+/// What somebody has just proved is another account's here; if both are theirs, the two can become one. Posts to
+/// `/both-mine` (`flow`). Afterwards it says what happens next. Nothing of the other account is on it.
+#[derive(Clone, Debug, Template)]
+#[template(path = "both_mine.html", config = ".askama.toml")]
+pub struct BothMinePage<'a> {
+    /// The company's look.
+    pub brand: &'a Brand,
+    /// Names the flow.
+    pub flow: String,
+    /// What was proved.
+    pub by: ProvedBy,
+    /// Whether it was asked for.
+    pub requested: bool,
+}
+
+/// What proved somebody to be another customer as well.
+#[derive(Clone, Debug)]
+pub enum ProvedBy {
+    /// A login at this provider, as customers know it.
+    Provider(String),
+    /// The address that they typed.
+    Address(String),
+}
+
+impl BothMinePage<'_> {
+    fn lead(&self) -> Phrase {
+        match self.by {
+            ProvedBy::Provider(_) => self.brand.text.both_lead_provider,
+            ProvedBy::Address(_) => self.brand.text.both_lead_address,
+        }
+    }
+
+    fn shown(&self) -> &str {
+        match &self.by {
+            ProvedBy::Provider(shown) | ProvedBy::Address(shown) => shown,
+        }
+    }
+}
+
+impl View for BothMinePage<'_> {
     fn brand(&self) -> &Brand {
         self.brand
     }

@@ -86,20 +86,40 @@ fn consent<'a>(brand: &'a Brand, s: &Sample) -> ConsentPage<'a> {
 }
 
 fn account<'a>(brand: &'a Brand, s: &Sample) -> AccountPage<'a> {
-    let line = |provider: &str, label: &str, unlink: Option<&str>| ConnectionLine {
+    let line = |provider: &str, label: &str, came: Came| ConnectionLine {
+        id: provider.into(),
         provider: provider.into(),
         label: label.into(),
+        came,
         since: "2026-01-31".into(),
-        last_used: "2026-11-22".into(),
-        unlink: unlink.map(str::to_owned),
+        last_used: None,
+        unlink: None,
+        confirm: None,
     };
+    let (unlink, last_used) = (Some(s.app.to_owned()), Some("2026-11-22".to_owned()));
     AccountPage {
         brand,
         account: s.account.into(),
         token: s.app.into(),
-        connections: vec![line(s.account, "", None), line("Chirp", s.account, Some(s.app)), line(s.app, "", Some("x"))],
+        connections: vec![
+            line(s.account, "", Came::SignUp),
+            ConnectionLine { unlink, last_used, ..line("Chirp", s.account, Came::Connected) },
+            ConnectionLine { confirm: Some(s.account.into()), ..line(s.account, "", Came::Unproved) },
+            line(s.account, s.app, Came::From(s.app.into())),
+        ],
         connectors: vec![ConnectorButton { id: "harbor".into(), name: s.app.into(), kind: "oidc".into() }],
+        addresses_offered: true,
     }
+}
+
+fn address<'a>(brand: &'a Brand, s: &Sample, newcomer: bool, error: Option<Message>) -> AddressPage<'a> {
+    let email = if error.is_some() { s.account.into() } else { String::new() };
+    let client_name = s.app.into();
+    AddressPage { brand, flow: FLOW.into(), client_name, email, error, newcomer, skip_offered: newcomer }
+}
+
+fn both<'a>(brand: &'a Brand, s: &Sample, requested: bool) -> BothMinePage<'a> {
+    BothMinePage { brand, flow: FLOW.into(), by: ProvedBy::Provider(s.app.into()), requested }
 }
 
 fn exists<'a>(brand: &'a Brand, s: &Sample, code_offered: bool) -> AccountExistsPage<'a> {
@@ -139,8 +159,14 @@ fn all(brand: &Brand, s: &Sample) -> Vec<(&'static str, Page)> {
         ("code", code(None, false).page()),
         ("code-wrong", code(Some(Message::CodeWrong { tries_left: 3 }), true).page()),
         ("code-sent", code(Some(Message::CodeSent), true).page()),
+        ("code-add", CodePage { purpose: CodePurpose::AddEmail, ..code(Some(Message::TooManyCodes), false) }.page()),
         ("code-prove", CodePage { purpose: CodePurpose::ProveEmail, ..code(None, true) }.page()),
         ("account", account(brand, s).page()),
+        ("address", address(brand, s, false, None).page()),
+        ("address-wrong", address(brand, s, false, Some(Message::EmailInvalid)).page()),
+        ("address-newcomer", address(brand, s, true, None).page()),
+        ("both-mine", both(brand, s, false).page()),
+        ("both-mine-requested", both(brand, s, true).page()),
         ("account-exists", exists(brand, s, true).page()),
         ("account-exists-without-mail", exists(brand, s, false).page()),
         ("consent", consent(brand, s).page()),

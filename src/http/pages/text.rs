@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::config::Importable;
+
 /// A sentence with one gap, written `{}`. A language puts the gap where its grammar wants it.
 #[derive(Clone, Copy, Debug)]
 pub struct Phrase(pub &'static str);
@@ -59,6 +61,8 @@ pub enum Message {
     },
     /// Its time or its tries are used up.
     CodeUsedUp,
+    /// This flow has had as many codes as it can have.
+    TooManyCodes,
     /// Not an error: a new code is on its way.
     CodeSent,
     /// The customer has to wait.
@@ -76,10 +80,34 @@ pub enum Message {
         /// The provider as customers know it.
         name: String,
     },
+    /// The provider did not answer lately and is not asked for a while.
+    ConnectorUnavailable {
+        /// The provider as customers know it.
+        name: String,
+    },
+    /// The provider did not say what the company must know.
+    ClaimsMissing {
+        /// The provider as customers know it.
+        name: String,
+        /// What it did not say.
+        claims: Vec<Importable>,
+    },
+    /// The provider says something else than the customer did, and the company allows no two answers.
+    ClaimDiffers {
+        /// The provider as customers know it.
+        name: String,
+        /// What it is about.
+        claim: Importable,
+    },
     /// The provider vouches for an address that already belongs to an account here, but not reliably enough to join it.
     EmailTaken,
     /// The company has closed this account.
     AccountBlocked,
+    /// The provider spoke against the account there.
+    ConnectorAccountDisabled {
+        /// The provider as customers know it.
+        name: String,
+    },
     /// Mail cannot be sent at the moment.
     MailUnavailable,
     /// Not an error: whoever signs in now connects an account at a provider with theirs.
@@ -128,13 +156,23 @@ impl Message {
             Self::CodeWrong { tries_left: 1 } => text.code_wrong_last,
             Self::CodeWrong { tries_left } => return text.code_wrong.with(&tries_left.to_string()).into(),
             Self::CodeUsedUp => text.code_used_up,
+            Self::TooManyCodes => text.too_many_codes,
             Self::CodeSent => text.code_sent_again,
             Self::TooManyTries { seconds } => return text.wait(*seconds).into(),
             Self::ConnectorCancelled { name } => return text.connector_cancelled.with(name).into(),
             Self::ConnectorFailed { name } => return text.connector_failed.with(name).into(),
+            Self::ConnectorUnavailable { name } => return text.connector_unavailable.with(name).into(),
+            Self::ClaimsMissing { name, claims } => {
+                let claims: Vec<&str> = claims.iter().map(|claim| text.claim(*claim)).collect();
+                return format!("{} {}.", text.claims_missing.with(name), claims.join(", ")).into();
+            }
+            Self::ClaimDiffers { name, claim } => {
+                return format!("{} {}.", text.claim_differs.with(name), text.claim(*claim)).into();
+            }
             Self::SignInToConnect { name } => return text.sign_in_to_connect.with(name).into(),
             Self::EmailTaken => text.email_taken,
             Self::AccountBlocked => text.account_blocked,
+            Self::ConnectorAccountDisabled { name } => return text.connector_account_disabled.with(name).into(),
             Self::MailUnavailable => text.mail_unavailable,
             Self::Busy => text.busy,
         };
@@ -149,6 +187,8 @@ pub enum CodePurpose {
     SignUp,
     /// To prove the address of a customer who came by a provider.
     ProveEmail,
+    /// To add an address.
+    AddEmail,
 }
 
 impl CodePurpose {
@@ -156,7 +196,7 @@ impl CodePurpose {
     pub fn title(self, text: &Text) -> &'static str {
         match self {
             Self::SignUp => text.code_title_sign_up,
-            Self::ProveEmail => text.code_title_prove,
+            Self::ProveEmail | Self::AddEmail => text.code_title_prove,
         }
     }
 
@@ -165,6 +205,7 @@ impl CodePurpose {
         match self {
             Self::SignUp => "/sign-up/code",
             Self::ProveEmail => "/link/code",
+            Self::AddEmail => "/address/code",
         }
     }
 
@@ -173,6 +214,7 @@ impl CodePurpose {
         match self {
             Self::SignUp => "/sign-up/resend",
             Self::ProveEmail => "/link/resend",
+            Self::AddEmail => "/address/resend",
         }
     }
 
@@ -180,12 +222,24 @@ impl CodePurpose {
     pub fn text(self, text: &Text) -> &'static str {
         match self {
             Self::SignUp => text.code_text_sign_up,
-            Self::ProveEmail => text.code_text_prove,
+            Self::ProveEmail | Self::AddEmail => text.code_text_prove,
         }
     }
 }
 
 impl Text {
+    /// What customers call a claim, at the end of a sentence.
+    fn claim(&self, claim: Importable) -> &'static str {
+        match claim {
+            Importable::Name => self.claim_name,
+            Importable::GivenName => self.claim_given_name,
+            Importable::FamilyName => self.claim_family_name,
+            Importable::PreferredUsername => self.claim_username,
+            Importable::Picture => self.claim_picture,
+            Importable::Locale => self.claim_locale,
+        }
+    }
+
     fn wait(&self, seconds: u64) -> String {
         match seconds {
             0..=1 => self.wait_moment.to_owned(),
@@ -274,10 +328,44 @@ catalogue! {
     // Account page
     account_title: text = "Your account";
     account_ways: text = "How you sign in";
-    account_since: gap = "Connected on {},";
-    account_used: gap = "last used on {}.";
+    account_used: gap = "Last used on {}.";
     account_disconnect: gap = "Disconnect {}";
     account_connect: gap = "Connect {}";
+    account_add_address: text = "Add an email address";
+    account_confirm: text = "Confirm it";
+    account_more: text = "Add another way";
+    came_on: gap = ", {}.";
+    came_first: text = "Your first sign-in";
+    came_sign_up: text = "Added when you signed up";
+    came_connected: text = "Connected by you";
+    came_added: text = "Added and confirmed by you";
+    came_confirmed: text = "Confirmed by you";
+    came_from: gap = "Confirmed by {}";
+    came_brought: text = "Brought along from before";
+    came_unproved: text = "Not confirmed";
+
+    // Adding an address
+    address_title: text = "Add an email address";
+    address_title_newcomer: text = "What’s your email address?";
+    address_lead: text = "We’ll send a code to check that it’s yours.";
+    address_lead_newcomer: text = "We’ll send a code to check that it’s yours. If you’ve been here before with that address, you’ll find everything as you left it.";
+    address_send: text = "Email me a code";
+    address_skip: text = "Skip for now";
+    address_other: text = "Been here before?";
+    address_sign_in: text = "Sign in another way";
+
+    // Two accounts of one person
+    both_title: text = "That account is already in use";
+    both_lead_provider: gap = "Your {} account is connected to another account here, so it was not connected to this one.";
+    both_lead_address: gap = "{} belongs to another account here, so it was not added to this one.";
+    both_question: text = "Are both accounts yours? Then you can ask us to make them one.";
+    both_yes: text = "Both accounts are mine";
+    both_back: text = "Back to your account";
+    both_done_title: text = "We’ve noted your request";
+    both_done_lead: text = "Your two accounts are to become one.";
+    both_done_now: text = "Until then nothing changes: both accounts work as they do now.";
+    both_done_mail: text = "We’ve written to the confirmed addresses of both accounts, so that nobody joins them behind your back.";
+    both_done_after: text = "Afterwards you can sign in with everything you use today, and find the same account.";
 
     // Consent and account choice
     consent_title: gap = "Allow {} to use your account?";
@@ -332,15 +420,26 @@ catalogue! {
     code_wrong: gap = "That’s not the code we sent. You have {} more tries.";
     code_wrong_last: text = "That’s not the code we sent. You have one more try.";
     code_used_up: text = "That code no longer works. Ask for a new one below.";
+    too_many_codes: text = "That’s as many codes as we can send for this. Choose another way, or start again later.";
     code_sent_again: text = "A new code is on its way. The old one no longer works.";
     wait_moment: text = "That was a little fast. Please try again in a moment.";
     wait_seconds: gap = "Too many tries. Please wait {} seconds, then try again.";
     wait_minutes: gap = "Too many tries. Please wait {} minutes, then try again.";
     connector_cancelled: gap = "You turned back at {}. You can try again or choose another way.";
     connector_failed: gap = "Signing in with {} didn’t work this time. Try again or choose another way.";
+    connector_unavailable: gap = "{} isn’t available right now. Please choose another way, or try again in a few minutes.";
+    claims_missing: gap = "We need something that {} didn’t tell us, so nothing was changed. Add it there, or allow it to be shared, and try again, or choose another way. Missing:";
+    claim_differs: gap = "What {} says about you isn’t what you told us, so nothing was changed. Correct it there and try again, or choose another way. It’s about:";
+    claim_name: text = "your name";
+    claim_given_name: text = "your first name";
+    claim_family_name: text = "your last name";
+    claim_username: text = "your username";
+    claim_picture: text = "your picture";
+    claim_locale: text = "your language";
     sign_in_to_connect: gap = "Sign in the way you usually do. {} is then connected to your account.";
     email_taken: text = "There is already an account with this email address. Sign in to it the way you usually do.";
     account_blocked: text = "This account can’t be used at the moment. Please contact us.";
+    connector_account_disabled: gap = "{} told us that this account is closed or may be in other hands, so it can’t be used here. Secure it there first, sign in another way, or contact us.";
     mail_unavailable: text = "We can’t send email at the moment. Please try again in a few minutes.";
     busy: text = "A lot of people are signing in right now. Please try again in a few seconds.";
 }

@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use super::{Granted, authorization_code};
 use crate::clock::{self, Timestamp};
+use crate::config::AskEmail;
 use crate::connector::native::MAX_AGE;
 use crate::connector::{ConnectorError, NativeNonce, SharedConnector, UpstreamCallback, UpstreamIdentity};
+use crate::identity::import::Differs;
 use crate::identity::namespace::Namespace;
-use crate::identity::sign_in::{self, SignedIn, Source};
+use crate::identity::sign_in::{self, SignedIn, Source, Typed};
 use crate::identity::upstream_tokens::{Asked, UpstreamAccess};
 use crate::ids::{CustomerId, GrantId, LinkId, Sid};
 use crate::keys::{Expect, Expiry};
@@ -29,7 +31,7 @@ use crate::protocol::token::{AccessTokenClaims, TokenResponse, TokenType};
 use crate::protocol::token_exchange::{ExchangeRequest, ExchangeTokenType};
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::secret;
-use crate::session::{self, Authentication};
+use crate::session::{self, Authentication, SsoSession};
 use crate::store::CustomerState;
 
 /// How long a nonce that was used is remembered: longer than any token with it is accepted.
@@ -90,14 +92,24 @@ async fn sign_in(
     let (customer, link) = customer(provider, &connector, &identity, now).await?;
     let authentication = Authentication {
         auth_time: now,
-        acr: None,
+        acr: connector.level(&identity).map(str::to_owned),
         amr: identity.amr,
         via: Namespace::Social(connector.id().to_owned()).to_string(),
         link: Some(link),
+        upstream: None,
     };
     let (sid, session_expires_at) = (Sid::random(), now + provider.lifetimes.session);
-    let ops = session::begin_without_browser(&sid, customer, link, session_expires_at, now);
-    provider.kv.run(ops.map_err(OAuthError::server_error)?).await.map_err(OAuthError::server_error)?;
+    let session = SsoSession {
+        sid: sid.clone(),
+        customer,
+        authentication: authentication.clone(),
+        created_at: now,
+        last_seen: now,
+        expires_at: session_expires_at,
+    };
+    if !session::begin_without_browser(&provider.kv, &session, now).await.map_err(OAuthError::server_error)? {
+        return Err(OAuthError::invalid_grant("the customer may not sign in").detail("the account was disconnected"));
+    }
     let record = CodeRecord {
         client_id: client.id().to_owned(),
         redirect_uri_sent: None,
@@ -132,7 +144,7 @@ fn scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
 
 fn unverified(error: ConnectorError) -> OAuthError {
     match error {
-        ConnectorError::Unavailable { .. } => {
+        ConnectorError::Unavailable { .. } | ConnectorError::Paused => {
             OAuthError::new(ErrorCode::TemporarilyUnavailable, "the provider's keys cannot be had at the moment")
                 .detail(error.to_string())
         }
@@ -156,19 +168,31 @@ async fn customer(
     identity: &UpstreamIdentity,
     now: Timestamp,
 ) -> Result<(CustomerId, LinkId), OAuthError> {
-    let source = Source {
-        connector: connector.id(),
-        email_trust: connector.email_trust(identity),
-        links_automatically: false,
-        tokens: None,
-    };
+    // Nobody can be asked here; where an address is a must, that is the browser's to do.
+    let typed = if connector.config().ask_email == AskEmail::Require { Typed::AskedFor } else { Typed::Nothing };
+    let source = Source { links_automatically: false, typed, ..Source::of(connector.as_ref(), identity) };
     match sign_in::social(&provider.store, source, identity, now).await.map_err(OAuthError::server_error)? {
         SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => Ok((customer, link)),
         SignedIn::AccountExists(..) => Err(OAuthError::new(
             ErrorCode::InteractionRequired,
             "a customer with this address exists: sign in with the browser to connect the account",
         )),
+        SignedIn::AddressAsked => Err(OAuthError::new(
+            ErrorCode::InteractionRequired,
+            "the customer must give an address: sign in with the browser",
+        )),
         SignedIn::Refused => Err(OAuthError::invalid_grant("the customer may not sign in")),
+        SignedIn::Disabled => {
+            Err(OAuthError::invalid_grant("the provider told us that this account is closed or at risk"))
+        }
+        SignedIn::Missing(claims) => {
+            let claims: Vec<&str> = claims.iter().map(|claim| claim.as_str()).collect();
+            Err(OAuthError::invalid_request(format!("subject_token lacks what is required: {}", claims.join(" "))))
+        }
+        SignedIn::Differs(Differs(claim)) => {
+            let claim = claim.as_str();
+            Err(OAuthError::invalid_request(format!("subject_token says something else than the customer: {claim}")))
+        }
         SignedIn::Blocked => {
             Err(OAuthError::invalid_request("subject_token is not acceptable").detail("the subject stands for nobody"))
         }

@@ -37,7 +37,7 @@ impl Gateway {
         let text = format!(
             "unsafe_allow = [\"http_issuer\", \"in_process_state\", \"sqlite\", \"database_plaintext\", \
              \"redis_plaintext\", \"mail_transport\", \"connector_http\", \"loopback_redirect\", \
-             \"weak_password_hash\"]\n\
+             \"weak_password_hash\", \"webhook_http\"]\n\
              [server]\nlisten = \"127.0.0.1:{port}\"\nissuer = \"http://127.0.0.1:{port}\"\nshutdown_grace = \"1s\"\n\
              [database]\nurl = {:?}\n{redis}\
              [secrets]\nmaster_key = {:?}\n\

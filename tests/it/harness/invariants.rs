@@ -44,6 +44,8 @@ pub struct LinkRow {
     pub root: String,
     pub live: bool,
     pub proved: bool,
+    /// It stays, but does not log in.
+    pub disabled: bool,
     /// Where it came from.
     pub source: String,
 }
@@ -73,7 +75,7 @@ impl Graph {
         let links = query(
             env,
             "links",
-            "{id} namespace external_id exclusive {customer} {root} state verified_at source",
+            "{id} namespace external_id exclusive {customer} {root} state verified_at disabled_at source",
             "first_seen, namespace",
         );
         let events = query(env, "outbox", "{id} type payload {root} root_seq {aggregateid}", "position");
@@ -227,6 +229,13 @@ impl Graph {
                 _ => {}
             }
         }
+        let disabled: BTreeSet<String> =
+            self.links.iter().filter(|link| link.live && link.disabled).map(|link| link.id.clone()).collect();
+        assert_eq!(
+            self.disabled_by_events().difference(&removed).cloned().collect::<BTreeSet<_>>(),
+            disabled,
+            "rule 45: disabled links after a replay"
+        );
         let ended = self.links.iter().filter(|link| !link.live).map(|link| link.id.clone()).collect();
         assert_eq!(removed, ended, "rule 45: ended links after a replay");
         let row =
@@ -237,6 +246,24 @@ impl Graph {
         kept.sort();
         passwords.sort();
         assert_eq!(passwords, kept, "rule 45: credentials after a replay");
+    }
+}
+
+impl Graph {
+    /// The links that the last event about it disabled.
+    fn disabled_by_events(&self) -> BTreeSet<String> {
+        let mut ordered: Vec<&EventRow> = self.events.iter().collect();
+        ordered.sort_by_key(|event| (&event.root, event.root_seq));
+        let mut disabled = BTreeSet::new();
+        for event in ordered {
+            let link = || event.payload["link"].as_str().unwrap().replace('-', "");
+            match event.kind.as_str() {
+                "link.disabled" => drop(disabled.insert(link())),
+                "link.enabled" => drop(disabled.remove(&link())),
+                _ => {}
+            }
+        }
+        disabled
     }
 }
 
@@ -294,7 +321,8 @@ fn link(row: &[String]) -> LinkRow {
         root: row[5].clone(),
         live: row[6] == "live",
         proved: !row[7].is_empty(),
-        source: row[8].clone(),
+        disabled: !row[8].is_empty(),
+        source: row[9].clone(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod faults;
 pub mod keys;
+pub mod notices;
 mod tokens;
 
 use std::collections::HashMap;

@@ -3,6 +3,8 @@
 mod checker;
 mod events;
 mod first_login;
+mod hijack;
+mod import;
 mod linking;
 mod linking_races;
 mod links;

@@ -1,8 +1,11 @@
 //! Signing in as a customer does it: by password, by a new account, through a provider; and everything that is tried
 //! against it.
 
+mod address;
 mod attacks;
+mod both_mine;
 mod connections;
+mod continuing;
 mod cookies;
 mod enumeration;
 mod faults;
@@ -12,6 +15,7 @@ mod sessions;
 mod sign_up;
 mod social;
 mod throttle;
+mod walk;
 
 use serde_json::json;
 

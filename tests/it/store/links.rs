@@ -99,6 +99,7 @@ on_both! {
             root_state: CustomerState::Active,
             verified_at: Some(at(0)),
             last_seen: at(0),
+            disabled_reason: None,
             profile: json!({"name": "Grace"}),
             version: 3,
         };

@@ -11,6 +11,7 @@ mod grants;
 mod keys;
 mod links;
 mod mail_queue;
+mod merge_requests;
 mod outbox;
 mod plans;
 mod races;

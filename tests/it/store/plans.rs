@@ -57,6 +57,10 @@ async fn fill(env: &Env) {
              rotated_at, created_at, last_used_at, idle_expires_at, expires_at) \
              {numbers} SELECT {id}, 'shop', {id}, 'sid' || n, 'openid', '[]', FALSE, '{{}}', 0, n, n, n, n, n FROM {ids}"
         ),
+        format!(
+            "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, root, root_seq, sequence, created_at) \
+             {numbers} SELECT {id}, 'customer', 'c' || n, 'customer.created', '{{}}', {id}, 1, n, n FROM {ids}"
+        ),
     ];
     execute(env, &statements.join("; ")).await;
 }

@@ -50,6 +50,9 @@ pub fn link(namespace: &str, external_id: &str, customer: CustomerId) -> Link {
         first_seen: at(0),
         last_seen: at(0),
         ended_at: None,
+        disabled_reason: None,
+        disabled_at: None,
+        mail_stopped_at: None,
     }
 }
 

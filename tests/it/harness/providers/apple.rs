@@ -8,18 +8,19 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use axum::Router;
 use axum::extract::State;
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use samesake::clock::Clock;
 use samesake::config::ConnectorConfig;
-use samesake::secret::base64url;
+use samesake::secret::{base64url, random_token};
 use serde_json::{Value, json};
 
 use super::{CLIENT_ID, Desk, Fields, Stand, fields, json_answer, start};
 use crate::harness::jwks;
+use crate::harness::upstream::notices::merge;
 use crate::harness::upstream::{Algorithm, Key};
 
 const TEAM: &str = "A1B2C3D4E5";
@@ -36,15 +37,23 @@ pub struct Apple {
 
 struct Shared {
     desk: Arc<Desk>,
+    clock: Clock,
     key: Key,
     /// The public half of the client's key.
     client_key: Value,
     /// Every client secret that was presented.
     secrets: Mutex<Vec<String>>,
+    /// Every token that was given back.
+    revoked: Mutex<Vec<String>>,
 }
 
 impl Apple {
     pub async fn start() -> Self {
+        Self::start_at(Clock::system()).await
+    }
+
+    /// The same on a clock that the test may move.
+    pub async fn start_at(clock: Clock) -> Self {
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
         let (x, y) = pair.public_key().as_ref().split_at(33);
@@ -56,13 +65,15 @@ impl Apple {
         let mut made = None;
         let stand = start(|desk| {
             let key = Key::generate(Algorithm::Rs256, "W6WcOKB");
-            let shared = Arc::new(Shared { desk, key, client_key, secrets: Mutex::default() });
+            let shared =
+                Arc::new(Shared { desk, clock, key, client_key, secrets: Mutex::default(), revoked: Mutex::default() });
             made = Some(Arc::clone(&shared));
             Router::new()
                 .route("/.well-known/openid-configuration", get(metadata))
                 .route("/auth/keys", get(keys))
                 .route("/auth/authorize", get(authorize))
                 .route("/auth/token", post(token))
+                .route("/auth/revoke", post(revoke))
                 .with_state(shared)
         })
         .await;
@@ -78,9 +89,30 @@ impl Apple {
         self.stand.config("apple", keys)
     }
 
+    /// A notification: the body that Apple posts. `event` is what it says of the subject; `changes` replace or add claims of
+    /// the token, and null leaves one out.
+    pub fn notification(&self, event: Value, changes: Value) -> String {
+        let now = self.shared.clock.now().seconds();
+        let mut said = json!({"event_time": now * 1000});
+        merge(&mut said, &event);
+        // JSON within a text, as it is documented and sent.
+        let mut claims = json!({
+            "iss": self.stand.desk.base, "aud": CLIENT_ID, "iat": now, "exp": now + 86_400, "jti": random_token(),
+            "events": said.to_string(),
+        });
+        merge(&mut claims, &changes);
+        let header = json!({"kid": self.shared.key.kid, "alg": "RS256"});
+        json!({"payload": self.shared.key.sign(&header, &claims)}).to_string()
+    }
+
+    /// Every token that was given back.
+    pub fn revoked(&self) -> Vec<String> {
+        self.shared.revoked.lock().unwrap().clone()
+    }
+
     /// An ID token as iOS gives it to an app; `claims` replace or add.
     pub fn native_token(&self, claims: Value) -> String {
-        let now = Clock::system().now().seconds();
+        let now = self.shared.clock.now().seconds();
         let mut all = json!({
             "iss": self.stand.desk.base, "aud": "com.example.app", "iat": now, "exp": now + 86_400,
             "nonce_supported": true, "real_user_status": 2,
@@ -145,7 +177,7 @@ fn client_is_right(shared: &Shared, form: &Fields) -> bool {
     let Some(secret) = form.get("client_secret") else { return false };
     let Ok((header, claims)) = jwks::verify(&json!({"keys": [shared.client_key]}), secret) else { return false };
     shared.secrets.lock().unwrap().push(secret.clone());
-    let now = Clock::system().now().seconds();
+    let now = shared.clock.now().seconds();
     let (issued, expires) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
     header["alg"] == "ES256"
         && claims["iss"] == TEAM
@@ -154,6 +186,16 @@ fn client_is_right(shared: &Shared, form: &Fields) -> bool {
         && issued <= now + 5
         && (now..=now + HALF_A_YEAR).contains(&expires)
         && form.get("client_id").map(String::as_str) == Some(CLIENT_ID)
+}
+
+async fn revoke(State(shared): State<Arc<Shared>>, body: String) -> Response {
+    let form = fields(&body);
+    if !client_is_right(&shared, &form) {
+        return json_answer(400, json!({"error": "invalid_client"}));
+    }
+    assert_eq!(form.get("token_type_hint").map(String::as_str), Some("refresh_token"));
+    shared.revoked.lock().unwrap().push(form["token"].clone());
+    StatusCode::OK.into_response()
 }
 
 async fn token(State(shared): State<Arc<Shared>>, body: String) -> Response {
@@ -166,7 +208,7 @@ async fn token(State(shared): State<Arc<Shared>>, body: String) -> Response {
         return json_answer(400, json!({"error": "invalid_grant", "error_description": why}));
     };
     let access_token = shared.desk.access_token(&issued.account);
-    let now = Clock::system().now().seconds();
+    let now = shared.clock.now().seconds();
     let mut claims = json!({
         "iss": shared.desk.base, "aud": CLIENT_ID, "iat": now, "exp": now + 86_400, "auth_time": now,
         "nonce": issued.request["nonce"], "nonce_supported": true,

@@ -1,0 +1,51 @@
+//! `samesake webhooks …`: what can be said about receivers of events.
+
+use clap::{Args, Subcommand};
+
+use super::{EXIT_CODES, Installation};
+
+/// `samesake webhooks …`
+#[derive(Debug, Subcommand)]
+pub enum Webhooks {
+    /// Show each receiver: how far it has got, what is wrong, and what was put aside
+    Status(WebhooksStatus),
+    /// Deliver everything from an event on once more; receivers know by its ID what they have seen
+    Replay(WebhooksReplay),
+    /// Go on at once with a receiver that is waited for or was given up
+    Resume(WebhooksResume),
+}
+
+/// `samesake webhooks status`
+#[derive(Debug, Args)]
+pub struct WebhooksStatus {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `samesake webhooks replay`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct WebhooksReplay {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// The receiver's ID
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The `sequence` of the first event to deliver again; 1 for everything
+    #[arg(long, value_name = "SEQUENCE", value_parser = clap::value_parser!(i64).range(1..))]
+    pub from: i64,
+}
+
+/// `samesake webhooks resume`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct WebhooksResume {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// The receiver's ID
+    #[arg(value_name = "ID")]
+    pub id: String,
+}

@@ -1,0 +1,152 @@
+//! `samesake webhooks`: how far each receiver of events has got, and telling it things again.
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use crate::cli::{Installation, Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
+use crate::clock::{Clock, Timestamp};
+use crate::config::Config;
+use crate::events::relay::{self, Replay};
+use crate::store::{DeadLetter, Numbering, Store, WebhookState};
+
+/// How many events put aside are shown for each receiver.
+const SHOWN: i64 = 20;
+
+/// Runs the command.
+///
+/// # Errors
+/// A wrong configuration, an unreachable database, an unknown receiver, or an event that is not there.
+pub(super) async fn run(command: &Webhooks) -> anyhow::Result<()> {
+    match command {
+        Webhooks::Status(command) => status(command).await,
+        Webhooks::Replay(command) => replay(command).await,
+        Webhooks::Resume(command) => resume(command).await,
+    }
+}
+
+async fn open(installation: &Installation) -> anyhow::Result<(Config, Store)> {
+    let config = installation.load()?;
+    let store = Store::connect(config.database.url.expose()).await?;
+    store.migrate().await?;
+    Ok((config, store))
+}
+
+/// A receiver as it stands, with what was put aside for it.
+struct View {
+    state: WebhookState,
+    dead_letters: Vec<DeadLetter>,
+    configured: bool,
+}
+
+impl View {
+    /// One word for people and for machines.
+    fn word(&self, numbering: Numbering) -> &'static str {
+        match &self.state {
+            _ if !self.configured => "not configured",
+            state if state.stopped_at.is_some() => "stopped",
+            state if state.failing_since.is_some() => "failing",
+            state if state.replay_from.is_some() || state.cursor < numbering.last => "delivering",
+            _ => "up to date",
+        }
+    }
+}
+
+async fn status(command: &WebhooksStatus) -> anyhow::Result<()> {
+    let (config, store) = open(&command.installation).await?;
+    let mut tx = store.begin_read().await?;
+    let numbering = tx.outbox_numbering().await?;
+    let mut views = Vec::new();
+    for state in tx.webhooks_all().await? {
+        let dead_letters = tx.webhook_dead_letters(&state.id, SHOWN).await?;
+        let configured = config.webhooks.iter().any(|webhook| webhook.id == state.id);
+        views.push(View { state, dead_letters, configured });
+    }
+    drop(tx);
+    if command.json {
+        let all: Vec<_> = views.iter().map(|view| as_json(view, numbering)).collect();
+        println!("{}", serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    println!("{:<16} {:<14} {:>10} {:>8} {:>10}  last delivery", "id", "state", "up to", "behind", "put aside");
+    for view in &views {
+        print(view, numbering);
+    }
+    for webhook in config.webhooks.iter().filter(|webhook| !views.iter().any(|view| view.state.id == webhook.id)) {
+        println!("{:<16} {:<14} no gateway has started with it yet", webhook.id, "new");
+    }
+    Ok(())
+}
+
+fn print(view: &View, numbering: Numbering) {
+    let state = &view.state;
+    println!(
+        "{:<16} {:<14} {:>10} {:>8} {:>10}  {}",
+        state.id,
+        view.word(numbering),
+        state.cursor,
+        numbering.last.saturating_sub(state.cursor),
+        state.dead_letters,
+        state.delivered_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+    );
+    if let (Some(since), Some(error)) = (state.failing_since, &state.last_error) {
+        let then = match state.stopped_at {
+            Some(at) => format!("stopped {at}; go on with: samesake webhooks resume {}", state.id),
+            None => format!("next attempt {}", state.next_attempt_at),
+        };
+        println!("  {error}: since {since}, {} attempts, {then}", state.attempts);
+    }
+    for letter in &view.dead_letters {
+        println!("  put aside {} {}: {}, {}", letter.sequence, letter.event, letter.reason, letter.put_aside_at);
+    }
+}
+
+fn as_json(view: &View, numbering: Numbering) -> serde_json::Value {
+    let state = &view.state;
+    let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let dead_letters: Vec<_> = view
+        .dead_letters
+        .iter()
+        .map(|letter| {
+            json!({ "sequence": letter.sequence, "event": letter.event, "reason": letter.reason,
+                    "put_aside_at": letter.put_aside_at.to_string() })
+        })
+        .collect();
+    json!({
+        "id": state.id,
+        "state": view.word(numbering),
+        "cursor": state.cursor,
+        "behind": numbering.last.saturating_sub(state.cursor),
+        "delivered": state.delivered,
+        "delivered_at": text(state.delivered_at),
+        "attempts": state.attempts,
+        "failing_since": text(state.failing_since),
+        "next_attempt_at": text(state.failing_since.map(|_| state.next_attempt_at)),
+        "last_error": state.last_error,
+        "stopped_at": text(state.stopped_at),
+        "put_aside": state.dead_letters,
+        "dead_letters": dead_letters,
+    })
+}
+
+async fn replay(command: &WebhooksReplay) -> anyhow::Result<()> {
+    let (_, store) = open(&command.installation).await?;
+    begin(&store, &command.id, Some(command.from)).await?;
+    println!("webhook {} is told everything from event {} on once more", command.id, command.from);
+    Ok(())
+}
+
+async fn resume(command: &WebhooksResume) -> anyhow::Result<()> {
+    let (_, store) = open(&command.installation).await?;
+    begin(&store, &command.id, None).await?;
+    println!("webhook {} is tried again now", command.id);
+    Ok(())
+}
+
+async fn begin(store: &Store, id: &str, from: Option<i64>) -> anyhow::Result<()> {
+    let replay = relay::replay(store, id, from, Clock::system().now());
+    match replay.await.context("nothing was changed")? {
+        Replay::Begun => Ok(()),
+        Replay::Unknown => bail!("there is no webhook {id}, or no gateway has started with it yet"),
+        Replay::Beyond { last } => bail!("there is no such event; the last one is {last}, and the first one 1"),
+    }
+}

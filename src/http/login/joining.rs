@@ -1,0 +1,123 @@
+//! What follows from a proof: the upstream account is linked, its customer told by mail, and whatever others may have
+//! prepared ended (spec/identity.md rules 8 to 10).
+//!
+//! It asks nothing and knows no page but those that say why an account was not linked.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::login_page;
+use crate::app::App;
+use crate::http::context::Context;
+use crate::http::error::{self, Failure};
+use crate::http::pages::{self, Message};
+use crate::identity::address::EmailAddress;
+use crate::identity::import::Differs;
+use crate::identity::linking::{self, Linked, Mailbox, Proof};
+use crate::ids::{CustomerId, LinkId};
+use crate::mail::{queue, templates};
+use crate::session;
+use crate::session::flow::Flow;
+use crate::session::pending::PendingLink;
+use crate::store::Tx;
+
+/// What customers call a provider.
+pub fn provider_name(app: &App, connector: &str) -> String {
+    app.connectors.get(connector).map_or_else(|| connector.to_owned(), |connector| connector.name().to_owned())
+}
+
+/// Somebody has logged in while an upstream account waited: it is linked if it waited for them, and forgotten if not.
+///
+/// # Errors
+/// If a store does not answer, or with the page that says why it cannot be linked.
+pub async fn logged_in(app: &App, context: &Context, flow: &mut Flow, customer: CustomerId) -> Result<(), Failure> {
+    let pending = flow.pending_link(context.now).cloned();
+    flow.link = None;
+    let Some(pending) = pending else { return Ok(()) };
+    let awaited = app.store().begin_read().await?.customer_living(pending.customer).await?;
+    if awaited.is_some_and(|awaited| awaited.id == customer) {
+        link(app, context, flow, &pending, Proof::Login).await?;
+    }
+    Ok(())
+}
+
+/// Links what waited, and tells the customer by mail. `flow` no longer holds it.
+///
+/// # Errors
+/// If a store does not answer, or with the page that says why it cannot be linked.
+pub async fn link(
+    app: &App,
+    context: &Context,
+    flow: &Flow,
+    pending: &PendingLink,
+    proof: Proof,
+) -> Result<(CustomerId, LinkId), Failure> {
+    let mut tx = app.store().begin().await?;
+    let linked = linking::add(&mut tx, pending.customer, &pending.claim, proof, context.now).await?;
+    let name = provider_name(app, &pending.claim.connector);
+    let refusal = match linked {
+        Linked::Added { customer, link, address } => {
+            let url = app.config.server.endpoint("/account");
+            let first = address == Mailbox::ProvedFirst;
+            tell(app, &mut tx, customer, context, |to| {
+                let letterhead = &app.letterhead;
+                if first {
+                    templates::account_secured(letterhead, to, &name, &url)
+                } else {
+                    templates::account_connected(letterhead, to, &name, &url)
+                }
+            })
+            .await?;
+            tx.commit().await?;
+            app.mail_queued.notify_one();
+            if first {
+                session::end_all_but(app.kv(), customer, None).await?;
+            }
+            return Ok((customer, link));
+        }
+        Linked::Already { customer, link } => return Ok((customer, link)),
+        Linked::Missing(claims) => {
+            login_page(app, flow, String::new(), Some(Message::ClaimsMissing { name, claims }), None)
+        }
+        Linked::Differs(Differs(claim)) => {
+            login_page(app, flow, String::new(), Some(Message::ClaimDiffers { name, claim }), None)
+        }
+        Linked::Refused => login_page(app, flow, String::new(), Some(Message::AccountBlocked), None),
+        Linked::Full => {
+            let text = format!(
+                "Your account is connected with as many accounts of {name} as it can be. Sign in the way you usually do."
+            );
+            refused(app, context, flow, "Too many connected accounts", &text)
+        }
+        Linked::Taken { .. } => {
+            let text =
+                format!("Meanwhile this account of {name} was connected to another account. Sign in with it again.");
+            refused(app, context, flow, "That account is in use", &text)
+        }
+    };
+    drop(tx);
+    app.kv().run(vec![flow.save(context.now)?]).await?;
+    Err(Failure::answer(refusal))
+}
+
+fn refused(app: &App, context: &Context, flow: &Flow, title: &str, text: &str) -> Response {
+    let back = pages::Action { label: "Sign in".to_owned(), href: format!("/login?flow={}", flow.id) };
+    error::plain_page(app, context, StatusCode::CONFLICT, title, text, vec![back])
+}
+
+/// Queues a mail to every address that the customer has proved, in the transaction of what it tells.
+///
+/// # Errors
+/// If the database fails.
+pub async fn tell(
+    app: &App,
+    tx: &mut Tx,
+    customer: CustomerId,
+    context: &Context,
+    message: impl Fn(&EmailAddress) -> crate::mail::Message,
+) -> Result<(), Failure> {
+    for address in linking::proved_addresses(tx, customer).await? {
+        queue::queue(tx, &app.secrets.mail, &message(&address), context.now).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! "Both are mine": somebody has proved, in one session and within ten minutes, to be two customers, and asks that they
+//! become one (spec/identity.md rules 11 and 16).
+//!
+//! This file judges the proofs and writes the request down, once for each pair. It moves nothing: whoever merges takes
+//! the open requests from the store (`merge_requests_open`), makes of each the full union of rule 25, and closes it.
+//! It knows nothing of flows and pages.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::clock::{Timestamp, uuid_v7};
+use crate::events::{self, Actor, Event};
+use crate::ids::{CustomerId, LinkId};
+use crate::store::{self, Customer, CustomerState, MergeRequest, MergeRequestState, Tx};
+
+/// How long a proof of one side counts for a merge (rule 25).
+pub const FRESH: Duration = Duration::from_secs(10 * 60);
+
+/// How somebody proved to be a customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proved {
+    pub customer: CustomerId,
+    /// The namespace of what was proved, such as `social:google` or `email`.
+    pub via: String,
+    /// That link itself: it must still be the customer's when the request is made.
+    pub link: Option<LinkId>,
+    /// The methods, as RFC 8176 names them.
+    pub amr: Vec<String>,
+    pub at: Timestamp,
+}
+
+impl Proved {
+    /// Whether it still counts.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.at <= now && now.since(self.at) <= FRESH
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requested {
+    /// It waits from now on.
+    Opened { request: Uuid, customers: [CustomerId; 2] },
+    /// It waits already: nothing happened.
+    Already { request: Uuid },
+    /// The two are one by now.
+    SameCustomer,
+    /// A proof is too old, or what it rests on is the customer's no more.
+    Stale,
+    /// One of the two may not log in, or they are marked as two people (rules 30 and 35).
+    Refused,
+}
+
+/// Asks that two customers become one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn open(tx: &mut Tx, one: &Proved, other: &Proved, now: Timestamp) -> Result<Requested, store::Error> {
+    if !one.is_fresh(now) || !other.is_fresh(now) {
+        return Ok(Requested::Stale);
+    }
+    let roots = (tx.customer_living(one.customer).await?, tx.customer_living(other.customer).await?);
+    let (Some(first), Some(second)) = roots else { return Ok(Requested::Stale) };
+    if first.id == second.id {
+        return Ok(Requested::SameCustomer);
+    }
+    let Some(pair) = lock_both(tx, first.id, second.id).await? else { return Ok(Requested::Stale) };
+    if pair.iter().any(|customer| customer.state != CustomerState::Active) {
+        return Ok(Requested::Refused);
+    }
+    if !still_holds(tx, first.id, one).await? || !still_holds(tx, second.id, other).await? {
+        return Ok(Requested::Stale);
+    }
+    let [a, b] = pair.map(|customer| customer.id);
+    if tx.is_marked_not_same(a, b).await? {
+        return Ok(Requested::Refused);
+    }
+    let request = MergeRequest {
+        id: uuid_v7(now),
+        a,
+        b,
+        proofs: json!([one, other]),
+        opened_at: now,
+        state: MergeRequestState::Open,
+        closed_at: None,
+    };
+    if !tx.merge_request_open(&request).await? {
+        let waiting = tx.merge_request_of(a, b).await?;
+        return Ok(waiting.map_or(Requested::Stale, |waiting| Requested::Already { request: waiting.id }));
+    }
+    for (customer, with) in [(a, b), (b, a)] {
+        let event = Event::MergeRequested { request: request.id, with };
+        events::record(tx, customer, Actor::Customer, event, now).await?;
+    }
+    Ok(Requested::Opened { request: request.id, customers: [a, b] })
+}
+
+/// Locks two living customers, the lesser ID first as everybody does, and answers them in that order. `None` if one of
+/// them was absorbed meanwhile.
+async fn lock_both(tx: &mut Tx, one: CustomerId, other: CustomerId) -> Result<Option<[Customer; 2]>, store::Error> {
+    let (lesser, greater) = (one.min(other), one.max(other));
+    let first = tx.customer_lock(lesser).await?.filter(|customer| customer.id == lesser);
+    let second = tx.customer_lock(greater).await?.filter(|customer| customer.id == greater);
+    Ok(first.zip(second).map(|(first, second)| [first, second]))
+}
+
+/// Whether what was proved is still that customer's.
+async fn still_holds(tx: &mut Tx, root: CustomerId, proved: &Proved) -> Result<bool, store::Error> {
+    let Some(link) = proved.link else { return Ok(true) };
+    Ok(tx.links_live(root).await?.iter().any(|live| live.id == link))
+}

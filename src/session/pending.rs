@@ -1,0 +1,112 @@
+//! What a login flow keeps until somebody has proved something: it travels with the flow, so it is one browser's, for one
+//! customer, for a short time (spec/identity.md rules 10, 11, 15, 16).
+//!
+//! Data only. Who may have it is decided by [`Flow`](super::flow::Flow), what follows from it by the pages' handlers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::connector::UpstreamIdentity;
+use crate::identity::address::EmailAddress;
+use crate::identity::linking::Claim;
+use crate::identity::merge_request::Proved;
+use crate::identity::upstream_tokens::SealedTokens;
+use crate::ids::{CustomerId, LinkId, Sid};
+use crate::session::SsoSession;
+
+/// What was typed when an account was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingSignUp {
+    pub email: String,
+    /// argon2id, never the password itself.
+    pub password_phc: String,
+    pub name: Option<String>,
+}
+
+/// An upstream account that waits for a proof. It may be linked to one customer only (rule 10).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingLink {
+    pub claim: Claim,
+    /// Who has proved the address that the provider vouches for.
+    pub customer: CustomerId,
+    pub expires_at: Timestamp,
+}
+
+/// An address that somebody is adding (rule 11).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingAddress {
+    pub of: AddressOf,
+    /// What the page's field begins with: a hint, proved by nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The one that the code was mailed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed: Option<EmailAddress>,
+    pub expires_at: Timestamp,
+}
+
+/// Whose address it will be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressOf {
+    /// Somebody's who has come through a provider and is no customer yet.
+    Newcomer(Box<Newcomer>),
+    /// The customer's who is signed in, in this session.
+    Customer { customer: CustomerId, sid: Sid },
+}
+
+/// Somebody who has proved to have an account at a provider that nobody here has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Newcomer {
+    /// The configured connector ID.
+    pub connector: String,
+    pub identity: UpstreamIdentity,
+    /// The provider's tokens, sealed, where they are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<SealedTokens>,
+}
+
+/// Two customers, both somebody's who is signed in as one and has just proved to be the other (rule 16).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingMerge {
+    /// Who is signed in, and in which session.
+    pub customer: CustomerId,
+    pub sid: Sid,
+    /// The other one. Nothing of them is shown.
+    pub other: Proved,
+    /// What proved it, in the customer's words: a provider's name, or an address.
+    pub by: String,
+    /// Whether it was asked for: the page then says what happens next.
+    #[serde(default)]
+    pub requested: bool,
+}
+
+impl PendingMerge {
+    /// Whether it is this session's.
+    pub fn is_of(&self, session: &SsoSession) -> bool {
+        self.customer == session.customer && self.sid == session.sid
+    }
+}
+
+/// A button that was pressed, by this customer in this session, and waits for a fresh login (rule 15).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingAction {
+    pub action: Action,
+    pub customer: CustomerId,
+    pub sid: Sid,
+    pub expires_at: Timestamp,
+}
+
+/// What the buttons of the account page do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Connects an account at a provider, by its connector ID.
+    Connect(String),
+    /// Disconnects one.
+    Disconnect(LinkId),
+    /// Adds an address; the page's field begins with this.
+    AddAddress(String),
+    /// Asks that two customers become one.
+    RequestMerge,
+}

@@ -1,0 +1,77 @@
+//! `samesake webhooks`, by the program itself.
+
+use serde_json::{Value, json};
+
+use super::receiver::{Receiver, Reply, SECRET};
+use super::{customer, happen, whats};
+use crate::harness::{Env, Gateway, until};
+use crate::on_both;
+
+fn status(gateway: &Gateway) -> Vec<Value> {
+    let output = gateway.run(&["webhooks", "status", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn told(output: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+on_both! {
+    async fn people_see_how_receivers_stand_and_have_them_told_again(env: &Env) {
+        let receiver = Receiver::start().await;
+        let table = |id: &str, url: &str| {
+            format!("[[webhooks]]\nid = \"{id}\"\nurl = \"{url}\"\ninternal = true\nsecret = \"{SECRET}\"\n")
+        };
+        let both = table("crm", receiver.url.as_str()) + &table("inside", "http://10.255.255.1/events");
+        let gateway = Gateway::start(env, &both).await;
+        let store = env.store().await;
+        until("the receivers to be known", async || status(&gateway).len() == 2).await;
+        let ann = customer(&store, &env.clock).await;
+        happen(&store, &env.clock, ann, "it").await;
+        until("one to be up to date and one to fail", async || {
+            let states: Vec<Value> = status(&gateway).iter().map(|it| it["state"].clone()).collect();
+            states == [json!("up to date"), json!("failing")] && whats(&receiver) == ["it"]
+        })
+        .await;
+        let [crm, inside] = status(&gateway).try_into().unwrap();
+        assert_eq!((&crm["cursor"], &crm["behind"], &crm["delivered"]), (&json!(2), &json!(0), &json!(2)));
+        assert_eq!((&inside["cursor"], &inside["behind"]), (&json!(0), &json!(2)));
+        let why = "10.255.255.1: its address is not a public one, and not on the list of allowed ones";
+        assert_eq!(inside["last_error"], why);
+        let text = told(&gateway.run(&["webhooks", "status"]));
+        assert!(text.contains(why) && text.contains("up to date"), "{text}");
+        assert!(!text.contains(SECRET) && !text.contains("whsec"));
+
+        let replay = gateway.run(&["webhooks", "replay", "crm", "--from", "2"]);
+        assert!(replay.status.success(), "{}", told(&replay));
+        until("it to come again", async || whats(&receiver) == ["it", "it"]).await;
+        for (arguments, why) in [
+            (["webhooks", "replay", "crm", "--from", "9"], "there is no such event; the last one is 2"),
+            (["webhooks", "replay", "nobody", "--from", "1"], "there is no webhook nobody"),
+        ] {
+            let refused = gateway.run(&arguments);
+            assert_eq!(refused.status.code(), Some(1));
+            assert!(told(&refused).contains(why), "{}", told(&refused));
+        }
+    }
+
+    async fn a_receiver_that_stopped_is_resumed(env: &Env) {
+        let receiver = Receiver::start().await;
+        receiver.answer(|_| Reply::Status(410));
+        let table = format!(
+            "[[webhooks]]\nid = \"crm\"\nurl = \"{}\"\ninternal = true\nsecret = \"{SECRET}\"\n",
+            receiver.url,
+        );
+        let gateway = Gateway::start(env, &table).await;
+        let store = env.store().await;
+        until("the receiver to be known", async || status(&gateway).len() == 1).await;
+        customer(&store, &env.clock).await;
+        until("it to stop", async || status(&gateway)[0]["state"] == "stopped").await;
+        receiver.take_all();
+        let resumed = gateway.run(&["webhooks", "resume", "crm"]);
+        assert!(resumed.status.success(), "{}", told(&resumed));
+        until("it to be told", async || status(&gateway)[0]["state"] == "up to date").await;
+        assert_eq!(receiver.kinds(), ["customer.created"]);
+    }
+}
