@@ -82,9 +82,10 @@ impl Tx {
         Ok(Some(ConsentView { state, scope }))
     }
 
-    /// Stores the scope a root allows a client, in place of what it allowed before.
+    /// Stores the scope a root allows a client, in place of what any of its rows allowed before: it is the whole
+    /// customer's word, and the root's own row says so.
     pub async fn consent_put(&mut self, root: CustomerId, client_id: &str, scope: &str, now: Timestamp) -> Result<()> {
-        let updated = exec!(
+        exec!(
             self,
             "UPDATE consents SET scope = $3, updated_at = $4 WHERE root = $1 AND client_id = $2",
             root,
@@ -92,19 +93,17 @@ impl Tx {
             scope,
             now,
         )?;
-        if updated == 0 {
-            // Two consents at once: the second waits for the first and then overwrites it.
-            exec!(
-                self,
-                "INSERT INTO consents (customer, root, client_id, scope, granted_at, updated_at) \
-                 VALUES ($1, $1, $2, $3, $4, $4) ON CONFLICT (customer, client_id) \
-                 DO UPDATE SET scope = excluded.scope, updated_at = excluded.updated_at",
-                root,
-                client_id,
-                scope,
-                now,
-            )?;
-        }
+        // Two consents at once: the second waits for the first and then overwrites it.
+        exec!(
+            self,
+            "INSERT INTO consents (customer, root, client_id, scope, granted_at, updated_at) \
+             VALUES ($1, $1, $2, $3, $4, $4) ON CONFLICT (customer, client_id) \
+             DO UPDATE SET scope = excluded.scope, updated_at = excluded.updated_at",
+            root,
+            client_id,
+            scope,
+            now,
+        )?;
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ mod mail_queue;
 mod outbox;
 mod plans;
 mod races;
-mod samples;
+pub mod samples;
 mod schema;
 mod subjects;
 mod transactions;
