@@ -3,6 +3,7 @@
 mod check_config;
 mod client;
 mod connector;
+mod connector_transfer;
 mod customer;
 mod demo;
 mod keys;

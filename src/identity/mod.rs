@@ -8,6 +8,8 @@ pub mod linking;
 pub mod merge;
 pub mod namespace;
 pub mod not_same;
+pub mod other_names;
 pub mod profile;
 pub mod sign_in;
 pub mod unlinking;
+pub mod upstream_tokens;

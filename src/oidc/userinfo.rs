@@ -42,7 +42,11 @@ fn verify(provider: &Provider, access_token: &str, now: Timestamp) -> Result<Acc
 }
 
 /// One round trip: the session the token is bound to still lives, and its grant is not revoked.
-async fn check_live(provider: &Provider, claims: &AccessTokenClaims, now: Timestamp) -> Result<(), OAuthError> {
+pub(super) async fn check_live(
+    provider: &Provider,
+    claims: &AccessTokenClaims,
+    now: Timestamp,
+) -> Result<(), OAuthError> {
     let grant: GrantId = claims
         .jti
         .split_once('.')

@@ -10,5 +10,6 @@ pub mod pkce;
 pub mod provider_metadata;
 pub mod scope;
 pub mod token;
+pub mod token_exchange;
 
 pub use error::{ErrorCode, OAuthError};

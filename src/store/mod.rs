@@ -19,10 +19,12 @@ mod mail_queue;
 mod members;
 mod merges;
 mod not_same;
+mod moved_links;
 mod outbox;
 mod proposals;
 mod subjects;
 mod token;
+mod upstream_tokens;
 mod values;
 
 use std::sync::Arc;
@@ -43,10 +45,12 @@ pub use mail_queue::QueuedMail;
 pub use members::{Branch, MOST_MEMBERS, Member, SectorMember, SubjectMember};
 pub use merges::{Merge, MergeKind};
 pub use not_same::NotSame;
+pub use moved_links::DueMove;
 pub use outbox::{Change, OutboxRow};
 pub use proposals::{MergeProposal, ProposalState};
 pub use subjects::Subject;
 pub use token::SubjectView;
+pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
 
 /// What can go wrong with the database. Nothing found is no error.
 #[derive(Debug, thiserror::Error)]

@@ -39,7 +39,8 @@ pub(super) fn plan(config: &MergeConfig, request: &PlanRequest, facts: &Facts, n
 impl Plan {
     /// The same for the same plan only: 43 characters.
     pub fn hash(&self) -> String {
-        let text = serde_json::to_string(self).unwrap_or_default();
+        // A version rises with events that change nothing of this, such as an approval.
+        let text = serde_json::to_string(&Self { versions: (0, 0), ..self.clone() }).unwrap_or_default();
         secret::base64url(&secret::sha256(&[b"merge plan", text.as_bytes()]))
     }
 

@@ -62,7 +62,7 @@ pub struct UndoPlan {
 impl UndoPlan {
     /// The same for the same plan only.
     pub fn hash(&self) -> String {
-        let text = serde_json::to_string(self).unwrap_or_default();
+        let text = serde_json::to_string(&Self { version: 0, ..self.clone() }).unwrap_or_default();
         secret::base64url(&secret::sha256(&[b"undo plan", text.as_bytes()]))
     }
 }

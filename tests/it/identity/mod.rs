@@ -10,6 +10,7 @@ pub mod merge;
 pub mod races;
 mod show;
 mod subjects;
+mod transfer;
 
 use samesake::config::ConnectorConfig;
 use serde_json::{Value, json};
