@@ -11,6 +11,7 @@ mod consents;
 mod credentials;
 mod customers;
 mod driver;
+mod erasure;
 mod generations;
 mod grants;
 mod keys;
@@ -23,7 +24,6 @@ mod moved_links;
 mod outbox;
 mod proposals;
 mod subjects;
-mod token;
 mod upstream_tokens;
 mod values;
 
@@ -35,21 +35,20 @@ use driver::{Conn, Driver};
 pub use audit::{AuditCheck, AuditEntry, AuditRow};
 pub use clients::ClientRow;
 pub use conflicts::{Conflict, ConflictKind};
-pub use consents::{Consent, ConsentView, most_restrictive};
+pub use consents::{Consent, most_restrictive};
 pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin};
 pub use customers::{Customer, CustomerState};
 pub use grants::Grant;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
-pub use members::{Branch, MOST_MEMBERS, Member, SectorMember, SubjectMember};
+pub use members::{Branch, ConsentMember, MOST_MEMBERS, Member, SectorMember, SubjectMember};
 pub use merges::{Merge, MergeKind};
 pub use not_same::NotSame;
 pub use moved_links::DueMove;
 pub use outbox::{Change, OutboxRow};
 pub use proposals::{MergeProposal, ProposalState};
 pub use subjects::Subject;
-pub use token::SubjectView;
 pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
 
 /// What can go wrong with the database. Nothing found is no error.
@@ -130,11 +129,9 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("subject_find", subjects::SUBJECT_FIND),
     ("subject_resolve", subjects::SUBJECT_RESOLVE),
     ("subject_resolve_any", subjects::SUBJECT_RESOLVE_ANY),
-    ("subject_view", token::SUBJECT_VIEW),
-    ("subject_view_by_sub", token::SUBJECT_VIEW_BY_SUB),
     ("password_login", credentials::PASSWORD_LOGIN),
     ("consent_find", consents::CONSENT_FIND),
-    ("consent_view", consents::CONSENT_VIEW),
+    ("members_consenting", members::MEMBERS_CONSENTING),
     ("grant_find", grants::GRANT_FIND),
     ("grant_rotate", grants::GRANT_ROTATE),
     ("grants_end_session", grants::GRANTS_END_SESSION),
