@@ -59,7 +59,7 @@ on_servers! {
             let survivor = board.customer(&format!("s{round}"), at(0)).await;
             let absorbed = board.customer(&format!("a{round}"), at(0)).await;
             let mut running = gateway
-                .prepare(&["customer", "merge", &survivor.to_string(), &absorbed.to_string(), "--reason", "cut"])
+                .prepare(&arguments(survivor, absorbed).each_ref().map(String::as_str))
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
@@ -94,6 +94,6 @@ on_servers! {
 }
 
 fn arguments(survivor: CustomerId, absorbed: CustomerId) -> [String; 6] {
-    let words = ["customer", "merge", &survivor.to_string(), &absorbed.to_string(), "--reason", "cut"];
-    words.map(str::to_owned)
+    let (survivor, absorbed) = (survivor.to_string(), absorbed.to_string());
+    ["customer", "merge", &survivor, &absorbed, "--reason", "cut"].map(str::to_owned)
 }
