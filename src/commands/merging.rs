@@ -71,7 +71,8 @@ fn not_done<T>(outcome: Outcome<T>) -> anyhow::Result<()> {
         Outcome::Unknown(id) => bail!("nobody to merge by the ID {id}"),
         Outcome::Refused(plan) => {
             let reasons = plan.refusals.iter().map(ToString::to_string);
-            let questions = plan.questions.iter().map(|field| format!("say whose {field} counts (--choose {field}=ID)"));
+            let questions =
+                plan.questions.iter().map(|field| format!("say whose {field} counts (--choose {field}=ID)"));
             bail!("refused: {}", reasons.chain(questions).collect::<Vec<_>>().join("; "))
         }
         Outcome::Stale(plan) => bail!("the plan has changed; its hash is {} now", plan.hash()),

@@ -13,8 +13,8 @@ use quick_cache::sync::Cache;
 
 use super::Destination;
 use crate::clock::Timestamp;
-use crate::ids::CustomerId;
 use crate::identity::merge::side::{self, Seen};
+use crate::ids::CustomerId;
 use crate::oidc::subject::{self, Sector, SubjectKey};
 use crate::store::{self, CustomerState, Store};
 

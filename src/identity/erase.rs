@@ -14,9 +14,14 @@ use crate::store::{self, CustomerState, Store};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Erased {
     /// All of these rows are blank.
-    Done { customer: CustomerId, members: Vec<CustomerId> },
+    Done {
+        customer: CustomerId,
+        members: Vec<CustomerId>,
+    },
     /// They were.
-    Already { customer: CustomerId },
+    Already {
+        customer: CustomerId,
+    },
     /// Nobody ever had this ID.
     Unknown,
     Refused(Refusal),

@@ -6,6 +6,7 @@ pub mod address;
 pub mod consent;
 pub mod customer;
 pub mod erase;
+pub mod import;
 pub mod linking;
 pub mod merge;
 pub mod namespace;

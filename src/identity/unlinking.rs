@@ -83,12 +83,7 @@ pub fn connector_of(link: &Link) -> Option<String> {
 }
 
 /// Whether any way in is left: an account at a provider that is still offered, or a password with an address to it.
-async fn can_log_in(
-    tx: &mut Tx,
-    customer: CustomerId,
-    left: &[&Link],
-    ways: &Ways,
-) -> Result<bool, store::Error> {
+async fn can_log_in(tx: &mut Tx, customer: CustomerId, left: &[&Link], ways: &Ways) -> Result<bool, store::Error> {
     // What opens another side of a merge only is no way in (rule 25).
     let leading = side::leading_rows(tx, customer).await?;
     let left: Vec<&Link> = left.iter().copied().filter(|link| leading.contains(&link.customer)).collect();

@@ -26,7 +26,8 @@ pub async fn answer(provider: &Provider, access_token: &str, now: Timestamp) -> 
         return Err(OAuthError::new(ErrorCode::InsufficientScope, "the scope openid is needed"));
     }
     let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
-    let seen = seen(provider, &mut tx, &client.sector, &claims.sub, &live, now).await.map_err(OAuthError::server_error)?;
+    let seen =
+        seen(provider, &mut tx, &client.sector, &claims.sub, &live, now).await.map_err(OAuthError::server_error)?;
     let seen = seen.ok_or_else(|| invalid("no such customer"))?;
     Ok(UserinfoClaims {
         merged_from: seen.merged_from.into_iter().filter(|retired| *retired != claims.sub).collect(),

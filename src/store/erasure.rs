@@ -102,5 +102,6 @@ fn blanked(payload: &Value) -> Value {
 
 /// Whether the detail of an audit entry says that it was blanked.
 pub(super) fn is_blanked(detail: &str) -> bool {
-    serde_json::from_str::<Value>(detail).is_ok_and(|detail| detail[MARK] == true && detail.get("external_id").is_none())
+    serde_json::from_str::<Value>(detail)
+        .is_ok_and(|detail| detail[MARK] == true && detail.get("external_id").is_none())
 }

@@ -122,6 +122,8 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
     let mut walk = walk;
     // Whom a hint means is a living customer; a session names who that was at the login.
     let mut living = None;
+    // One side of a merge has proved no level of the whole customer.
+    let mut whole = true;
     let given = match &walk.session {
         // Authenticated by this very request, which has just looked at the customer.
         Some(session)
@@ -141,6 +143,7 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
                 walk.session = None;
             }
             living = view.as_ref().map(|view| view.seen.root);
+            whole = view.as_ref().is_none_or(|view| view.seen.is_whole());
             view.and_then(|view| view.scope).as_deref().map(Scope::parse)
         }
         None => None,
@@ -149,13 +152,11 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         request,
         began_at: walk.flow.began_at,
         now: walk.context.now,
-        session: walk
-            .session
-            .as_ref()
-            .map(|sso| SessionFacts {
-                customer: living.unwrap_or(sso.customer),
-                auth_time: sso.authentication.auth_time,
-            }),
+        session: walk.session.as_ref().map(|sso| SessionFacts {
+            customer: living.unwrap_or(sso.customer),
+            auth_time: sso.authentication.auth_time,
+            acr: sso.authentication.acr.as_deref().filter(|_| whole),
+        }),
         hinted,
         consent: if client.metadata.first_party { Consent::NotNeeded } else { Consent::Given(given.as_ref()) },
         progress: walk.flow.progress,

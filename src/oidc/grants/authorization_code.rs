@@ -86,14 +86,7 @@ pub(super) async fn grant(
     })
 }
 
-fn family(
-    provider: &Provider,
-    client: &Client,
-    record: &CodeRecord,
-    sub: &str,
-    id: GrantId,
-    now: Timestamp,
-) -> Grant {
+fn family(provider: &Provider, client: &Client, record: &CodeRecord, sub: &str, id: GrantId, now: Timestamp) -> Grant {
     let mut claims = serde_json::to_value(&record.authentication).unwrap_or_default();
     // What the tokens of this family call the customer, whatever others are told later on.
     if let Some(claims) = claims.as_object_mut() {
