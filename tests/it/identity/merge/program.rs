@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Board, at};
 use crate::harness::{Env, Gateway, invariants};
 use crate::identity::races::Dice;
+use crate::store::samples::postgres;
 use crate::{on_both, on_servers};
 
 /// What it printed, or complained of.
@@ -78,6 +79,7 @@ on_servers! {
             running.kill().ok();
             running.wait().unwrap();
             cut += usize::from(!ended);
+            alone(env).await;
             let joined = board.living(absorbed).await == survivor;
             made += usize::from(joined);
             invariants::check(env).await;
@@ -90,6 +92,19 @@ on_servers! {
         let merged = graph.events.iter().filter(|event| event.kind == "customer.merged").count();
         assert_eq!((merged, graph.merges.len()), (16, 16), "each merge once");
         assert!(cut >= 3, "the cuts met nobody: {cut} cut, {made} made before the second try");
+    }
+}
+
+/// Waits until the database has let go of whoever was killed.
+async fn alone(env: &Env) {
+    let mut connection = postgres(env).await;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                AND pid <> pg_backend_pid() AND state IS DISTINCT FROM 'idle'";
+    loop {
+        let (count,): (i64,) = sqlx::query_as(busy).fetch_one(&mut connection).await.unwrap();
+        if count == 0 {
+            return;
+        }
     }
 }
 
