@@ -23,7 +23,7 @@ on_both! {
     async fn the_program_merges_parts_and_erases(env: &Env) {
         let board = Board::new(env.store().await);
         let (ann, bob) = (board.customer("ann", at(0)).await.to_string(), board.customer("bob", at(0)).await.to_string());
-        let gateway = Gateway::start(env, "").await;
+        let gateway = Gateway::configured(env, "").await;
         let merge = ["customer", "merge", &ann, &bob, "--reason", "same"];
         let dry = run(&gateway, &[&merge[..], &["--dry-run"]].concat()).unwrap();
         assert!(dry.contains("lives on") && dry.contains("email:bob@shop.example"), "{dry}");
@@ -52,8 +52,7 @@ on_both! {
 on_servers! {
     async fn a_kill_at_any_point_of_a_merge_leaves_it_made_or_not_made(env: &Env) {
         let board = Board::new(env.store().await);
-        let mut gateway = Gateway::start(env, "").await;
-        gateway.kill();
+        let gateway = Gateway::configured(env, "").await;
         let mut dice = Dice(0x6b69_6c6c);
         let (mut cut, mut made) = (0, 0);
         for round in 0..16 {
