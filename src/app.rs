@@ -27,6 +27,7 @@ use crate::kv::Kv;
 use crate::mail::Mailer;
 use crate::mail::templates::Letterhead;
 use crate::oidc::client::{Client, ClientRegistry, hash_client_secret};
+use crate::oidc::subject::SubjectKey;
 use crate::oidc::{Lifetimes, Provider};
 use crate::outbound::{Outbound, OutboundPolicy};
 use crate::protocol::client_metadata::SubjectType;
@@ -172,6 +173,7 @@ impl App {
         let mailer = Mailer::from_config(&config.mail)?;
         let connectors = Registry::from_config(&config.connectors, outbound.clone())?;
         let keeper = Keeper::new(store.clone(), master.derive("upstream-tokens"));
+        let subject_key = SubjectKey::new(master.derive("pairwise-subject"), Arc::new(config.merge.clone()));
         let provider = Provider {
             issuer,
             store,
@@ -183,14 +185,14 @@ impl App {
             offers_sign_up: config.password.enabled && config.password.sign_up && mailer.is_offered(),
             levels: levels(&config),
             refresh_key: master.derive("refresh-token"),
-            subject_key: master.derive("pairwise-subject"),
+            subject_key: subject_key.clone(),
             nonce_key: master.derive("native-nonce"),
             connectors: connectors.clone(),
             keeper,
         };
         let relay = Relay::new(&provider.store, outbound, provider.clients.clone(), clock.clone(), receivers(&config));
         let throttle = Throttle::new(master.derive("throttle"));
-        let known_customers = KnownCustomers::new(master.derive("pairwise-subject"));
+        let known_customers = KnownCustomers::new(subject_key);
         let secrets = Secrets::derive(master);
         let worker = Worker::new(&provider, secrets.task.clone(), clock.clone());
         let parts = Parts {

@@ -7,6 +7,8 @@ mod duplicates;
 mod transfer;
 mod webhooks;
 
+mod merging;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ pub use duplicates::{
 };
 pub use transfer::ConnectorTransfer;
 pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
+
+pub use merging::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 
 /// Exit code for a configuration that was refused.
 pub const EXIT_CONFIG: u8 = 78;
@@ -75,9 +79,12 @@ pub enum Command {
     /// List, register or remove OAuth clients in the database
     #[command(subcommand)]
     Client(Client),
-    /// Look up a customer
+    /// Look up, merge, part or erase customers
     #[command(subcommand)]
     Customer(Customer),
+    /// Check the audit log
+    #[command(subcommand)]
+    Audit(Audit),
     /// Try out the providers customers may sign in with
     #[command(subcommand)]
     Connector(Connector),
@@ -375,6 +382,33 @@ pub enum Customer {
     Unlink(LinkChange),
     /// Let an account log in again that its provider spoke against, and take down its flags
     Enable(LinkChange),
+    /// Merge two customers who are one person
+    Merge(CustomerMerge),
+    /// Undo a merge
+    Unmerge(CustomerUnmerge),
+    /// Remember that two customers are not the same person, or lift it
+    NotSame(CustomerNotSame),
+    /// Erase a customer's personal data for good; the ID stays taken
+    Erase(CustomerErase),
+}
+
+/// `samesake customer show`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  samesake customer show 019a…                    a customer ID, also a retired one
+  samesake customer show email:ann@example.com    any identifier with its namespace
+  samesake customer show social:google:1157…      an upstream's subject")]
+pub struct CustomerShow {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// A customer ID, a client's subject, or NAMESPACE:ID
+    // One in 64 pairwise subjects begins with a hyphen.
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    pub id: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What an admin does to one link of a customer.
@@ -398,25 +432,6 @@ pub struct LinkChange {
     /// Who does it, for the audit log
     #[arg(long = "as", value_name = "NAME", env = "USER", default_value = "command line")]
     pub admin: String,
-}
-
-/// `samesake customer show`
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  samesake customer show 019a…                    a customer ID, also a retired one
-  samesake customer show email:ann@example.com    any identifier with its namespace
-  samesake customer show social:google:1157…      an upstream's subject")]
-pub struct CustomerShow {
-    #[command(flatten)]
-    pub installation: Installation,
-    /// A customer ID, a client's subject, or NAMESPACE:ID
-    // One in 64 pairwise subjects begins with a hyphen.
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
-    pub id: String,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Reads the command line; at wrong usage, help or version it prints and exits.

@@ -4,6 +4,7 @@
 
 use anyhow::{Context as _, bail};
 
+use super::merging;
 use crate::app::Secrets;
 use crate::cli::{Customer, CustomerShow, LinkChange};
 use crate::clock::Clock;
@@ -26,6 +27,10 @@ pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
         Customer::Show(command) => show(command).await,
         Customer::Unlink(command) => unlink(command).await,
         Customer::Enable(command) => enable(command).await,
+        Customer::Merge(command) => merging::merge(command).await,
+        Customer::Unmerge(command) => merging::unmerge(command).await,
+        Customer::NotSame(command) => merging::not_same(command).await,
+        Customer::Erase(command) => merging::erase(command).await,
     }
 }
 

@@ -8,6 +8,7 @@ mod customer;
 mod demo;
 mod duplicates;
 mod keys;
+mod merging;
 mod migrate;
 mod serve;
 mod webhooks;
@@ -29,6 +30,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Keys(command) => block_on(keys::run(command)),
         Command::Client(command) => block_on(client::run(command)),
         Command::Customer(command) => block_on(customer::run(command)),
+        Command::Audit(command) => block_on(merging::audit(command)),
         Command::Connector(command) => block_on(connector::run(command)),
         Command::Duplicates(command) => block_on(duplicates::run(command)),
         Command::Webhooks(command) => block_on(webhooks::run(command)),

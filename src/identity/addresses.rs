@@ -7,13 +7,14 @@
 
 use super::address::EmailAddress;
 use super::linking::{MAILED_CODE, Mailbox, is_full};
+use super::merge::side;
 use super::namespace::Namespace;
 use super::profile::Profile;
 use super::sign_in::{added, email_link};
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
-use crate::store::{self, CredentialKind, CredentialState, Customer, CustomerState, Link, Tx};
+use crate::store::{self, CredentialKind, CredentialState, CustomerState, Link, Tx};
 
 /// Where an address comes from that its owner typed here.
 pub const TYPED: &str = "typed";
@@ -45,7 +46,7 @@ pub async fn add(
     if root.state != CustomerState::Active || address.is_blocked() {
         return Ok(Added::Refused);
     }
-    let links = tx.links_live(root.id).await?;
+    let links = side::links(tx, customer).await?;
     let email = Namespace::Email.to_string();
     let mut events = Vec::new();
     let mut mailbox = Mailbox::AsBefore;
@@ -58,19 +59,19 @@ pub async fn add(
         if is_full(&links, &Namespace::Email) {
             return taken(tx, address).await.map(|taken| taken.unwrap_or(Added::Full));
         }
-        let link = typed_link(address, root.id, now);
+        let link = Link { root: root.id, ..typed_link(address, customer, now) };
         if !tx.link_insert(&link).await? {
             // Whoever has it may lose it at this very moment: then one more try of the customer's finds it free.
             return taken(tx, address).await?.ok_or(store::Error::Contention);
         }
         events.push(added(&link));
-        show(tx, &root, address, link.id, now).await?;
+        show(tx, customer, address, link.id, now).await?;
     }
     events.extend(end_hint(tx, &links, address, now).await?);
     if !events.is_empty() {
         events::record_all(tx, root.id, Actor::Customer, events, now).await?;
     }
-    Ok(Added::Proved { customer: root.id, mailbox })
+    Ok(Added::Proved { customer, mailbox })
 }
 
 /// Whose an address is, if anybody's.
@@ -115,21 +116,22 @@ pub(super) async fn proved_by_mail(
     Ok(events)
 }
 
-/// Puts a proved address into the profile of a customer who has none there, or an unproved one.
+/// Puts a proved address into the profile of a row that has none there, or an unproved one.
 async fn show(
     tx: &mut Tx,
-    root: &Customer,
+    member: CustomerId,
     address: &EmailAddress,
     link: LinkId,
     now: Timestamp,
 ) -> Result<(), store::Error> {
-    let mut profile = Profile::from_json(&root.profile);
+    let own = tx.customer_find(member).await?.ok_or(store::Error::Missing)?;
+    let mut profile = Profile::from_json(&own.profile);
     if profile.is_true("email_verified") {
         return Ok(());
     }
     profile.set("email", Some(address.display()), Some(link), now);
     profile.set("email_verified", Some(true), Some(link), now);
-    tx.customer_profile_set(root.id, &profile.to_json(), now).await
+    tx.member_profile_set(member, &profile.to_json(), now).await
 }
 
 /// A hint that has come true is one no longer.

@@ -5,12 +5,16 @@
 pub mod address;
 pub mod addresses;
 pub mod candidates;
+pub mod consent;
 pub mod customer;
 pub mod duplicates;
+pub mod erase;
 pub mod import;
 pub mod linking;
+pub mod merge;
 pub mod merge_request;
 pub mod namespace;
+pub mod not_same;
 pub mod other_names;
 pub mod profile;
 pub mod receive;

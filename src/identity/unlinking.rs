@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::address::EmailAddress;
 use super::linking::{delivered_address, is_full};
+use super::merge::side;
 use super::namespace::Namespace;
 use super::other_names;
 use super::profile::Profile;
@@ -17,7 +18,7 @@ use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
 use crate::jobs::Task;
 use crate::session::FOR_EVER;
-use crate::store::{self, CredentialKind, CredentialState, Customer, Link, Tx};
+use crate::store::{self, CredentialKind, CredentialState, Link, Tx};
 
 /// The ways to log in that this installation offers at all.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +79,7 @@ pub async fn remove(
     now: Timestamp,
 ) -> Result<Unlinked, store::Error> {
     let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
-    let mut links = tx.links_live(root.id).await?;
+    let mut links = side::links(tx, customer).await?;
     let Some(at) = links.iter().position(|candidate| candidate.id == link && connector_of(candidate).is_some()) else {
         return Ok(Unlinked::NotThere);
     };
@@ -90,7 +91,7 @@ pub async fn remove(
     let unproved: Vec<&Link> = resting.iter().filter(|link| voucher(link, &links, ways).is_none()).collect();
     let left: Vec<&Link> = links.iter().filter(|link| unproved.iter().all(|gone| gone.id != link.id)).collect();
     let actor = match authority {
-        Authority::Customer if !can_log_in(tx, &root, &left, ways).await? => return Ok(Unlinked::LastWay),
+        Authority::Customer if !can_log_in(tx, customer, &left, ways).await? => return Ok(Unlinked::LastWay),
         Authority::Customer => Actor::Customer,
         Authority::Admin { name, .. } => Actor::Admin(name.to_owned()),
     };
@@ -112,7 +113,7 @@ pub async fn remove(
     for address in &resting {
         match voucher(address, &links, ways).map(|other| other.source.clone()) {
             Some(other) => events.push(prove_by(tx, address, &other, now).await?),
-            None => events.extend(unprove(tx, &root, address, &mut links, now).await?),
+            None => events.extend(unprove(tx, root.id, address, &mut links, now).await?),
         }
     }
     events::record_all(tx, root.id, actor, events, now).await?;
@@ -139,19 +140,23 @@ pub fn connector_of(link: &Link) -> Option<String> {
 }
 
 /// Whether any way in is left: an account at a provider that is still offered, or a password with an address to it.
-async fn can_log_in(tx: &mut Tx, root: &Customer, left: &[&Link], ways: &Ways) -> Result<bool, store::Error> {
-    let offered = |link: &&&Link| {
+async fn can_log_in(tx: &mut Tx, customer: CustomerId, left: &[&Link], ways: &Ways) -> Result<bool, store::Error> {
+    // What opens another side of a merge only is no way in (rule 25).
+    let leading = side::leading_rows(tx, customer).await?;
+    let left: Vec<&Link> = left.iter().copied().filter(|link| leading.contains(&link.customer)).collect();
+    let offered = |link: &&Link| {
         link.disabled_at.is_none() && connector_of(link).is_some_and(|connector| ways.connectors.contains(&connector))
     };
-    if left.iter().any(|link| offered(&link)) {
+    if left.iter().any(offered) {
         return Ok(true);
     }
     let email = Namespace::Email.to_string();
-    let credentials = if ways.password { tx.credentials_of(root.id).await? } else { vec![] };
+    let root = tx.customer_living(customer).await?.map_or(customer, |root| root.id);
+    let credentials = if ways.password { tx.credentials_of(root).await? } else { vec![] };
     Ok(credentials
         .iter()
         .filter(|credential| credential.kind == CredentialKind::Password && credential.state == CredentialState::Live)
-        .any(|password| left.iter().any(|link| link.namespace == email && link.customer == password.customer)))
+        .any(|password| leading.contains(&password.customer) && left.iter().any(|link| link.namespace == email)))
 }
 
 /// The addresses whose proof was the word of the provider of a link that is gone. One that another account at the same
@@ -194,7 +199,7 @@ async fn prove_by(tx: &mut Tx, address: &Link, proof: &str, now: Timestamp) -> R
 /// Turns a proved address into a hint.
 async fn unprove(
     tx: &mut Tx,
-    root: &Customer,
+    root: CustomerId,
     proved: &Link,
     links: &mut Vec<Link>,
     now: Timestamp,
@@ -206,16 +211,19 @@ async fn unprove(
     let hint = Namespace::UnprovedEmail.to_string();
     let is_known = links.iter().any(|link| link.namespace == hint && link.external_id == proved.external_id);
     if !is_known && !is_full(links, &Namespace::UnprovedEmail) {
-        let link = email_link(&address, Namespace::UnprovedEmail, root.id, &proved.source, now);
+        let link =
+            Link { root, ..email_link(&address, Namespace::UnprovedEmail, proved.customer, &proved.source, now) };
         tx.link_insert(&link).await?;
         events.push(added(&link));
         links.push(link);
     }
-    let mut profile = Profile::from_json(&root.profile);
-    let shown = profile.text("email").and_then(|email| EmailAddress::parse(&email).ok());
-    if shown.is_some_and(|shown| shown == address) {
-        profile.set("email_verified", Some(false), None, now);
-        tx.customer_profile_set(root.id, &profile.to_json(), now).await?;
+    for row in tx.members_of(root).await? {
+        let mut profile = Profile::from_json(&row.profile);
+        let shown = profile.text("email").and_then(|email| EmailAddress::parse(&email).ok());
+        if shown.is_some_and(|shown| shown == address) {
+            profile.set("email_verified", Some(false), None, now);
+            tx.member_profile_set(row.id, &profile.to_json(), now).await?;
+        }
     }
     Ok(events)
 }

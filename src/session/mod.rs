@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::identity::merge::side::Seen;
 use crate::identity::merge_request::Proved;
 use crate::ids::{CustomerId, LinkId, Sid};
 use crate::kv::{self, Kv, Op, When};
@@ -46,6 +47,17 @@ pub struct Authentication {
     /// Logout §2.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+}
+
+impl Authentication {
+    /// As tokens tell of it: who sees one side of a merge only has proved no level of the whole customer.
+    #[must_use]
+    pub fn as_seen_by(mut self, seen: &Seen) -> Self {
+        if !seen.is_whole() {
+            self.acr = None;
+        }
+        self
+    }
 }
 
 /// One browser's authenticated session.

@@ -97,14 +97,16 @@ pub struct LinkLogin {
     pub link: LinkId,
     /// The customer it was attached to.
     pub customer: CustomerId,
-    /// Who that is today; the rest is of this one.
+    /// Who that is today.
     pub root: CustomerId,
     pub root_state: CustomerState,
     pub verified_at: Option<Timestamp>,
     pub last_seen: Timestamp,
     /// Why it does not log in, if so.
     pub disabled_reason: Option<DisabledReason>,
+    /// The values of the customer it was attached to, which an import may change.
     pub profile: Value,
+    /// Of the root.
     pub version: i64,
 }
 
@@ -121,8 +123,8 @@ pub(super) const LINK_RESOLVE: &str =
     "SELECT root FROM links WHERE namespace = $1 AND external_id = $2 AND exclusive AND state = 'live'";
 
 pub(super) const LINK_LOGIN: &str = "SELECT l.id AS link, l.customer, l.root, c.state AS root_state, l.verified_at, l.last_seen, \
-     l.disabled_reason, c.profile, c.version \
-     FROM links l JOIN customers c ON c.id = l.root \
+     l.disabled_reason, m.profile, c.version \
+     FROM links l JOIN customers c ON c.id = l.root JOIN customers m ON m.id = l.customer \
      WHERE l.namespace = $1 AND l.external_id = $2 AND l.exclusive AND l.state = 'live'";
 
 pub(super) const MAIL_IS_STOPPED: &str = "SELECT id FROM links WHERE namespace = $1 AND external_id = $2 \
@@ -220,6 +222,12 @@ impl Tx {
     pub async fn link_end(&mut self, link: LinkId, now: Timestamp) -> Result<()> {
         self.upstream_tokens_delete(link).await?;
         exec!(self, "UPDATE links SET state = 'ended', ended_at = $2 WHERE id = $1 AND state = 'live'", link, now,)?;
+        Ok(())
+    }
+
+    /// Gives a live link to another row of the same customer, by somebody's choice when a merge is undone.
+    pub async fn link_reassign(&mut self, link: LinkId, customer: CustomerId) -> Result<()> {
+        exec!(self, "UPDATE links SET customer = $2 WHERE id = $1 AND state = 'live'", link, customer)?;
         Ok(())
     }
 

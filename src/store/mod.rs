@@ -12,18 +12,22 @@ mod consents;
 mod credentials;
 mod customers;
 mod driver;
+mod erasure;
 mod flags;
 mod generations;
 mod grants;
 mod keys;
 mod links;
 mod mail_queue;
+mod members;
 mod merge_requests;
+mod merges;
 mod moved_links;
+mod not_same;
 mod outbox;
+mod proposals;
 mod subjects;
 mod tasks;
-mod token;
 mod upstream_tokens;
 mod values;
 mod webhooks;
@@ -37,7 +41,7 @@ pub use audit::{AuditCheck, AuditEntry, AuditRow};
 pub use candidates::{BandCount, Candidate, CandidateState, DuplicateScan, LiveIdentifier, LivingProfile};
 pub use clients::ClientRow;
 pub use conflicts::{Conflict, ConflictKind};
-pub use consents::ConsentView;
+pub use consents::{Consent, most_restrictive};
 pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin};
 pub use customers::{Customer, CustomerState};
 pub use flags::Flag;
@@ -45,12 +49,15 @@ pub use grants::Grant;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{DisabledReason, Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
+pub use members::{Branch, ConsentMember, MOST_MEMBERS, Member, SectorMember, SubjectMember};
 pub use merge_requests::{MergeRequest, MergeRequestState};
+pub use merges::{Merge, MergeKind};
 pub use moved_links::DueMove;
+pub use not_same::NotSame;
 pub use outbox::{Change, Numbering, OutboxRow, SequencedEvent};
+pub use proposals::{MergeProposal, ProposalState};
 pub use subjects::Subject;
 pub use tasks::QueuedTask;
-pub use token::SubjectView;
 pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
 pub use webhooks::{DeadLetter, WebhookLease, WebhookProgress, WebhookState};
 
@@ -125,14 +132,17 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("links_find", links::LINKS_FIND),
     ("mail_is_stopped", links::MAIL_IS_STOPPED),
     ("customer_living", customers::CUSTOMER_LIVING),
+    ("members_of", members::MEMBERS_OF),
+    ("members_seen", members::MEMBERS_SEEN),
+    ("members_seen_by_sub", members::MEMBERS_SEEN_BY_SUB),
+    ("merges_open", merges::MERGES_OPEN),
+    ("not_same_between", not_same::NOT_SAME_BETWEEN),
     ("subject_find", subjects::SUBJECT_FIND),
     ("subject_resolve", subjects::SUBJECT_RESOLVE),
     ("subject_resolve_any", subjects::SUBJECT_RESOLVE_ANY),
-    ("subject_view", token::SUBJECT_VIEW),
-    ("subject_view_by_sub", token::SUBJECT_VIEW_BY_SUB),
     ("password_login", credentials::PASSWORD_LOGIN),
     ("consent_find", consents::CONSENT_FIND),
-    ("consent_view", consents::CONSENT_VIEW),
+    ("members_consenting", members::MEMBERS_CONSENTING),
     ("grant_find", grants::GRANT_FIND),
     ("grant_rotate", grants::GRANT_ROTATE),
     ("grants_end_session", grants::GRANTS_END_SESSION),

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::connector::{Connector, ConnectorError, Wishes};
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
+use crate::identity::merge::side;
 use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
 use crate::ids::LinkId;
 use crate::jobs::{self, First};
@@ -98,7 +99,7 @@ pub fn failed(app: &App, context: &Context, connector: &dyn Connector, error: &C
 /// If a store does not answer.
 pub async fn disconnect(app: &App, context: &Context, session: &SsoSession, link: LinkId) -> Result<Response, Failure> {
     let mut tx = app.store().begin().await?;
-    let links = tx.links_live(session.customer).await?;
+    let links = side::links(&mut tx, session.customer).await?;
     let connector = links.iter().find(|candidate| candidate.id == link).and_then(unlinking::connector_of);
     let name = provider_name(app, &connector.unwrap_or_default());
     // Queued before the change: an address that only this link proved is told too, and all of it is one transaction.

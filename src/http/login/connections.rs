@@ -21,6 +21,7 @@ use crate::http::session::BrowserSession;
 use crate::identity::addresses::TYPED;
 use crate::identity::import::Differs;
 use crate::identity::linking::{self, Claim, Linked, MAILED_CODE, Proof};
+use crate::identity::merge::side;
 use crate::identity::merge_request::Proved;
 use crate::identity::namespace::Namespace;
 use crate::identity::other_names::is_other_name;
@@ -33,7 +34,7 @@ use crate::secret;
 use crate::session::SsoSession;
 use crate::session::flow::{Flow, Target};
 use crate::session::pending::Action;
-use crate::store::{Customer, Link};
+use crate::store::{Link, Member};
 
 /// The longest address that is taken along as a hint.
 const MAX_HINT: usize = 254;
@@ -42,19 +43,21 @@ const MAX_HINT: usize = 254;
 pub async fn get(State(app): State<App>, context: Context, browser: BrowserSession) -> Result<Response, Failure> {
     let Some(session) = browser.current(&app, context.now).await? else { return log_in(&app, &context).await };
     let mut tx = app.store().begin_read().await?;
-    let customer = tx.customer_living(session.customer).await?;
-    let mut links = tx.links_live(session.customer).await?;
+    let rows = tx.members_of(session.customer).await?;
+    let mut links = side::links(&mut tx, session.customer).await?;
     // What came at one moment: the account first, then the address it brought.
     links.sort_by_key(|link| (link.first_seen, unlinking::connector_of(link).is_none()));
-    let Some(customer) = customer else { return Ok(error::expired_page(&app, &context)) };
+    let Some(profile) = side::profile(&rows, session.customer, &app.config.merge) else {
+        return Ok(error::expired_page(&app, &context));
+    };
     let page = AccountPage {
         brand: &app.brand,
-        account: super::consent::called(&Profile::from_json(&customer.profile)),
+        account: super::consent::called(&Profile::from_json(&profile)),
         token: form_token(&app, &session),
         connections: links
             .iter()
             .filter(|link| !is_other_name(link))
-            .filter_map(|link| line(&app, &customer, link))
+            .filter_map(|link| line(&app, &rows, link))
             .collect(),
         connectors: connector_buttons(&app),
         addresses_offered: app.mailer.is_offered(),
@@ -63,14 +66,14 @@ pub async fn get(State(app): State<App>, context: Context, browser: BrowserSessi
 }
 
 /// One identifier of the customer's, as the page lists it.
-fn line(app: &App, customer: &Customer, link: &Link) -> Option<ConnectionLine> {
+fn line(app: &App, rows: &[Member], link: &Link) -> Option<ConnectionLine> {
     let shown = link.display.clone();
     let day = |at: crate::clock::Timestamp| at.to_string().chars().take(10).collect::<String>();
     let line = ConnectionLine {
         id: link.external_id.clone(),
         provider: String::new(),
         label: String::new(),
-        came: came(app, customer, link),
+        came: came(app, rows, link),
         since: day(link.first_seen),
         last_used: None,
         unlink: None,
@@ -102,12 +105,13 @@ fn name_at_provider(link: &Link) -> Option<String> {
 }
 
 /// How it came to the customer (rule 5).
-fn came(app: &App, customer: &Customer, link: &Link) -> Came {
+fn came(app: &App, rows: &[Member], link: &Link) -> Came {
+    let began_with_it = || rows.iter().any(|row| row.id == link.customer && row.created_at == link.first_seen);
     let vouching = link.proof.as_deref().and_then(|proof| proof.strip_prefix("connector:"));
     let by_provider = link.source.starts_with("connector:");
     match (Namespace::parse(&link.namespace), link.source.as_str()) {
         (Some(Namespace::UnprovedEmail), _) => Came::Unproved,
-        (Some(Namespace::Social(_)), _) if by_provider && link.first_seen == customer.created_at => Came::FirstSignIn,
+        (Some(Namespace::Social(_)), _) if by_provider && began_with_it() => Came::FirstSignIn,
         (Some(Namespace::Social(_)), _) if by_provider => Came::Connected,
         (_, "sign_up") => Came::SignUp,
         (_, TYPED) => Came::Added,

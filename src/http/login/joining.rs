@@ -14,6 +14,7 @@ use crate::http::pages::{self, Message};
 use crate::identity::address::EmailAddress;
 use crate::identity::import::Differs;
 use crate::identity::linking::{self, Linked, Mailbox, Proof};
+use crate::identity::merge::side;
 use crate::ids::{CustomerId, LinkId};
 use crate::mail::{queue, templates};
 use crate::session;
@@ -34,8 +35,8 @@ pub async fn logged_in(app: &App, context: &Context, flow: &mut Flow, customer: 
     let pending = flow.pending_link(context.now).cloned();
     flow.link = None;
     let Some(pending) = pending else { return Ok(()) };
-    let awaited = app.store().begin_read().await?.customer_living(pending.customer).await?;
-    if awaited.is_some_and(|awaited| awaited.id == customer) {
+    let rows = app.store().begin_read().await?.members_of(pending.customer).await?;
+    if side::is_same(&rows, pending.customer, customer) {
         link(app, context, flow, &pending, Proof::Login).await?;
     }
     Ok(())

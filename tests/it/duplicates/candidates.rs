@@ -45,6 +45,9 @@ fn link(customer: CustomerId, namespace: &str, external_id: &str) -> Link {
         first_seen: NOW,
         last_seen: NOW,
         ended_at: None,
+        disabled_at: None,
+        disabled_reason: None,
+        mail_stopped_at: None,
     }
 }
 

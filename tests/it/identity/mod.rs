@@ -8,6 +8,7 @@ mod import;
 mod linking;
 mod linking_races;
 mod links;
+pub mod merge;
 pub mod races;
 mod show;
 mod subjects;

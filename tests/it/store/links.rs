@@ -100,7 +100,7 @@ on_both! {
             verified_at: Some(at(0)),
             last_seen: at(0),
             disabled_reason: None,
-            profile: json!({"name": "Grace"}),
+            profile: json!({"name": "Ada"}),
             version: 3,
         };
         assert_eq!(tx.link_login("social:google", "abc").await.unwrap(), Some(expected));

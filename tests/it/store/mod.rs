@@ -15,7 +15,7 @@ mod merge_requests;
 mod outbox;
 mod plans;
 mod races;
-mod samples;
+pub mod samples;
 mod schema;
 mod subjects;
 mod transactions;
