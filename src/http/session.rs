@@ -78,6 +78,14 @@ impl BrowserSession {
         Ok(sso)
     }
 
+    /// Writes the session at once, not only with the response.
+    ///
+    /// # Errors
+    /// If the key-value store does not answer.
+    pub async fn save(&self) -> Result<(), Failure> {
+        Ok(self.0.save().await?)
+    }
+
     /// Ends the session in this browser, with the refresh tokens that do not outlive it.
     ///
     /// # Errors

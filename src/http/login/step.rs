@@ -70,6 +70,10 @@ pub async fn signed_in(
         walk.ops.push(walk.flow.save(context.now)?);
     }
     walk.session = Some(browser.start(app, customer, authentication, context.now).await?);
+    if walk.flow.action.is_some() {
+        // What was pressed may end sessions, and must find this one as it is now.
+        browser.save().await?;
+    }
     let mut response = advance(walk).await?;
     if let Some(address) = address {
         let known = app.cookies.get(&context.cookies, "device").unwrap_or_default();
