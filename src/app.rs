@@ -60,6 +60,8 @@ pub struct Parts {
     pub known_customers: KnownCustomers,
     /// The metadata document and its entity tag, made at the first request.
     pub metadata_document: OnceLock<(Bytes, String)>,
+    /// The OpenAPI document of the admin API, made at the first request.
+    pub api_document: OnceLock<Bytes>,
     pub brand: Brand,
     pub cookies: Cookies,
     pub secrets: Secrets,
@@ -78,6 +80,8 @@ pub struct Secrets {
     pub form: DerivedKey,
     /// What a provider posted to the callback, until the browser comes for it.
     pub posted: DerivedKey,
+    /// Places in the lists of the admin API.
+    pub cursor: DerivedKey,
 }
 
 /// Why the application cannot start.
@@ -165,6 +169,7 @@ impl App {
             destinations: destinations(&config),
             known_customers: KnownCustomers::new(master.derive("pairwise-subject")),
             metadata_document: OnceLock::new(),
+            api_document: OnceLock::new(),
             brand: Brand::new(BrandSettings::from(&config.brand)),
             cookies: Cookies::for_issuer(&config.server.issuer),
             secrets: Secrets {
@@ -173,6 +178,7 @@ impl App {
                 mail: master.derive("mail"),
                 form: master.derive("form"),
                 posted: master.derive("posted"),
+                cursor: master.derive("cursor"),
                 master,
             },
             provider,

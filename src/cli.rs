@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use crate::config::{Config, ConfigErrors, Override, Problems, check_metadata, read_client_file};
+use crate::protocol::admin_role::AdminRole;
 use crate::protocol::client_metadata::{
     ApplicationType, ClientMetadata, GrantType, SubjectType, TokenEndpointAuthMethod,
 };
@@ -71,6 +72,9 @@ pub enum Command {
     /// Try out the providers customers may sign in with
     #[command(subcommand)]
     Connector(Connector),
+    /// Say who may administer customers, and as what
+    #[command(subcommand)]
+    Admin(Admin),
 }
 
 /// Which installation a command works on.
@@ -276,6 +280,9 @@ pub struct ClientFlags {
     /// Resource server it may ask tokens for (RFC 8707); repeat for more
     #[arg(long = "resource", value_name = "URI")]
     resources: Vec<String>,
+    /// What its own tokens may do at the admin API: viewer, support, merger, approver or owner [default: nothing]
+    #[arg(long, value_name = "ROLE")]
+    admin_role: Option<AdminRole>,
     /// The company's own app: no consent page
     #[arg(long)]
     first_party: bool,
@@ -322,6 +329,7 @@ impl ClientFlags {
             first_party: self.first_party,
             require_pkce: true,
             resources: self.resources.clone(),
+            admin_role: self.admin_role,
         }
     }
 }
@@ -368,6 +376,57 @@ pub struct CustomerShow {
     // One in 64 pairwise subjects begins with a hyphen.
     #[arg(value_name = "ID", allow_hyphen_values = true)]
     pub id: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `samesake admin …`
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Give a customer a role, in the place of any they have
+    Grant(AdminGrant),
+    /// Take a customer's role away: their tokens count no more at once
+    Revoke(AdminRevoke),
+    /// List everybody with a role, customers and clients
+    List(AdminList),
+}
+
+/// `samesake admin grant`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each role may do what those before it may:
+  viewer    see customers, links and queues
+  support   read the audit log, preview merges, disconnect links
+  merger    merge and separate customers, say that two are not the same
+  approver  approve what others propose
+  owner     erase customers, give and take roles")]
+pub struct AdminGrant {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// A customer ID or a proved e-mail address
+    #[arg(value_name = "ID or e-mail")]
+    pub id: String,
+    /// viewer, support, merger, approver or owner
+    #[arg(long)]
+    pub role: AdminRole,
+}
+
+/// `samesake admin revoke`
+#[derive(Debug, Args)]
+pub struct AdminRevoke {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// A customer ID or a proved e-mail address
+    #[arg(value_name = "ID or e-mail")]
+    pub id: String,
+}
+
+/// `samesake admin list`
+#[derive(Debug, Args)]
+pub struct AdminList {
+    #[command(flatten)]
+    pub installation: Installation,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -1,5 +1,6 @@
 //! What the commands do, one file each: they read the configuration, call the parts, and print.
 
+mod admin;
 mod check_config;
 mod client;
 mod connector;
@@ -27,6 +28,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Client(command) => block_on(client::run(command)),
         Command::Customer(command) => block_on(customer::run(command)),
         Command::Connector(command) => block_on(connector::run(command)),
+        Command::Admin(command) => block_on(admin::run(command)),
     }
 }
 

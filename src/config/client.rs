@@ -143,6 +143,11 @@ fn check_grants(client: &ClientMetadata, key: &str, problems: &mut Problems) {
         let problem = "refresh_token without authorization_code leads nowhere";
         problems.add(format!("{key}.grant_types"), problem, "authorization_code beside it");
     }
+    if client.admin_role.is_some() && !client.grant_types.contains(&GrantType::ClientCredentials) {
+        let problem = "is set for a client that never acts for itself";
+        let expected = "grant_types with client_credentials, or no role: people have roles of their own";
+        problems.add(format!("{key}.admin_role"), problem, expected);
+    }
     // RFC 9700 §2.1.1: public clients must use PKCE.
     if public && !client.require_pkce {
         let problem = "is off for a public client";

@@ -48,14 +48,18 @@ pub enum Actor {
     System,
     /// A person at the command line or the console.
     Admin(String),
+    /// A program with a role of its own.
+    Client(String),
 }
 
 impl Actor {
-    fn as_text(&self) -> String {
+    /// As it stands in the audit log.
+    pub fn as_text(&self) -> String {
         match self {
             Self::Customer => "customer".to_owned(),
             Self::System => "system".to_owned(),
             Self::Admin(name) => format!("admin:{name}"),
+            Self::Client(id) => format!("client:{id}"),
         }
     }
 }

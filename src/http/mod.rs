@@ -3,6 +3,7 @@
 //! Routers by surface: browser routes see the session, program routes never do. Layers are mounted where they are
 //! needed, because each one costs.
 
+pub mod admin_api;
 pub mod browser;
 pub mod context;
 pub mod cors;
@@ -40,6 +41,7 @@ pub fn router(app: &App) -> Router {
         .merge(oidc::routes())
         .merge(handoff::routes())
         .merge(health::routes())
+        .merge(admin_api::routes(app))
         .route("/assets/{name}", get(asset))
         .fallback(not_found);
     layers::around(all, app).with_state(app.clone())

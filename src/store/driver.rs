@@ -39,6 +39,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0002_linking.sql"),
         include_str!("../../migrations/sqlite/0002_linking.sql"),
     ),
+    (
+        9,
+        "admin",
+        include_str!("../../migrations/postgres/0009_admin.sql"),
+        include_str!("../../migrations/sqlite/0009_admin.sql"),
+    ),
 ];
 
 /// The pools of one database.

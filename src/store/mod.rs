@@ -4,6 +4,7 @@
 //! noun. One SQL text serves Postgres and SQLite (`driver`). Nothing here decides: rules are the domain's, this holds
 //! what must be atomic. Knows no HTTP and no protocol beyond the words it stores. Rules: the identity specification.
 
+mod admin_roles;
 mod audit;
 mod clients;
 mod conflicts;
@@ -13,10 +14,12 @@ mod customers;
 mod driver;
 mod generations;
 mod grants;
+mod idempotency;
 mod keys;
 mod links;
 mod mail_queue;
 mod outbox;
+mod search;
 mod subjects;
 mod token;
 mod values;
@@ -26,17 +29,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use driver::{Conn, Driver};
 
-pub use audit::{AuditCheck, AuditEntry, AuditRow};
+pub use admin_roles::{AdminRow, AdminView};
+pub use audit::{AuditCheck, AuditEntry, AuditPlace, AuditRow};
 pub use clients::ClientRow;
 pub use conflicts::{Conflict, ConflictKind};
 pub use consents::ConsentView;
 pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin};
 pub use customers::{Customer, CustomerState};
 pub use grants::Grant;
+pub use idempotency::Idempotent;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
 pub use outbox::{Change, OutboxRow};
+pub use search::{Member, NameHit};
 pub use subjects::Subject;
 pub use token::SubjectView;
 
@@ -118,6 +124,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("password_login", credentials::PASSWORD_LOGIN),
     ("consent_find", consents::CONSENT_FIND),
     ("consent_view", consents::CONSENT_VIEW),
+    ("admin_view_by_sub", admin_roles::ADMIN_VIEW_BY_SUB),
     ("grant_find", grants::GRANT_FIND),
     ("grant_rotate", grants::GRANT_ROTATE),
     ("grants_end_session", grants::GRANTS_END_SESSION),
