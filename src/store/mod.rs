@@ -131,6 +131,12 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
 ];
 
+/// The statements of searches, on Postgres and on SQLite: no table may be scanned for them either.
+pub const SEARCH_STATEMENTS: &[(&str, &str, &str)] = &[
+    ("customers_by_name", search::NAMES_POSTGRES, search::NAMES_SQLITE),
+    ("links_anywhere", search::LINKS_ANYWHERE, search::LINKS_ANYWHERE),
+];
+
 /// One database. Clones share its connections and the count of statements.
 #[derive(Clone, Debug)]
 pub struct Store {

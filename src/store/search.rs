@@ -65,8 +65,12 @@ macro_rules! names {
     };
 }
 
+/// Byte order is a collation by name on Postgres, and the only one on SQLite.
+pub(super) const NAMES_POSTGRES: &str = names!(" COLLATE \"C\"");
+pub(super) const NAMES_SQLITE: &str = names!("");
+
 /// Every namespace in use, each found by one step in the index, and the identifier looked up in each.
-const LINKS_ANYWHERE: &str = "WITH RECURSIVE used (namespace) AS ( \
+pub(super) const LINKS_ANYWHERE: &str = "WITH RECURSIVE used (namespace) AS ( \
        SELECT MIN(namespace) FROM links WHERE exclusive AND state = 'live' \
        UNION ALL SELECT (SELECT MIN(l.namespace) FROM links l \
          WHERE l.exclusive AND l.state = 'live' AND l.namespace > used.namespace) \
@@ -88,8 +92,7 @@ impl Tx {
         let (from, id) = after.unwrap_or((prefix, CustomerId(uuid::Uuid::nil())));
         // No character comes after this one.
         let end = format!("{prefix}\u{10ffff}");
-        // Byte order is a collation by name on Postgres, and the only one on SQLite.
-        let sql = per_driver!(self, postgres: names!(" COLLATE \"C\""), sqlite: names!(""));
+        let sql = per_driver!(self, postgres: NAMES_POSTGRES, sqlite: NAMES_SQLITE);
         fetch_all!(self, NameHit, sql, from, &end, id, limit, prefix)
     }
 

@@ -1,0 +1,100 @@
+//! The OpenAPI document: somebody else's validator finds it sound, and every answer is as it says.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use samesake::http::admin_api::operations;
+use samesake::protocol::admin_role::AdminRole;
+use serde_json::{Value, json};
+
+use super::{ANN, BEN, Office};
+use crate::harness::relying_party::{Answer, answer};
+use crate::harness::{Env, program};
+use crate::on_servers;
+use crate::store::samples::{link, merge};
+
+/// The operations, as method and path.
+fn table() -> BTreeSet<String> {
+    operations().map(|operation| format!("{} {}", operation.method.as_str(), operation.path)).collect()
+}
+
+fn sample(id: &str, answer: Answer) -> Value {
+    json!({ "id": id, "status": answer.status.as_u16(), "body": answer.body })
+}
+
+/// Good answers and problems of every operation.
+async fn answers(office: &Office, env: &Env) -> Vec<Value> {
+    let (owner, viewer) = (office.robot(AdminRole::Owner).await, office.robot(AdminRole::Viewer).await);
+    let (ann, ben) = (office.app.customer(ANN, "Ann Example").await, office.app.customer(BEN, "Ben").await);
+    let mut tx = office.app.store.background().begin().await.unwrap();
+    assert!(tx.link_insert(&link("app:shop", "user-17", ben)).await.unwrap());
+    tx.commit().await.unwrap();
+    let grant = json!({ "role": "viewer", "reason": "x" });
+    let mut samples = vec![
+        sample("admin_grant", office.post(&owner, &format!("/admins/{ann}/grant"), "1", &grant).await),
+        sample("admin_grant", office.post(&owner, &format!("/admins/{ann}/grant"), "2", &json!({})).await),
+        sample("admin_list", office.get(&owner, "/admins").await),
+        sample(
+            "admin_revoke",
+            office.post(&owner, &format!("/admins/{ann}/revoke"), "3", &json!({ "reason": "x" })).await,
+        ),
+        sample(
+            "admin_revoke",
+            office.post(&viewer, &format!("/admins/{ann}/revoke"), "4", &json!({ "reason": "x" })).await,
+        ),
+    ];
+    merge(env, ann, ben).await;
+    for (id, path) in [
+        ("customer_search", "/customers?q=ann&limit=1".to_owned()),
+        ("customer_search", format!("/customers?q={BEN}")),
+        ("customer_search", format!("/customers?q={ann}")),
+        ("customer_search", "/customers".to_owned()),
+        ("customer_get", format!("/customers/{ben}")),
+        ("customer_get", "/customers/x".to_owned()),
+        ("customer_timeline", format!("/customers/{ben}/timeline?limit=1")),
+        ("link_resolve", "/links?namespace=app:shop&external_id=user-17".to_owned()),
+        ("link_resolve", "/links?namespace=app:shop&external_id=nobody".to_owned()),
+        ("audit_list", "/audit".to_owned()),
+        ("audit_list", "/audit?cursor=x".to_owned()),
+        ("openapi", "/openapi.json".to_owned()),
+    ] {
+        samples.push(sample(id, office.get(&owner, &path).await));
+    }
+    samples.push(sample("customer_get", answer(office.request(Method::GET, "/customers/x")).await));
+    samples.push(sample("audit_list", office.get(&viewer, "/audit").await));
+    samples
+}
+
+on_servers! {
+    async fn the_document_is_openapi_and_the_answers_are_as_it_says(env: &Env) {
+        let office = Office::start(env).await;
+        let samples = answers(&office, env).await;
+        let answered: BTreeSet<&str> =
+            samples.iter().filter(|sample| sample["status"] == 200).map(|sample| sample["id"].as_str().unwrap()).collect();
+        let all: BTreeSet<&str> = operations().map(|operation| operation.id).collect();
+        assert_eq!(answered, all, "a good answer of every operation is compared");
+        let file = env.directory().join("answers.json");
+        std::fs::write(&file, json!(samples).to_string()).unwrap();
+        let url = office.app.url("/api/v1/openapi.json");
+        let variables = [("DOCUMENT", url.as_str()), ("ANSWERS", file.to_str().unwrap())];
+        let report = program::run("openapi.mjs", &variables).await;
+        let described: BTreeSet<String> =
+            report["operations"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect();
+        assert_eq!(described, table(), "each route is in the document, and nothing else");
+        assert_eq!(report["checked"], samples.len());
+    }
+}
+
+#[test]
+fn each_operation_has_a_name_and_a_place_of_its_own() {
+    let ids: BTreeSet<&str> = operations().map(|operation| operation.id).collect();
+    assert_eq!((ids.len(), table().len()), (operations().count(), operations().count()));
+    for operation in operations() {
+        assert!(operation.summary.ends_with('.') && operation.path.starts_with('/'), "{}", operation.id);
+        assert!(operation.query.iter().all(|parameter| serde_json::from_str::<Value>(parameter.schema).is_ok()));
+        let changes = operation.method.as_str() != "GET";
+        let guarded = operation.conditions != samesake::http::admin_api::operation::Conditions::None;
+        assert_eq!(changes, guarded, "{}: each change has a key, and nothing else has", operation.id);
+        assert_eq!(changes, operation.body.is_some(), "{}", operation.id);
+    }
+}
