@@ -17,6 +17,7 @@ use crate::handoff::signed_identity::Statements;
 use crate::handoff::{Destination, Destinations, Policy};
 use crate::http::browser::Cookies;
 use crate::http::pages::{Brand, BrandSettings};
+use crate::identity::upstream_tokens::Keeper;
 use crate::keys::{KeyPolicy, KeyRing};
 use crate::kv::Kv;
 use crate::mail::Mailer;
@@ -146,6 +147,8 @@ impl App {
             master.derive("statement-session"),
         );
         let mailer = Mailer::from_config(&config.mail)?;
+        let connectors = Registry::from_config(&config.connectors, outbound)?;
+        let keeper = Keeper::new(store.clone(), master.derive("upstream-tokens"));
         let provider = Provider {
             issuer,
             store,
@@ -157,9 +160,12 @@ impl App {
             offers_sign_up: config.password.enabled && config.password.sign_up && mailer.is_offered(),
             refresh_key: master.derive("refresh-token"),
             subject_key: master.derive("pairwise-subject"),
+            nonce_key: master.derive("native-nonce"),
+            connectors: connectors.clone(),
+            keeper,
         };
         let parts = Parts {
-            connectors: Registry::from_config(&config.connectors, outbound)?,
+            connectors,
             hasher: Hasher::new(hash_policy(&config))?,
             throttle: Throttle::new(master.derive("throttle")),
             mailer,
@@ -225,6 +231,7 @@ fn lifetimes(config: &Config) -> Lifetimes {
         refresh_idle: tokens.refresh_idle,
         refresh_absolute: tokens.refresh_absolute,
         refresh_grace: tokens.refresh_grace,
+        session: config.session.absolute,
     }
 }
 

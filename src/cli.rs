@@ -3,6 +3,8 @@
 //! Parses only. What a command does is in `commands`; nothing here opens a database or a port. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage (clap's own), 78 wrong configuration (EX_CONFIG of sysexits.h).
 
+mod transfer;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +20,8 @@ use crate::protocol::client_metadata::{
     ApplicationType, ClientMetadata, GrantType, SubjectType, TokenEndpointAuthMethod,
 };
 use crate::protocol::jwk::SigningAlgorithm;
+
+pub use transfer::ConnectorTransfer;
 
 /// Exit code for a configuration that was refused.
 pub const EXIT_CONFIG: u8 = 78;
@@ -253,7 +257,7 @@ pub struct ClientFlags {
     /// Where a browser may go after logout; repeat for more
     #[arg(long = "post-logout-redirect-uri", value_name = "URI")]
     post_logout_redirect_uris: Vec<String>,
-    /// authorization_code, refresh_token or client_credentials; repeat for more [default: authorization_code]
+    /// authorization_code, refresh_token, client_credentials or the URN of token exchange; repeat for more [default: authorization_code]
     #[arg(long = "grant-type", value_name = "TYPE", value_parser = word::<GrantType>)]
     grant_types: Vec<GrantType>,
     /// client_secret_basic, client_secret_post or none [default: client_secret_basic]
@@ -330,6 +334,7 @@ impl ClientFlags {
             require_pkce: true,
             resources: self.resources.clone(),
             admin_role: self.admin_role,
+            upstream_tokens: vec![],
         }
     }
 }
@@ -339,6 +344,8 @@ impl ClientFlags {
 pub enum Connector {
     /// Ask the provider everything that needs no customer, and say in words what is wrong
     Test(ConnectorTest),
+    /// Give accounts the subjects that they have now at the provider
+    Transfer(ConnectorTransfer),
 }
 
 /// `samesake connector test`

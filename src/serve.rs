@@ -20,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::handoff::known::Follower;
 use crate::http;
 use crate::http::context::Peer;
+use crate::identity::other_names;
 use crate::keys;
 use crate::mail::queue::MailJob;
 use crate::store::{self, Store};
@@ -28,6 +29,8 @@ use crate::store::{self, Store};
 const POLL: Duration = Duration::from_millis(500);
 /// How often it is looked whether a key rotation is due and whether there is anything to throw away.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+/// How often it is looked whether the overlap of a moved account is over.
+const MOVES: Duration = Duration::from_secs(60);
 /// How long a grant is kept after its end, to tell a reuse from an unknown token.
 const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// For how long a repeated change is answered as the first time.
@@ -132,6 +135,7 @@ fn spawn_jobs(app: &App, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::Jo
         tokio::spawn(follow_changes(app.clone(), stopped.clone())),
         tokio::spawn(follow_customers(app.clone(), stopped.clone())),
         tokio::spawn(keep_house(app.clone(), stopped.clone())),
+        tokio::spawn(end_moves(app.clone(), stopped.clone())),
     ]
 }
 
@@ -195,6 +199,18 @@ async fn keep_house(app: App, stopped: watch::Receiver<bool>) {
         }
         if let Err(error) = purge_idempotency_keys(&store, now - IDEMPOTENCY_KEYS_KEPT).await {
             tracing::error!(%error, "old idempotency keys could not be removed");
+        }
+    }
+}
+
+/// Ends old subjects of accounts that providers have moved, when their overlap is over.
+async fn end_moves(app: App, stopped: watch::Receiver<bool>) {
+    let store = app.store().background();
+    while !ended(&stopped, MOVES).await {
+        match other_names::end_due(&store, app.clock.now()).await {
+            Ok(0) => {}
+            Ok(links) => tracing::info!(links, "old subjects of moved accounts ended"),
+            Err(error) => tracing::error!(%error, "old subjects of moved accounts could not be ended"),
         }
     }
 }

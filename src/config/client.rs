@@ -139,9 +139,15 @@ fn check_grants(client: &ClientMetadata, key: &str, problems: &mut Problems) {
     }
     if client.grant_types.contains(&GrantType::RefreshToken)
         && !client.grant_types.contains(&GrantType::AuthorizationCode)
+        && !client.grant_types.contains(&GrantType::TokenExchange)
     {
         let problem = "refresh_token without authorization_code leads nowhere";
-        problems.add(format!("{key}.grant_types"), problem, "authorization_code beside it");
+        problems.add(format!("{key}.grant_types"), problem, "authorization_code or token exchange beside it");
+    }
+    if !client.upstream_tokens.is_empty() && (public || !client.grant_types.contains(&GrantType::TokenExchange)) {
+        let problem = "is for clients with a secret that may exchange tokens";
+        let expected = format!("a secret, and grant_types with \"{}\"", GrantType::TokenExchange.as_str());
+        problems.add(format!("{key}.upstream_tokens"), problem, expected);
     }
     if client.admin_role.is_some() && !client.grant_types.contains(&GrantType::ClientCredentials) {
         let problem = "is set for a client that never acts for itself";

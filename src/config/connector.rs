@@ -101,6 +101,18 @@ pub struct ConnectorConfig {
     pub private_key: Secret<String>,
     #[serde(default)]
     pub private_key_file: Option<PathBuf>,
+    /// The client IDs that native apps have at the provider: its SDKs' ID tokens are taken if they are for one of these.
+    #[serde(default)]
+    pub native_client_ids: Vec<String>,
+    /// `facebook`: where the keys of Limited Login's tokens are, if not where Facebook has them.
+    #[serde(default, deserialize_with = "forms::optional_url")]
+    pub jwks_uri: Option<Url>,
+    /// `facebook`: other apps of the same business, as app ID to connector ID.
+    #[serde(default)]
+    pub business_apps: BTreeMap<String, String>,
+    /// Whether the provider's tokens are kept, sealed, for clients that may ask for them.
+    #[serde(default)]
+    pub store_tokens: bool,
 }
 
 /// How we authenticate at the upstream's token endpoint.
@@ -180,6 +192,7 @@ impl ConnectorConfig {
             ("token_endpoint", &self.token_endpoint),
             ("userinfo_endpoint", &self.userinfo_endpoint),
             ("emails_endpoint", &self.emails_endpoint),
+            ("jwks_uri", &self.jwks_uri),
         ];
         let issuer = Some(("issuer", self.issuer.as_str())).filter(|(_, issuer)| !issuer.is_empty());
         issuer.into_iter().chain(endpoints.into_iter().filter_map(|(key, url)| Some((key, url.as_ref()?.as_str()))))
@@ -231,8 +244,25 @@ impl ConnectorConfig {
             let expected = "common, organizations, consumers, or the tenant's ID (a GUID)";
             problems.add(at("tenant"), format!("`{tenant}` is no tenant"), expected);
         }
+        self.check_native(&at, problems);
         if let Some(timeout) = self.timeout {
             forms::check_range(problems, &at("timeout"), timeout, Duration::from_millis(100)..=Duration::from_secs(60));
+        }
+    }
+
+    /// What is known of the provider's native apps, and of other apps of the same business.
+    fn check_native(&self, at: &impl Fn(&str) -> String, problems: &mut Problems) {
+        let fits = |id: &String| !id.is_empty() && id.len() <= 255 && id.bytes().all(|byte| byte.is_ascii_graphic());
+        if !self.native_client_ids.iter().all(fits) {
+            let expected = "the client IDs, bundle IDs or app IDs that native apps have at the provider";
+            problems.add(at("native_client_ids"), "holds what is no client ID", expected);
+        }
+        let is_app = |(app, connector): (&String, &String)| {
+            !app.is_empty() && app.bytes().all(|byte| byte.is_ascii_digit()) && forms::is_slug(connector)
+        };
+        if !self.business_apps.iter().all(is_app) {
+            let expected = "app IDs and the connectors that know them, such as { 1234567890 = \"facebook\" }";
+            problems.add(at("business_apps"), "is not that", expected);
         }
     }
 
@@ -250,6 +280,7 @@ impl ConnectorConfig {
             ("token_endpoint", &self.token_endpoint, true),
             ("userinfo_endpoint", &self.userinfo_endpoint, true),
             ("emails_endpoint", &self.emails_endpoint, false),
+            ("jwks_uri", &self.jwks_uri, false),
         ];
         for (member, url, needed) in endpoints {
             let expected = "an https URL, such as https://provider.example/oauth/token";
@@ -292,13 +323,13 @@ impl ConnectorConfig {
     }
 
     /// The keys that not every kind has: whether each was given, and the kinds it is for.
-    fn keys_of_some_kinds(&self) -> [(&'static str, bool, &'static [ConnectorKind]); 18] {
+    fn keys_of_some_kinds(&self) -> [(&'static str, bool, &'static [ConnectorKind]); 21] {
         use ConnectorKind::{Apple, Facebook, GitHub, Google, LinkedIn, Microsoft, OAuth2, Oidc, X};
         const PLAIN: &[ConnectorKind] = &[OAuth2, Facebook, X, GitHub, LinkedIn];
         const ALL_BUT_APPLE: &[ConnectorKind] = &[Oidc, OAuth2, Google, Facebook, X, GitHub, Microsoft, LinkedIn];
         let some = |secret: &Secret<String>, file: &Option<PathBuf>| !secret.expose().is_empty() || file.is_some();
         [
-            ("issuer", !self.issuer.is_empty(), &[Oidc, OAuth2, Google, Apple, Microsoft]),
+            ("issuer", !self.issuer.is_empty(), &[Oidc, OAuth2, Google, Apple, Facebook, Microsoft]),
             ("client_secret", some(&self.client_secret, &self.client_secret_file), ALL_BUT_APPLE),
             ("auth_method", self.auth_method.is_some(), &[Oidc, OAuth2, Google, Microsoft]),
             ("userinfo", self.userinfo, &[Oidc, Google, Microsoft]),
@@ -316,6 +347,9 @@ impl ConnectorConfig {
             ("team_id", self.team_id.is_some(), &[Apple]),
             ("key_id", self.key_id.is_some(), &[Apple]),
             ("private_key", some(&self.private_key, &self.private_key_file), &[Apple]),
+            ("native_client_ids", !self.native_client_ids.is_empty(), &[Oidc, Google, Apple, Facebook, Microsoft]),
+            ("jwks_uri", self.jwks_uri.is_some(), &[Facebook]),
+            ("business_apps", !self.business_apps.is_empty(), &[Facebook]),
         ]
     }
 }

@@ -266,6 +266,27 @@ impl Lists {
             destination.check(key, problems);
             self.check_sector(key, destination, problems);
         }
+        self.check_names(problems);
+    }
+
+    /// Connectors that clients and other connectors name.
+    fn check_names(&self, problems: &mut Problems) {
+        let find = |id: &String| self.connectors.iter().map(|(_, connector)| connector).find(|known| known.id == *id);
+        for (key, client) in &self.clients {
+            for (index, id) in client.metadata.upstream_tokens.iter().enumerate() {
+                if find(id).is_none_or(|connector| !connector.store_tokens) {
+                    let problem = format!("`{id}` is no connector that keeps tokens");
+                    let expected = "the ID of a connector with store_tokens = true";
+                    problems.add(format!("{key}.upstream_tokens[{index}]"), problem, expected);
+                }
+            }
+        }
+        for (key, connector) in &self.connectors {
+            for (app, id) in connector.business_apps.iter().filter(|(_, id)| find(id).is_none()) {
+                let problem = format!("`{id}` is no connector");
+                problems.add(format!("{key}.business_apps.{app}"), problem, "the ID of a connector");
+            }
+        }
     }
 
     /// A sector's subjects are made once, for all that share it: a public one would be the customer ID.

@@ -285,6 +285,7 @@ fn wrong_values_are_refused_by_their_section() {
     let client = "[[clients]]\nclient_id = \"c\"\nclient_secret = \"x\"\nredirect_uris = [\"https://c.example/\"]\n";
     let public = "[[clients]]\nclient_id = \"c\"\ntoken_endpoint_auth_method = \"none\"\n\
                   redirect_uris = [\"https://c.example/\"]\n";
+    let exchanging = format!("{client}grant_types = [\"urn:ietf:params:oauth:grant-type:token-exchange\"]\n");
     for (text, key) in [
         ("[server]\nissuer = \"https://id.example.com/path\"".to_owned(), "server.issuer"),
         ("[server]\nissuer = \"ftp://id.example.com\"".to_owned(), "server.issuer"),
@@ -316,6 +317,8 @@ fn wrong_values_are_refused_by_their_section() {
         (format!("{client}grant_types = []"), "clients[c].grant_types"),
         (format!("{client}grant_types = [\"password\"]"), "clients[c].grant_types[0]"),
         (format!("{client}grant_types = [\"refresh_token\"]"), "clients[c].grant_types"),
+        (format!("{client}upstream_tokens = [\"g\"]\n{connector}store_tokens = true"), "clients[c].upstream_tokens"),
+        (format!("{exchanging}upstream_tokens = [\"g\"]\n{connector}"), "clients[c].upstream_tokens[0]"),
         (format!("{client}scope = \"openid \\\"x\\\"\""), "clients[c].scope"),
         (format!("{client}logo_uri = \"javascript:x\""), "clients[c].logo_uri"),
         (format!("{client}resources = [\"https://api/#x\"]"), "clients[c].resources[0]"),

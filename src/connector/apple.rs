@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::claims::{self, Claims};
 use super::oidc::{OidcConnector, OidcProvider};
-use super::{ConnectorError, ResponseMode, UpstreamCallback, UpstreamIdentity};
+use super::{ConnectorError, OtherName, ResponseMode, UpstreamCallback, UpstreamIdentity};
 use crate::clock::Timestamp;
 use crate::config::ConnectorConfig;
 use crate::keys::assertion::AssertionKey;
@@ -82,7 +82,11 @@ impl OidcProvider for Apple {
         for (claim, value) in names(callback.user.as_deref()) {
             id_token.entry(claim).or_insert(Value::String(value));
         }
-        claims::identity(id_token, userinfo)
+        // For 60 days after a transfer to another team, beside the subject that the account has there.
+        let transfer = id_token.get("transfer_sub").and_then(Value::as_str);
+        let transfer = transfer.filter(|name| claims::check_subject(name).is_ok()).map(str::to_owned);
+        let identity = claims::identity(id_token, userinfo)?;
+        Ok(UpstreamIdentity { other_names: transfer.map(OtherName::Transfer).into_iter().collect(), ..identity })
     }
 }
 

@@ -87,6 +87,8 @@ pub fn identity(id_token: Claims, userinfo: Option<Claims>) -> Result<UpstreamId
         amr,
         auth_time: auth_time.map(|seconds| Timestamp::from_seconds(seconds as i64)),
         raw: bounded(claims),
+        other_names: vec![],
+        tokens: None,
     })
 }
 

@@ -131,10 +131,12 @@ fn is_as_safe_as(endpoint: &Url, issuer: &Url) -> bool {
 }
 
 /// The cache for one provider.
-pub(super) struct Discovery {
+pub struct Discovery {
     issuer: IssuerUrl,
     /// Where the metadata are, if not where the issuer says.
     metadata: Option<Url>,
+    /// The metadata themselves, of a provider that publishes none we could use.
+    fixed: Option<Metadata>,
     outbound: Outbound,
     state: RwLock<State>,
     /// Held by whoever is fetching.
@@ -204,7 +206,18 @@ impl Failure {
 
 impl Discovery {
     pub(super) fn new(issuer: IssuerUrl, outbound: Outbound) -> Self {
-        Self { issuer, metadata: None, outbound, state: RwLock::default(), flight: tokio::sync::Mutex::default() }
+        let flight = tokio::sync::Mutex::default();
+        Self { issuer, metadata: None, fixed: None, outbound, state: RwLock::default(), flight }
+    }
+
+    /// Keys only: what else is known of the provider is given here.
+    ///
+    /// # Errors
+    /// In words, if these are no metadata.
+    pub(super) fn of_keys(issuer: &str, metadata: Value, outbound: Outbound) -> Result<Self, String> {
+        let issuer = IssuerUrl::new(issuer.to_owned()).map_err(|error| format!("issuer: {error}"))?;
+        let metadata = serde_json::from_value(metadata).map_err(|error| format!("metadata: {error}"))?;
+        Ok(Self { fixed: Some(metadata), ..Self::new(issuer, outbound) })
     }
 
     /// The same with the metadata elsewhere. They still have to be of exactly the issuer.
@@ -271,16 +284,23 @@ impl Discovery {
     }
 
     async fn fetch(&self) -> Result<Provider, ConnectorError> {
+        let metadata = match &self.fixed {
+            Some(metadata) => metadata.clone(),
+            None => self.fetch_metadata().await?,
+        };
+        let jwks_uri = metadata.jwks_uri().url().clone();
+        // The metadata is judged before any other address of it is asked.
+        let provider = Provider::check(metadata, CoreJsonWebKeySet::default(), &self.issuer)?;
+        Ok(provider.with_keys(self.fetch_keys(&jwks_uri).await?))
+    }
+
+    async fn fetch_metadata(&self) -> Result<Metadata, ConnectorError> {
         let url = match &self.metadata {
             Some(url) => url.clone(),
             None => (self.issuer.join(".well-known/openid-configuration"))
                 .map_err(|_| ConnectorError::invalid("the issuer is not a URL that can be extended"))?,
         };
-        let metadata: Metadata = self.fetch_json(url, "the metadata cannot be read").await?;
-        let jwks_uri = metadata.jwks_uri().url().clone();
-        // The metadata is judged before any other address of it is asked.
-        let provider = Provider::check(metadata, CoreJsonWebKeySet::default(), &self.issuer)?;
-        Ok(provider.with_keys(self.fetch_keys(&jwks_uri).await?))
+        self.fetch_json(url, "the metadata cannot be read").await
     }
 
     async fn fetch_keys(&self, jwks_uri: &Url) -> Result<CoreJsonWebKeySet, ConnectorError> {

@@ -15,6 +15,7 @@ const ISSUER: &str = "https://accounts.google.com";
 
 pub(super) struct Google {
     hosted_domain: Option<String>,
+    store_tokens: bool,
 }
 
 /// Builds the connector.
@@ -23,12 +24,15 @@ pub(super) struct Google {
 /// In words, if the issuer is not a URL.
 pub(super) fn connector(config: ConnectorConfig, outbound: Outbound) -> Result<OidcConnector<Google>, String> {
     let issuer = if config.issuer.is_empty() { ISSUER.to_owned() } else { config.issuer.clone() };
-    OidcConnector::of(Google { hosted_domain: config.hosted_domain.clone() }, &issuer, config, outbound)
+    let google = Google { hosted_domain: config.hosted_domain.clone(), store_tokens: config.store_tokens };
+    OidcConnector::of(google, &issuer, config, outbound)
 }
 
 impl OidcProvider for Google {
     fn authorization_parameters(&self) -> Vec<(&'static str, String)> {
-        self.hosted_domain.iter().map(|domain| ("hd", domain.clone())).collect()
+        let domain = self.hosted_domain.iter().map(|domain| ("hd", domain.clone()));
+        // Google has no scope for it: a refresh token comes with this parameter, at the first consent.
+        domain.chain(self.store_tokens.then(|| ("access_type", "offline".to_owned()))).collect()
     }
 
     fn check(&self, claims: &Claims) -> Result<(), &'static str> {

@@ -19,21 +19,26 @@ mod exchange;
 mod facebook;
 mod github;
 mod google;
+mod id_token;
 mod linkedin;
 mod microsoft;
+pub mod native;
 pub mod oauth2;
 pub mod oidc;
 pub mod registry;
 mod self_check;
+mod tokens;
 mod x;
 
+pub use native::NativeNonce;
 pub use registry::{Registry, RegistryError};
 pub use self_check::{Finding, Verdict};
+pub use tokens::UpstreamTokens;
 
 use crate::clock::Timestamp;
 use crate::config::{ConnectorConfig, EmailTrust};
 use crate::outbound::OutboundError;
-use crate::secret::random_token;
+use crate::secret::{Secret, random_token};
 
 /// One configured upstream provider.
 #[async_trait]
@@ -90,6 +95,28 @@ pub trait Connector: Send + Sync {
         redirect_uri: &Url,
         now: Timestamp,
     ) -> Result<UpstreamIdentity, ConnectorError>;
+
+    /// Turns an ID token that a native SDK got from this provider into the proved identity. `beside` is what the app
+    /// was given along with it. The caller sees to it that no token counts twice.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Invalid`] if the token is not one of ours, fresh, and asked for with this nonce, or if this
+    /// kind has none; [`ConnectorError::Unavailable`] if the provider's keys cannot be had.
+    async fn verify_native(
+        &self,
+        _id_token: &str,
+        _nonce: &NativeNonce,
+        _beside: &UpstreamCallback,
+        _now: Timestamp,
+    ) -> Result<UpstreamIdentity, ConnectorError> {
+        Err(ConnectorError::invalid("this kind of provider has no tokens for native apps"))
+    }
+
+    /// Gets new tokens for a refresh token. Whether the provider took it is open if it does not answer.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Provider`] with `invalid_grant` if the customer has to sign in there again.
+    async fn refresh(&self, refresh_token: &Secret<String>, now: Timestamp) -> Result<UpstreamTokens, ConnectorError>;
 
     /// Tries out what can be tried without a customer, and says in words what is wrong.
     async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding>;
@@ -151,6 +178,16 @@ impl fmt::Debug for UpstreamCallback {
     }
 }
 
+/// Another subject by which a provider says that it knows the same account (spec/identity.md rule 3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OtherName {
+    /// Apple's `transfer_sub`: what the account is called while it moves to another team.
+    Transfer(String),
+    /// The account's subject at another connector: another app of the same business at Facebook.
+    Business { connector: String, subject: String },
+}
+
 /// Who the provider says the customer is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamIdentity {
@@ -172,6 +209,10 @@ pub struct UpstreamIdentity {
     pub auth_time: Option<Timestamp>,
     /// All claims about the customer as delivered, without the protocol's own; at most 16 KiB as JSON.
     pub raw: serde_json::Value,
+    /// What else the provider calls this account.
+    pub other_names: Vec<OtherName>,
+    /// The provider's tokens, where they are kept.
+    pub tokens: Option<UpstreamTokens>,
 }
 
 /// Why a login at an upstream provider came to nothing. No variant carries a token, code or claim.

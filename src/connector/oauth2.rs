@@ -7,22 +7,27 @@
 use std::borrow::Cow;
 
 use async_trait::async_trait;
-use oauth2::basic::BasicClient;
+use oauth2::basic::{BasicClient, BasicTokenResponse};
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, Scope, TokenResponse, TokenUrl,
+    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenResponse, TokenUrl,
 };
 use serde_json::Value;
 use url::Url;
 
 use super::claims::{self, Claims};
-use super::discovery::DOCUMENT_BYTES;
+use super::discovery::{DOCUMENT_BYTES, Discovery};
 use super::exchange::{TokenEndpoint, check_begun_here, code_or_error, error_code, refused_exchange};
+use super::native::{self, NativeNonce};
 use super::self_check::{self, Finding};
-use super::{Connector, ConnectorError, PendingUpstream, UpstreamCallback, UpstreamIdentity, UpstreamRequest};
+use super::{
+    Connector, ConnectorError, OtherName, PendingUpstream, UpstreamCallback, UpstreamIdentity, UpstreamRequest,
+    UpstreamTokens,
+};
 use crate::clock::Timestamp;
 use crate::config::{ConnectorAuthMethod, ConnectorConfig};
 use crate::outbound::{HeaderMap, Outbound, OutboundRequest, StatusCode, header};
+use crate::secret::Secret;
 
 /// What one provider does its own way.
 #[async_trait]
@@ -41,6 +46,21 @@ pub trait OAuth2Provider: Send + Sync {
     /// Parameters the provider wants beside those of the RFC.
     fn authorization_parameters(&self) -> Vec<(&'static str, String)> {
         Vec::new()
+    }
+
+    /// What else the provider calls this account. What is of no other use is taken out of the claims.
+    fn other_names(&self, _claims: &mut Claims) -> Vec<OtherName> {
+        vec![]
+    }
+
+    /// Where the keys of ID tokens for native apps are, if there are such tokens.
+    fn native_keys(&self) -> Option<&Discovery> {
+        None
+    }
+
+    /// The claims of such a token in the form in which [`OAuth2Provider::customer`] answers.
+    fn native_customer(&self, claims: Claims) -> Claims {
+        claims
     }
 
     /// What the provider calls `login_hint`.
@@ -97,28 +117,31 @@ impl<P: OAuth2Provider> OAuth2Connector<P> {
         Self { config, endpoints, outbound, provider }
     }
 
-    async fn access_token(
+    async fn exchange(
         &self,
         code: String,
         pending: &PendingUpstream,
         redirect_uri: &Url,
-    ) -> Result<String, ConnectorError> {
-        let auth_type = match self.config.auth_method() {
-            ConnectorAuthMethod::ClientSecretBasic => AuthType::BasicAuth,
-            ConnectorAuthMethod::ClientSecretPost => AuthType::RequestBody,
-        };
-        let client = BasicClient::new(ClientId::new(self.config.client_id.clone()))
-            .set_client_secret(ClientSecret::new(self.config.client_secret.expose().clone()))
-            .set_auth_type(auth_type)
-            .set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+    ) -> Result<BasicTokenResponse, ConnectorError> {
+        let client = self.client();
         let mut request = client
             .exchange_code(AuthorizationCode::new(code))
             .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())));
         if self.provider.pkce() {
             request = request.set_pkce_verifier(PkceCodeVerifier::new(pending.pkce_verifier.clone()));
         }
-        let tokens = request.request_async(&TokenEndpoint(&self.outbound)).await.map_err(refused_exchange)?;
-        Ok(tokens.access_token().secret().clone())
+        request.request_async(&TokenEndpoint(&self.outbound)).await.map_err(refused_exchange)
+    }
+
+    fn client(&self) -> BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet> {
+        let auth_type = match self.config.auth_method() {
+            ConnectorAuthMethod::ClientSecretBasic => AuthType::BasicAuth,
+            ConnectorAuthMethod::ClientSecretPost => AuthType::RequestBody,
+        };
+        BasicClient::new(ClientId::new(self.config.client_id.clone()))
+            .set_client_secret(ClientSecret::new(self.config.client_secret.expose().clone()))
+            .set_auth_type(auth_type)
+            .set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()))
     }
 }
 
@@ -161,7 +184,7 @@ impl<P: OAuth2Provider> Connector for OAuth2Connector<P> {
         callback: &UpstreamCallback,
         pending: &PendingUpstream,
         redirect_uri: &Url,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<UpstreamIdentity, ConnectorError> {
         check_begun_here(pending, &self.config.id)?;
         // RFC 9207 §2.4: whoever names itself must be the one that was asked, as far as we know its name.
@@ -169,14 +192,41 @@ impl<P: OAuth2Provider> Connector for OAuth2Connector<P> {
             return Err(ConnectorError::invalid("the callback comes from another provider"));
         }
         let code = code_or_error(callback)?;
-        let access_token = self.access_token(code, pending, redirect_uri).await?;
-        let api = Api { outbound: &self.outbound, userinfo: &self.endpoints.userinfo, access_token: &access_token };
-        claims::identity(self.provider.customer(&api).await?, None)
+        let tokens = self.exchange(code, pending, redirect_uri).await?;
+        let access_token = tokens.access_token().secret();
+        let api = Api { outbound: &self.outbound, userinfo: &self.endpoints.userinfo, access_token };
+        let mut claims = self.provider.customer(&api).await?;
+        let other_names = self.provider.other_names(&mut claims);
+        let identity = claims::identity(claims, None)?;
+        Ok(UpstreamIdentity { other_names, tokens: UpstreamTokens::kept(&self.config, &tokens, now), ..identity })
+    }
+
+    async fn verify_native(
+        &self,
+        id_token: &str,
+        nonce: &NativeNonce,
+        _beside: &UpstreamCallback,
+        now: Timestamp,
+    ) -> Result<UpstreamIdentity, ConnectorError> {
+        let Some(discovery) = self.provider.native_keys() else {
+            return Err(ConnectorError::invalid("this kind of provider has no tokens for native apps"));
+        };
+        let source = native::Source { discovery, client_ids: &self.config.native_client_ids, one_issuer: true };
+        let claims = native::verify(&source, id_token, nonce, now).await?;
+        claims::identity(self.provider.native_customer(claims), None)
+    }
+
+    async fn refresh(&self, refresh_token: &Secret<String>, now: Timestamp) -> Result<UpstreamTokens, ConnectorError> {
+        let refresh_token = RefreshToken::new(refresh_token.expose().clone());
+        let client = self.client();
+        let request = client.exchange_refresh_token(&refresh_token);
+        let answer = request.request_async(&TokenEndpoint(&self.outbound)).await.map_err(refused_exchange)?;
+        UpstreamTokens::of(&answer, &self.config.scopes(), now)
     }
 
     async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding> {
         let pending = PendingUpstream::new(&self.config.id);
-        let refused = self.access_token(self_check::NO_CODE.to_owned(), &pending, redirect_uri).await.err();
+        let refused = self.exchange(self_check::NO_CODE.to_owned(), &pending, redirect_uri).await.err();
         vec![
             self_check::redirect_uri(redirect_uri),
             self_check::token_endpoint(&self.endpoints.token, refused.as_ref()),

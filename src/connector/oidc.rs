@@ -1,22 +1,19 @@
 //! A connector for any OpenID Provider: authorization code flow with PKCE, nonce and a pinned set of algorithms.
 //!
-//! What the library leaves to us is checked here: clock leeway, `iat`, `nbf`, `azp`, `at_hash`, the callback's `iss`
-//! (RFC 9207), userinfo's `sub`, and keys that are not known yet. What one provider does its own way is an
-//! [`OidcProvider`]. It must not know customers or sessions.
+//! What the library leaves to us is checked here and in `id_token`: the callback's `iss` (RFC 9207), userinfo's `sub`, and
+//! keys that are not known yet. What one provider does its own way is an [`OidcProvider`]. It must not know customers or
+//! sessions.
 //! OpenID Connect Core §3.1, RFC 9700 §4.4, spec/protocol.md rules 35, 39 and 49.
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreIdTokenClaims, CoreIdTokenVerifier, CoreTokenResponse,
-};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreTokenResponse};
 use openidconnect::{
-    AccessToken, AccessTokenHash, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    CsrfToken, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, Scope, SignatureVerificationError, TokenResponse,
+    AccessToken, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
+    IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope,
+    TokenResponse,
 };
 use serde_json::Value;
 use url::Url;
@@ -24,17 +21,17 @@ use url::Url;
 use super::claims::{self, Claims};
 use super::discovery::{DOCUMENT_BYTES, Discovery, Provider};
 use super::exchange::{TokenEndpoint, check_begun_here, code_or_error, refused_exchange};
+use super::id_token::{self, Expected, Unverified};
+use super::native::{self, NativeNonce};
 use super::self_check::{self, Finding};
 use super::{
     Connector, ConnectorError, PendingUpstream, ResponseMode, UpstreamCallback, UpstreamIdentity, UpstreamRequest,
+    UpstreamTokens,
 };
 use crate::clock::Timestamp;
 use crate::config::{ConnectorAuthMethod, ConnectorConfig, EmailTrust};
 use crate::outbound::{Outbound, OutboundRequest, StatusCode, header};
-use crate::secret::{Secret, constant_time_eq, from_base64url};
-
-/// How far the provider's clock may be from ours.
-const LEEWAY: Duration = Duration::from_secs(60);
+use crate::secret::Secret;
 
 type Client = CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet, EndpointNotSet>;
 
@@ -207,42 +204,17 @@ impl<P: OidcProvider> OidcConnector<P> {
         nonce: &Nonce,
         now: Timestamp,
     ) -> Result<Claims, Unverified> {
-        // A public client's verifier: it has no secret that could be taken for a key.
-        let client_id = ClientId::new(self.config.client_id.clone());
-        let verifier =
-            CoreIdTokenVerifier::new_public_client(client_id, provider.issuer().clone(), provider.keys.clone())
-                .require_issuer_match(self.provider.has_one_issuer())
-                .set_allowed_algs(provider.algorithms.iter().cloned())
-                .set_time_fn(move || system_time(now - LEEWAY).into())
-                .set_issue_time_verifier_fn(move |issued| {
-                    let ahead = SystemTime::from(issued) > system_time(now + LEEWAY);
-                    if ahead { Err("issued in the future".to_owned()) } else { Ok(()) }
-                });
-        let verified = id_token.claims(&verifier, nonce).map_err(|error| unverified(&error))?;
-        self.check_authorized_party(verified)?;
-        check_access_token_hash(id_token, verified, access_token, &verifier)?;
-        let claims = payload(id_token).ok_or(Unverified::Refused("the ID token cannot be read"))?;
-        // The library and we have read the same text; they must have seen the same subject.
-        if claims.get("sub").and_then(Value::as_str) != Some(verified.subject().as_str()) {
-            return Err(Unverified::Refused("the ID token has two subjects"));
-        }
-        let not_before = claims.get("nbf").and_then(Value::as_f64).unwrap_or(0.0);
-        let latest = (now + LEEWAY).seconds() as f64;
-        if not_before > latest {
-            return Err(Unverified::Refused("the ID token is not valid yet"));
-        }
+        let client_id = &self.config.client_id;
+        let expected = Expected {
+            client_id,
+            parties: std::slice::from_ref(client_id),
+            one_issuer: self.provider.has_one_issuer(),
+            access_token: Some(access_token),
+            now,
+        };
+        let claims = id_token::verify(provider, id_token, &expected, nonce)?;
         self.provider.check(&claims).map_err(Unverified::Refused)?;
         Ok(claims)
-    }
-
-    /// OpenID Connect Core §3.1.3.7, step 5: `azp` names us. Several audiences have been refused by then.
-    fn check_authorized_party(&self, verified: &CoreIdTokenClaims) -> Result<(), Unverified> {
-        match verified.authorized_party() {
-            Some(party) if party.as_str() != self.config.client_id => {
-                Err(Unverified::Refused("the ID token was issued to another client"))
-            }
-            _ => Ok(()),
-        }
     }
 
     async fn userinfo(&self, url: &Url, access_token: &AccessToken, subject: &str) -> Result<Claims, ConnectorError> {
@@ -338,7 +310,35 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
             }
             _ => None,
         };
-        self.provider.identity(id_token, userinfo, callback)
+        let identity = self.provider.identity(id_token, userinfo, callback)?;
+        Ok(UpstreamIdentity { tokens: UpstreamTokens::kept(&self.config, &tokens, now), ..identity })
+    }
+
+    async fn verify_native(
+        &self,
+        id_token: &str,
+        nonce: &NativeNonce,
+        beside: &UpstreamCallback,
+        now: Timestamp,
+    ) -> Result<UpstreamIdentity, ConnectorError> {
+        let source = native::Source {
+            discovery: &self.discovery,
+            client_ids: &self.config.native_client_ids,
+            one_issuer: self.provider.has_one_issuer(),
+        };
+        let claims = native::verify(&source, id_token, nonce, now).await?;
+        self.provider.check(&claims).map_err(ConnectorError::invalid)?;
+        self.provider.identity(claims, None, beside)
+    }
+
+    async fn refresh(&self, refresh_token: &Secret<String>, now: Timestamp) -> Result<UpstreamTokens, ConnectorError> {
+        let provider = self.discovery.provider(now).await?;
+        let client_secret = self.provider.client_secret(&self.config, now)?;
+        let client = self.client(&provider).set_client_secret(ClientSecret::new(client_secret.expose().clone()));
+        let refresh_token = RefreshToken::new(refresh_token.expose().clone());
+        let request = client.exchange_refresh_token(&refresh_token);
+        let answer = request.request_async(&TokenEndpoint(&self.outbound)).await.map_err(refused_exchange)?;
+        UpstreamTokens::of(&answer, &self.config.scopes(), now)
     }
 
     async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding> {
@@ -378,58 +378,4 @@ fn check_issuer(callback: &UpstreamCallback, provider: &Provider) -> Result<(), 
         None if provider.names_itself() => Err(ConnectorError::invalid("the callback does not name its provider")),
         _ => Ok(()),
     }
-}
-
-/// Why an ID token is not accepted.
-#[derive(Debug)]
-enum Unverified {
-    /// It names a key we do not have: maybe a newer one.
-    UnknownKey,
-    Refused(&'static str),
-}
-
-/// The library's messages quote claims; ours must not.
-fn unverified(error: &ClaimsVerificationError) -> Unverified {
-    use ClaimsVerificationError as Error;
-    Unverified::Refused(match error {
-        Error::SignatureVerification(SignatureVerificationError::NoMatchingKey) => return Unverified::UnknownKey,
-        Error::SignatureVerification(SignatureVerificationError::DisallowedAlg(_)) => {
-            "the ID token is signed with an algorithm that is not allowed"
-        }
-        Error::SignatureVerification(SignatureVerificationError::NoSignature) => "the ID token is not signed",
-        Error::SignatureVerification(_) => "the ID token's signature is wrong",
-        Error::Expired(_) => "the ID token has expired, or is from the future",
-        Error::InvalidAudience(_) => "the ID token is for another audience",
-        Error::InvalidIssuer(_) => "the ID token is from another issuer",
-        Error::InvalidNonce(_) => "the ID token has another nonce",
-        _ => "the ID token is not acceptable",
-    })
-}
-
-/// OpenID Connect Core §3.1.3.8, where the claim is there.
-fn check_access_token_hash(
-    id_token: &CoreIdToken,
-    verified: &CoreIdTokenClaims,
-    access_token: &AccessToken,
-    verifier: &CoreIdTokenVerifier<'_>,
-) -> Result<(), Unverified> {
-    let Some(expected) = verified.access_token_hash() else { return Ok(()) };
-    let refused = Unverified::Refused("the ID token belongs to another access token");
-    let (Ok(algorithm), Ok(key)) = (id_token.signing_alg(), id_token.signing_key(verifier)) else {
-        return Err(refused);
-    };
-    match AccessTokenHash::from_token(access_token, algorithm, key) {
-        Ok(actual) if constant_time_eq(actual.as_bytes(), expected.as_bytes()) => Ok(()),
-        _ => Err(refused),
-    }
-}
-
-/// All claims of a verified ID token; the library's type keeps only those it knows.
-fn payload(id_token: &CoreIdToken) -> Option<Claims> {
-    let token = id_token.to_string();
-    serde_json::from_slice(&from_base64url(token.split('.').nth(1)?)?).ok()
-}
-
-fn system_time(at: Timestamp) -> SystemTime {
-    SystemTime::UNIX_EPOCH + at.since(Timestamp::from_micros(0))
 }

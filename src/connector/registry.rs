@@ -46,6 +46,16 @@ impl Registry {
         self.connectors.iter().find(|connector| connector.id() == id).cloned()
     }
 
+    /// Whether ID tokens of native apps are taken from any of them.
+    pub fn take_native_tokens(&self) -> bool {
+        self.connectors.iter().any(|connector| !connector.config().native_client_ids.is_empty())
+    }
+
+    /// Whether the tokens of any of them are kept.
+    pub fn keep_tokens(&self) -> bool {
+        self.connectors.iter().any(|connector| connector.config().store_tokens)
+    }
+
     /// All connectors, in configuration order.
     pub fn list(&self) -> &[SharedConnector] {
         &self.connectors

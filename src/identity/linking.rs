@@ -13,10 +13,12 @@ use serde_json::Value;
 
 use super::address::EmailAddress;
 use super::namespace::Namespace;
+use super::other_names;
 use super::sign_in::{Source, added, email_link, live_link};
+use super::upstream_tokens::SealedTokens;
 use crate::clock::Timestamp;
 use crate::config::EmailTrust;
-use crate::connector::UpstreamIdentity;
+use crate::connector::{OtherName, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
 use crate::store::{self, Customer, CustomerState, Link, Tx};
@@ -42,6 +44,12 @@ pub struct Claim {
     pub profile: Value,
     /// How the customer authenticated there.
     pub amr: Vec<String>,
+    /// What else the provider calls the account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_names: Vec<OtherName>,
+    /// The provider's tokens, where they are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<SealedTokens>,
 }
 
 impl Claim {
@@ -56,6 +64,8 @@ impl Claim {
             email,
             profile: upstream.raw.clone(),
             amr: upstream.amr.clone(),
+            other_names: upstream.other_names.clone(),
+            tokens: source.tokens.cloned(),
         }
     }
 
@@ -72,6 +82,14 @@ impl Claim {
     /// The address that the provider vouches for.
     pub fn vouched_address(&self) -> Option<&EmailAddress> {
         self.email.as_ref().filter(|_| self.vouched)
+    }
+
+    /// Keeps the provider's tokens with the link of this claim.
+    pub(super) async fn keep_tokens(&self, tx: &mut Tx, link: LinkId, now: Timestamp) -> Result<(), store::Error> {
+        match &self.tokens {
+            Some(tokens) => tokens.keep(tx, link, now).await,
+            None => Ok(()),
+        }
     }
 
     /// The link it becomes.
@@ -185,7 +203,14 @@ pub async fn add(
         return Ok(Linked::Refused);
     }
     let namespace = claim.namespace();
-    if let Some(theirs) = tx.link_login(&namespace.to_string(), &claim.subject).await? {
+    let known = match tx.link_login(&namespace.to_string(), &claim.subject).await? {
+        Some(known) => Some(known),
+        None => other_names::follow(tx, &claim.connector, &claim.subject, &claim.other_names, now).await?,
+    };
+    if let Some(theirs) = known {
+        if theirs.root == root.id {
+            claim.keep_tokens(tx, theirs.link, now).await?;
+        }
         let already = Linked::Already { customer: root.id, link: theirs.link };
         return Ok(if theirs.root == root.id { already } else { Linked::Taken });
     }
@@ -198,6 +223,7 @@ pub async fn add(
         // Made by somebody else since; this customer's own links wait for the lock.
         return Ok(Linked::Taken);
     }
+    claim.keep_tokens(tx, link.id, now).await?;
     let mut events = vec![added(&link)];
     events.extend(add_address(tx, &root, &links, claim, proof, now).await?);
     events::record_all(tx, root.id, Actor::Customer, events, now).await?;
@@ -206,7 +232,7 @@ pub async fn add(
 
 pub(super) fn is_full(links: &[Link], namespace: &Namespace) -> bool {
     let name = namespace.to_string();
-    let live = links.iter().filter(|link| link.namespace == name).count();
+    let live = links.iter().filter(|link| link.namespace == name && !other_names::is_other_name(link)).count();
     u32::try_from(live).unwrap_or(u32::MAX) >= namespace.policy().live
 }
 

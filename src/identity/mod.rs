@@ -6,6 +6,8 @@ pub mod address;
 pub mod customer;
 pub mod linking;
 pub mod namespace;
+pub mod other_names;
 pub mod profile;
 pub mod sign_in;
 pub mod unlinking;
+pub mod upstream_tokens;

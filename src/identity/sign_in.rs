@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::address::EmailAddress;
 use super::linking::{self, Claim, Holder};
 use super::namespace::{self, Namespace};
+use super::other_names;
 use super::profile::Profile;
+use super::upstream_tokens::SealedTokens;
 use crate::clock::{Timestamp, uuid_v7};
 use crate::config::EmailTrust;
 use crate::connector::UpstreamIdentity;
@@ -54,6 +56,8 @@ pub struct Source<'a> {
     pub email_trust: EmailTrust,
     /// Whether it may link to the customer who has proved its address without asking them.
     pub links_automatically: bool,
+    /// The provider's tokens, where they are kept.
+    pub tokens: Option<&'a SealedTokens>,
 }
 
 /// Finds or makes the customer of a proved social identity.
@@ -72,9 +76,15 @@ pub async fn social(
     }
     for _ in 0..TRIES {
         let mut tx = store.begin().await?;
-        let known = tx.link_login(&namespace.to_string(), &upstream.subject).await?;
+        let known = match tx.link_login(&namespace.to_string(), &upstream.subject).await? {
+            Some(link) => Some(link),
+            None => {
+                let names = &upstream.other_names;
+                other_names::follow(&mut tx, source.connector, &upstream.subject, names, now).await?
+            }
+        };
         let outcome = match known {
-            Some(link) => Some(known_link(&mut tx, &link, upstream, now).await?),
+            Some(link) => Some(known_link(&mut tx, source, &link, upstream, now).await?),
             None => newcomer(&mut tx, source, upstream, now).await?,
         };
         if let Some(signed_in) = outcome {
@@ -88,6 +98,7 @@ pub async fn social(
 
 async fn known_link(
     tx: &mut Tx,
+    source: Source<'_>,
     link: &LinkLogin,
     upstream: &UpstreamIdentity,
     now: Timestamp,
@@ -97,6 +108,9 @@ async fn known_link(
     }
     if now.since(link.last_seen) > SEEN_AGAIN_AFTER || now < link.last_seen {
         tx.link_seen(link.link, now, &upstream.raw).await?;
+    }
+    if let Some(tokens) = source.tokens {
+        tokens.keep(tx, link.link, now).await?;
     }
     Ok(SignedIn::Known(link.root, link.link))
 }
@@ -133,6 +147,7 @@ async fn first_login(
     if !tx.link_insert(&link).await? {
         return Ok(None);
     }
+    claim.keep_tokens(tx, social, now).await?;
     let mut events = vec![Event::CustomerCreated {}, added(&link)];
     if let Some(address) = &claim.email {
         // An address somebody else has proved stays theirs; here it is only a hint.

@@ -6,6 +6,7 @@
 use super::address::EmailAddress;
 use super::linking::{MAILED_CODE, delivered_address, is_full};
 use super::namespace::Namespace;
+use super::other_names;
 use super::profile::Profile;
 use super::sign_in::{added, email_link};
 use crate::clock::Timestamp;
@@ -26,6 +27,8 @@ pub struct Ways {
 pub enum Unlinked {
     Removed {
         customer: CustomerId,
+        /// Every link the account ever had: what came in through any of them ends.
+        links: Vec<LinkId>,
     },
     /// Without it the customer could not log in any more.
     LastWay,
@@ -50,18 +53,24 @@ pub async fn remove(
         return Ok(Unlinked::NotThere);
     };
     let gone = links.remove(at);
+    // While a provider moves an account it has two links, and goes with both.
+    let account = other_names::links_of_account(tx, gone.id).await?;
+    let twins: Vec<Link> = links.extract_if(.., |link| account.contains(&link.id)).collect();
     let unproved = unproved_by(&gone, &links);
     let left: Vec<&Link> = links.iter().filter(|link| Some(link.id) != unproved.as_ref().map(|link| link.id)).collect();
     if !can_log_in(tx, &root, &left, ways).await? {
         return Ok(Unlinked::LastWay);
     }
-    tx.link_end(gone.id, now).await?;
-    let mut events = vec![removed(&gone)];
+    let mut events = Vec::new();
+    for link in std::iter::once(&gone).chain(&twins) {
+        tx.link_end(link.id, now).await?;
+        events.push(removed(link));
+    }
     if let Some(address) = unproved {
         events.extend(unprove(tx, &root, &address, &links, now).await?);
     }
     events::record_all(tx, root.id, Actor::Customer, events, now).await?;
-    Ok(Unlinked::Removed { customer: root.id })
+    Ok(Unlinked::Removed { customer: root.id, links: account })
 }
 
 /// The connector of a social link.

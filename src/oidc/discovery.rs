@@ -23,10 +23,11 @@ pub fn metadata(provider: &Provider) -> ProviderMetadata {
         userinfo_endpoint: at("/userinfo"),
         jwks_uri: at("/jwks.json"),
         end_session_endpoint: at("/end-session"),
+        native_nonce_endpoint: provider.connectors.take_native_tokens().then(|| at("/native-nonce")),
         scopes_supported: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),
         response_types_supported: vec!["code"],
         response_modes_supported: vec!["query", "form_post"],
-        grant_types_supported: GrantType::ALL.to_vec(),
+        grant_types_supported: GrantType::ALL.into_iter().filter(|grant| provider.offers(*grant)).collect(),
         subject_types_supported: vec!["public", "pairwise"],
         id_token_signing_alg_values_supported: SigningAlgorithm::ALL.to_vec(),
         token_endpoint_auth_methods_supported: vec![

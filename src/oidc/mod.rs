@@ -11,14 +11,18 @@ pub mod discovery;
 pub mod grants;
 pub mod interaction;
 pub mod logout;
+pub mod native_nonce;
 pub mod subject;
 pub mod token;
 pub mod userinfo;
 
 use std::time::Duration;
 
+use crate::connector::Registry;
+use crate::identity::upstream_tokens::Keeper;
 use crate::keys::KeyRing;
 use crate::kv::Kv;
+use crate::protocol::client_metadata::GrantType;
 use crate::secret::DerivedKey;
 use crate::store::Store;
 
@@ -32,6 +36,8 @@ pub struct Lifetimes {
     pub refresh_absolute: Duration,
     /// How long a rotated token still answers with its identical successor.
     pub refresh_grace: Duration,
+    /// The longest that an SSO session lasts.
+    pub session: Duration,
 }
 
 /// Everything the provider's endpoints work with.
@@ -50,4 +56,20 @@ pub struct Provider {
     pub refresh_key: DerivedKey,
     /// Makes pairwise subjects.
     pub subject_key: DerivedKey,
+    /// Makes the nonces of native apps.
+    pub nonce_key: DerivedKey,
+    /// Whose tokens may be exchanged.
+    pub connectors: Registry,
+    /// The providers' tokens that are kept.
+    pub keeper: Keeper,
+}
+
+impl Provider {
+    /// Whether a grant type leads anywhere with this configuration.
+    pub fn offers(&self, grant: GrantType) -> bool {
+        match grant {
+            GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::ClientCredentials => true,
+            GrantType::TokenExchange => self.connectors.take_native_tokens() || self.connectors.keep_tokens(),
+        }
+    }
 }

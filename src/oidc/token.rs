@@ -2,12 +2,14 @@
 
 use super::Provider;
 use super::client::Client;
+use super::grants::token_exchange::{self, Exchanged};
 use super::grants::{Granted, authorization_code, client_credentials, refresh_token};
 use crate::clock::Timestamp;
 use crate::protocol::client_metadata::GrantType;
 use crate::protocol::jwk::SigningAlgorithm;
 use crate::protocol::params::Params;
 use crate::protocol::token::{AccessTokenClaims, Audience, IdTokenClaims, TokenResponse, TokenType};
+use crate::protocol::token_exchange::ExchangeTokenType;
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::secret;
 
@@ -23,7 +25,7 @@ pub async fn answer(
 ) -> Result<TokenResponse, OAuthError> {
     params.refuse_repeated()?;
     let client = super::client_auth::authenticate(authorization, params, &provider.clients)?;
-    let grant_type = grant_type(params)?;
+    let grant_type = grant_type(provider, params)?;
     if !client.may_use(grant_type) {
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "this client may not use this grant type"));
     }
@@ -31,15 +33,23 @@ pub async fn answer(
         GrantType::AuthorizationCode => authorization_code::redeem(provider, &client, params, now).await?,
         GrantType::RefreshToken => refresh_token::rotate(provider, &client, params, now).await?,
         GrantType::ClientCredentials => client_credentials::grant(&client, params)?,
+        GrantType::TokenExchange => match token_exchange::exchange(provider, &client, params, now).await? {
+            Exchanged::SignedIn(granted) => {
+                let issued = Some(ExchangeTokenType::AccessToken);
+                let response = sign(provider, &client, *granted, now)?;
+                return Ok(TokenResponse { issued_token_type: issued, ..response });
+            }
+            Exchanged::Upstream(response) => return Ok(response),
+        },
     };
     sign(provider, &client, granted, now)
 }
 
-fn grant_type(params: &Params) -> Result<GrantType, OAuthError> {
+fn grant_type(provider: &Provider, params: &Params) -> Result<GrantType, OAuthError> {
     let name = params.required("grant_type")?;
     GrantType::ALL
         .into_iter()
-        .find(|grant| grant.as_str() == name)
+        .find(|grant| grant.as_str() == name && provider.offers(*grant))
         .ok_or_else(|| OAuthError::new(ErrorCode::UnsupportedGrantType, "this grant type is not supported"))
 }
 
@@ -58,7 +68,8 @@ fn sign(provider: &Provider, client: &Client, granted: Granted, now: Timestamp) 
     Ok(TokenResponse {
         access_token,
         token_type: TokenType::Bearer,
-        expires_in: expires_at.since(now).as_secs(),
+        issued_token_type: None,
+        expires_in: Some(expires_at.since(now).as_secs()),
         refresh_token: granted.refresh_token,
         id_token,
         scope: granted.scope,

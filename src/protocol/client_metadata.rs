@@ -31,10 +31,14 @@ pub enum GrantType {
     AuthorizationCode,
     RefreshToken,
     ClientCredentials,
+    /// RFC 8693 §2.1.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
 }
 
 impl GrantType {
-    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 4] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange];
 
     /// The `grant_type` value.
     pub const fn as_str(self) -> &'static str {
@@ -42,6 +46,7 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 }
@@ -109,6 +114,9 @@ pub struct ClientMetadata {
     /// configuration or at the command line; no client may ask it for itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_role: Option<AdminRole>,
+    /// The connectors whose tokens of its customers this client may have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstream_tokens: Vec<String>,
 }
 
 fn default_grant_types() -> Vec<GrantType> {

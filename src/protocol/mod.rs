@@ -12,5 +12,6 @@ pub mod problem;
 pub mod provider_metadata;
 pub mod scope;
 pub mod token;
+pub mod token_exchange;
 
 pub use error::{ErrorCode, OAuthError};

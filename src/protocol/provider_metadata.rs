@@ -14,6 +14,9 @@ pub struct ProviderMetadata {
     pub userinfo_endpoint: String,
     pub jwks_uri: String,
     pub end_session_endpoint: String,
+    /// Ours: where a native app gets the nonce that its provider's SDK puts into the ID token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub native_nonce_endpoint: Option<String>,
     pub scopes_supported: Vec<String>,
     pub response_types_supported: Vec<&'static str>,
     pub response_modes_supported: Vec<&'static str>,

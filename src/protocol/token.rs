@@ -3,14 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::scope::Scope;
+use super::token_exchange::ExchangeTokenType;
 
 /// A successful answer of the token endpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenResponse {
     pub access_token: String,
     pub token_type: TokenType,
-    /// Seconds.
-    pub expires_in: u64,
+    /// RFC 8693 §2.2.1: what a token exchange gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<ExchangeTokenType>,
+    /// Seconds. Always there for tokens of ours; a provider may not say it of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, LinkId, Sid};
-use crate::kv::{self, Kv, Op};
+use crate::kv::{self, Kv, Op, When};
 
 /// The share of the idle time after which a session in use is written again.
 pub const TOUCH_AFTER: u32 = 10;
@@ -86,6 +86,28 @@ pub fn sessions_key(customer: CustomerId) -> String {
 /// The key that marks a session as suspect: its next sensitive act needs step-up.
 pub fn suspect_key(sid: &str) -> String {
     format!("suspect:{{{sid}}}")
+}
+
+/// The operations that begin a session without a browser: an app has signed its customer in by itself. It does not idle
+/// out, because nothing tells us whether the app is in use; it ends at `expires_at`, and whenever a session may be ended.
+///
+/// # Errors
+/// If it cannot be written down.
+pub fn begin_without_browser(
+    sid: &Sid,
+    customer: CustomerId,
+    link: LinkId,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<Op>, kv::Error> {
+    let (ttl, sid) = (expires_at.since(now), sid.as_str());
+    // Nothing is ever written under this key.
+    let session_key = format!("no-browser:{{{sid}}}");
+    let record = SidRecord { customer, session_key, expires_at, link: Some(link) };
+    Ok(vec![
+        Op::Set { key: sid_key(sid), value: kv::to_json(&record)?, ttl, when: When::Absent },
+        Op::AddMember { key: sessions_key(customer), member: sid.to_owned(), ttl },
+    ])
 }
 
 /// Reads the answer to a `Get` of [`sid_key`]: the session's entry, if it is live.

@@ -40,6 +40,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0002_linking.sql"),
     ),
     (
+        4,
+        "upstream",
+        include_str!("../../migrations/postgres/0004_upstream.sql"),
+        include_str!("../../migrations/sqlite/0004_upstream.sql"),
+    ),
+    (
         9,
         "admin",
         include_str!("../../migrations/postgres/0009_admin.sql"),

@@ -183,8 +183,9 @@ impl Tx {
         )
     }
 
-    /// Ends a live link; its identifier is free again.
+    /// Ends a live link; its identifier is free again, and the tokens that came with it are forgotten.
     pub async fn link_end(&mut self, link: LinkId, now: Timestamp) -> Result<()> {
+        self.upstream_tokens_delete(link).await?;
         exec!(self, "UPDATE links SET state = 'ended', ended_at = $2 WHERE id = $1 AND state = 'live'", link, now,)?;
         Ok(())
     }

@@ -18,10 +18,12 @@ mod idempotency;
 mod keys;
 mod links;
 mod mail_queue;
+mod moved_links;
 mod outbox;
 mod search;
 mod subjects;
 mod token;
+mod upstream_tokens;
 mod values;
 
 use std::sync::Arc;
@@ -41,10 +43,12 @@ pub use idempotency::Idempotent;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
+pub use moved_links::DueMove;
 pub use outbox::{Change, OutboxRow};
 pub use search::{Member, NameHit};
 pub use subjects::Subject;
 pub use token::SubjectView;
+pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
 
 /// What can go wrong with the database. Nothing found is no error.
 #[derive(Debug, thiserror::Error)]

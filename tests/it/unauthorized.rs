@@ -38,6 +38,7 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/authorize", "POST", 303, "public"), // once more by GET, with the cookies of this browser
     ("/token", "POST", 401, "refused"),
     ("/token", "OPTIONS", 204, "public"),
+    ("/native-nonce", "POST", 401, "refused"),
     // What needs an access token
     ("/userinfo", "GET", 401, "refused"),
     ("/userinfo", "POST", 401, "refused"),

@@ -63,6 +63,10 @@ fn keys_of_another_kind_are_refused() {
         ("prompt", "prompt = \"login\"", "oidc oauth2 google github microsoft"),
         ("pass_login_hint", "pass_login_hint = true", "oidc oauth2 google github microsoft"),
         ("auth_method", "auth_method = \"client_secret_post\"", "oidc oauth2 google microsoft"),
+        ("native_client_ids", "native_client_ids = [\"com.c.app\"]", "oidc google apple facebook microsoft"),
+        ("jwks_uri", "jwks_uri = \"https://c.example/k\"", "facebook"),
+        ("business_apps", "business_apps = { 123 = \"c\" }", "facebook"),
+        ("store_tokens", "store_tokens = true", "oidc oauth2 google apple facebook x github microsoft linkedin"),
     ] {
         for kind in ConnectorKind::ALL {
             let takes = kinds.split(' ').any(|name| name == kind.as_str());
@@ -90,6 +94,10 @@ fn everything_that_a_kind_lacks_is_said_at_once() {
         (ConnectorKind::Google, "issuer = \"accounts.google.com\"", "issuer"),
         (ConnectorKind::GitHub, "token_endpoint = \"ftp://c.example/t\"", "token_endpoint"),
         (ConnectorKind::X, "timeout = \"1ms\"", "timeout"),
+        (ConnectorKind::Google, "native_client_ids = [\"two words\"]", "native_client_ids"),
+        (ConnectorKind::Facebook, "jwks_uri = \"ftp://c.example/k\"", "jwks_uri"),
+        (ConnectorKind::Facebook, "business_apps = { app = \"c\" }", "business_apps"),
+        (ConnectorKind::Facebook, "business_apps = { 123 = \"other\" }", "business_apps.123"),
     ] {
         assert_eq!(load(kind, text).err(), keys(&[key]), "{text}");
     }

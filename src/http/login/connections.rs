@@ -21,6 +21,7 @@ use crate::http::pages::{AccountPage, Action, ConnectionLine, ConnectorButton, V
 use crate::http::session::BrowserSession;
 use crate::identity::linking::{self, Claim, Linked, Proof};
 use crate::identity::namespace::Namespace;
+use crate::identity::other_names::is_other_name;
 use crate::identity::unlinking::{self, Unlinked, Ways};
 use crate::ids::LinkId;
 use crate::mail::templates;
@@ -42,7 +43,7 @@ pub async fn get(State(app): State<App>, context: Context, browser: BrowserSessi
         brand: &app.brand,
         account: super::consent::account(&app, session.customer).await?,
         token: form_token(&app, &session),
-        connections: links.iter().filter_map(|link| line(&app, link)).collect(),
+        connections: links.iter().filter(|link| !is_other_name(link)).filter_map(|link| line(&app, link)).collect(),
         connectors: connectors
             .map(|connector| ConnectorButton {
                 id: connector.id().to_owned(),
@@ -199,11 +200,15 @@ pub async fn disconnect(
     let message = |to: &_| templates::account_disconnected(&app.letterhead, to, &name, &url);
     tell(&app, &mut tx, session.customer, &context, message).await?;
     match unlinking::remove(&mut tx, session.customer, link, &ways, context.now).await? {
-        Unlinked::Removed { customer } => {
-            tx.grants_revoke_link(customer, link, context.now).await?;
+        Unlinked::Removed { customer, links } => {
+            for link in &links {
+                tx.grants_revoke_link(customer, *link, context.now).await?;
+            }
             tx.commit().await?;
             app.mail_queued.notify_one();
-            session::end_all_of_link(app.kv(), session.customer, link).await?;
+            for link in links {
+                session::end_all_of_link(app.kv(), session.customer, link).await?;
+            }
             Ok(Redirect::to("/account").into_response())
         }
         Unlinked::LastWay => Ok(refused(

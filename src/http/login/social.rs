@@ -71,10 +71,13 @@ pub async fn callback(
         Ok(identity) => identity,
         Err(error) => return Ok(failed(&app, &upstream.flow, connector.name(), &error)),
     };
+    let sealed =
+        identity.tokens.as_ref().map(|tokens| app.provider.keeper.seal(connector.id(), &identity.subject, tokens));
     let source = Source {
         connector: connector.id(),
         email_trust: connector.email_trust(&identity),
         links_automatically: connector.links_automatically(),
+        tokens: sealed.as_ref(),
     };
     if matches!(upstream.flow.target, Target::Link { .. }) && !namespace::is_blocked(&identity.subject) {
         let claim = Claim::new(source, &identity);

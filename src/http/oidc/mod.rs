@@ -3,6 +3,7 @@
 pub mod authorize;
 pub mod discovery;
 pub mod end_session;
+pub mod native_nonce;
 pub mod token;
 pub mod userinfo;
 
@@ -25,5 +26,6 @@ pub fn routes() -> Router<App> {
         .route("/.well-known/oauth-authorization-server", get(discovery::metadata))
         .route("/jwks.json", get(discovery::jwks))
         .route("/token", post(token::post).options(super::cors::preflight))
+        .route("/native-nonce", post(native_nonce::post))
         .route("/userinfo", get(userinfo::get).post(userinfo::post).options(super::cors::preflight))
 }

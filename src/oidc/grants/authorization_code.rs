@@ -42,7 +42,11 @@ pub async fn redeem(
     grant(provider, client, *record, resources, GrantId::of_code(presented), now).await
 }
 
-async fn grant(
+/// What a record grants: tokens for its customer, with a refresh-token family where the client may have one.
+///
+/// # Errors
+/// `invalid_grant` if the customer may not log in, or the grant was voided before it was written.
+pub(super) async fn grant(
     provider: &Provider,
     client: &Client,
     record: CodeRecord,

@@ -44,6 +44,8 @@ pub struct LinkRow {
     pub root: String,
     pub live: bool,
     pub proved: bool,
+    /// Where it came from.
+    pub source: String,
 }
 
 #[derive(Debug)]
@@ -71,7 +73,7 @@ impl Graph {
         let links = query(
             env,
             "links",
-            "{id} namespace external_id exclusive {customer} {root} state verified_at",
+            "{id} namespace external_id exclusive {customer} {root} state verified_at source",
             "first_seen, namespace",
         );
         let events = query(env, "outbox", "{id} type payload {root} root_seq {aggregateid}", "position");
@@ -139,7 +141,9 @@ impl Graph {
         }
         for id in self.customers.keys() {
             let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-            for link in self.links.iter().filter(|link| link.live && link.root == *id) {
+            // Another name of an account that has a link already is no second account (rule 3).
+            let is_account = |link: &&LinkRow| !matches!(link.source.as_str(), "transfer" | "business");
+            for link in self.links.iter().filter(|link| link.live && link.root == *id).filter(is_account) {
                 *counts.entry(&link.namespace).or_default() += 1;
             }
             for (namespace, count) in counts {
@@ -292,6 +296,7 @@ fn link(row: &[String]) -> LinkRow {
         root: row[5].clone(),
         live: row[6] == "live",
         proved: !row[7].is_empty(),
+        source: row[8].clone(),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod app;
 pub mod browser;
 pub mod cookies;
 pub mod env;
+pub mod foreign_provider;
 pub mod gateway;
 pub mod html;
 pub mod invariants;

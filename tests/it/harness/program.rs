@@ -46,7 +46,7 @@ fn scripts() -> PathBuf {
 }
 
 /// Node looks for packages beside the script, and they are not in the repository but where tests/run put them.
-fn beside_its_packages(name: &str) -> PathBuf {
+pub fn beside_its_packages(name: &str) -> PathBuf {
     let packages = PathBuf::from(required("SAMESAKE_TEST_INTEROP"));
     for entry in std::fs::read_dir(scripts()).unwrap() {
         let script = entry.unwrap().path();

@@ -5,6 +5,7 @@
 
 pub mod faults;
 pub mod keys;
+mod tokens;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,6 +62,7 @@ struct Model {
     codes: HashMap<String, Grant>,
     access_tokens: HashMap<String, String>,
     last_authorization: HashMap<String, String>,
+    refreshing: tokens::Refreshing,
 }
 
 /// What a code stands for.
@@ -86,6 +88,7 @@ impl Upstream {
             codes: HashMap::new(),
             access_tokens: HashMap::new(),
             last_authorization: HashMap::new(),
+            refreshing: tokens::Refreshing::default(),
         };
         let shared = Arc::new(Shared {
             issuer,
@@ -342,6 +345,9 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Stri
     if !client_is_authenticated(&headers, &form) {
         return refusal(StatusCode::UNAUTHORIZED, "invalid_client");
     }
+    if says("grant_type") == "refresh_token" {
+        return shared.refresh(says("refresh_token"));
+    }
     let grant = shared.state().codes.remove(says("code"));
     let fits = |grant: &Grant| {
         says("grant_type") == "authorization_code"
@@ -358,6 +364,9 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Stri
         .unwrap_or_else(random_token);
     shared.state().access_tokens.insert(access_token.clone(), grant.subject.clone());
     let mut answer = json!({"access_token": access_token, "token_type": "Bearer", "expires_in": 300});
+    if let Some(refresh_token) = shared.refresh_token(&grant.subject) {
+        answer["refresh_token"] = json!(refresh_token);
+    }
     if shared.faults.find(|fault| matches!(fault, Fault::NoIdToken).then_some(())).is_none() {
         faults::edit(&mut answer, [("id_token", Some(json!(shared.id_token(&grant, &access_token))))].into());
     }

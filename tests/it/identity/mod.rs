@@ -9,6 +9,7 @@ mod links;
 pub mod races;
 mod show;
 mod subjects;
+mod transfer;
 
 use samesake::config::ConnectorConfig;
 use serde_json::{Value, json};

@@ -71,7 +71,7 @@ on_both! {
         for number in 0..=faults.len() {
             builder = builder.connector(upstream.config(&format!("google{number}")));
         }
-        let impatient = |config: &mut samesake::config::Config| config.outbound.timeout = Duration::from_millis(500);
+        let impatient = |config: &mut samesake::config::Config| config.outbound.timeout = Duration::from_millis(1500);
         let app = builder.configure(impatient).start().await;
         let rp = app.relying_party("shop").await;
         let statements = app.store.statements();

@@ -12,24 +12,39 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use samesake::clock::Clock;
 use samesake::config::ConnectorConfig;
 use serde_json::{Map, Value, json};
 
 use super::{CLIENT_SECRET, Desk, Stand, fields, json_answer, posts_secret, start};
+use crate::harness::upstream::{Algorithm, Key};
 
-/// An account is what `/me` can say.
-pub struct Facebook(pub Stand);
+/// An account is what `/me` can say; the key signs Limited Login's tokens.
+pub struct Facebook(pub Stand, Arc<Key>);
 
 impl Facebook {
     pub async fn start() -> Self {
+        let key = Arc::new(Key::generate(Algorithm::Rs256, "limited-1"));
+        let keys = json!({"keys": [key.public_jwk()]});
         let router = |desk: Arc<Desk>| {
             Router::new()
                 .route("/v23.0/dialog/oauth", get(dialog))
                 .route("/v23.0/oauth/access_token", post(token))
                 .route("/v23.0/me", get(me))
+                .route("/limited/keys", get(async move || json_answer(200, keys)))
                 .with_state(desk)
         };
-        Self(start(router).await)
+        Self(start(router).await, key)
+    }
+
+    /// An ID token as Limited Login gives it to an app; `claims` replace or add.
+    pub fn limited_token(&self, claims: Value) -> String {
+        let now = Clock::system().now().seconds();
+        let mut all = json!({
+            "iss": self.0.desk.base, "aud": "app-1", "iat": now, "exp": now + 3600, "jti": "j",
+        });
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        self.1.sign(&self.1.header(), &all)
     }
 
     pub fn config(&self, more: Value) -> ConnectorConfig {
@@ -38,6 +53,9 @@ impl Facebook {
             "authorization_endpoint": self.0.url("/v23.0/dialog/oauth"),
             "token_endpoint": self.0.url("/v23.0/oauth/access_token"),
             "userinfo_endpoint": self.0.url("/v23.0/me"),
+            // Both are https at Facebook, and an https issuer has no http keys.
+            "issuer": self.0.desk.base,
+            "jwks_uri": self.0.url("/limited/keys"),
         });
         keys.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.0.config("facebook", keys)

@@ -1,0 +1,236 @@
+//! `urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693), in two forms.
+//!
+//! An **ID token** of a provider, which its SDK gave to a native app, signs the customer in as the browser would. What
+//! is given is bound to a session (spec/protocol.md rule 19): a real one with a `sid`, listed among the customer's and
+//! ended with them, but without a browser, so no cookie exists and no other app is signed in by it. Each token counts
+//! once; an app whose answer was lost asks the SDK for another, which costs the customer nothing.
+//!
+//! An **access token** of ours gets a confidential client the provider's access token, if the client may have it and
+//! the connector keeps them. Asking again gives the same token until it has to be renewed.
+
+use std::time::Duration;
+
+use super::{Granted, authorization_code};
+use crate::clock::{self, Timestamp};
+use crate::connector::native::MAX_AGE;
+use crate::connector::{ConnectorError, NativeNonce, SharedConnector, UpstreamCallback, UpstreamIdentity};
+use crate::identity::namespace::Namespace;
+use crate::identity::sign_in::{self, SignedIn, Source};
+use crate::identity::upstream_tokens::{Asked, UpstreamAccess};
+use crate::ids::{CustomerId, GrantId, LinkId, Sid};
+use crate::keys::{Expect, Expiry};
+use crate::oidc::client::Client;
+use crate::oidc::code::CodeRecord;
+use crate::oidc::{Provider, access_token, authorize, native_nonce};
+use crate::protocol::client_metadata::{GrantType, TokenEndpointAuthMethod};
+use crate::protocol::params::Params;
+use crate::protocol::scope::Scope;
+use crate::protocol::token::{AccessTokenClaims, TokenResponse, TokenType};
+use crate::protocol::token_exchange::{ExchangeRequest, ExchangeTokenType};
+use crate::protocol::{ErrorCode, OAuthError};
+use crate::secret;
+use crate::session::{self, Authentication};
+use crate::store::CustomerState;
+
+/// How long a nonce that was used is remembered: longer than any token with it is accepted.
+const REMEMBERED: Duration = Duration::from_secs(2 * MAX_AGE.as_secs());
+
+/// What an exchange gives.
+#[derive(Debug)]
+pub enum Exchanged {
+    /// Tokens of ours.
+    SignedIn(Box<Granted>),
+    /// A provider's token.
+    Upstream(TokenResponse),
+}
+
+/// Exchanges a token.
+///
+/// # Errors
+/// RFC 8693 §2.2.2: `invalid_request` for an unacceptable token. `interaction_required` where only a browser helps.
+pub async fn exchange(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    now: Timestamp,
+) -> Result<Exchanged, OAuthError> {
+    let request = ExchangeRequest::read(params)?;
+    match request.subject_token_type {
+        ExchangeTokenType::IdToken => {
+            let granted = sign_in(provider, client, params, &request, now).await?;
+            Ok(Exchanged::SignedIn(Box::new(granted)))
+        }
+        ExchangeTokenType::AccessToken => {
+            Ok(Exchanged::Upstream(upstream_token(provider, client, &request, now).await?))
+        }
+    }
+}
+
+async fn sign_in(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    request: &ExchangeRequest<'_>,
+    now: Timestamp,
+) -> Result<Granted, OAuthError> {
+    // There is no page here on which a customer could consent.
+    if !client.metadata.first_party {
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "only the company's own apps sign in this way"));
+    }
+    let connector = provider.connectors.get(request.connector);
+    let connector = connector.filter(|connector| !connector.config().native_client_ids.is_empty());
+    let connector = connector
+        .ok_or_else(|| OAuthError::invalid_request("connector is none from which tokens of native apps are taken"))?;
+    let scope = scope(params, client)?;
+    let resources = authorize::resources(params, client)?;
+    let nonce = native_nonce::read(&provider.nonce_key, client, params.required("nonce")?, now)?;
+    let beside = UpstreamCallback { user: params.owned("user"), ..UpstreamCallback::default() };
+    let identity = connector.verify_native(request.subject_token, &nonce, &beside, now).await.map_err(unverified)?;
+    use_up(provider, &nonce).await?;
+    let (customer, link) = customer(provider, &connector, &identity, now).await?;
+    let authentication = Authentication {
+        auth_time: now,
+        acr: None,
+        amr: identity.amr,
+        via: Namespace::Social(connector.id().to_owned()).to_string(),
+        link: Some(link),
+    };
+    let (sid, session_expires_at) = (Sid::random(), now + provider.lifetimes.session);
+    let ops = session::begin_without_browser(&sid, customer, link, session_expires_at, now);
+    provider.kv.run(ops.map_err(OAuthError::server_error)?).await.map_err(OAuthError::server_error)?;
+    let record = CodeRecord {
+        client_id: client.id().to_owned(),
+        redirect_uri_sent: None,
+        code_challenge: None,
+        customer,
+        sid,
+        authentication,
+        session_expires_at,
+        scope,
+        nonce: Some(nonce.as_str().to_owned()),
+        resources: resources.clone(),
+        expires_at: now,
+    };
+    let id = GrantId(uuid::Uuid::from_bytes(clock::random()));
+    authorization_code::grant(provider, client, record, resources, id, now).await
+}
+
+/// What may be granted of what is asked for; without a wish all but what outlives the session.
+fn scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
+    let mut granted = match params.get("scope").map(Scope::parse) {
+        Some(asked) => asked.intersection(&client.scope),
+        None => client.scope.without("offline_access"),
+    };
+    if !client.may_use(GrantType::RefreshToken) {
+        granted = granted.without("offline_access");
+    }
+    if granted.is_empty() {
+        return Err(OAuthError::new(ErrorCode::InvalidScope, "none of the scopes is available to this client"));
+    }
+    Ok(granted)
+}
+
+fn unverified(error: ConnectorError) -> OAuthError {
+    match error {
+        ConnectorError::Unavailable { .. } => {
+            OAuthError::new(ErrorCode::TemporarilyUnavailable, "the provider's keys cannot be had at the moment")
+                .detail(error.to_string())
+        }
+        error => OAuthError::invalid_request("subject_token is not acceptable").detail(error.to_string()),
+    }
+}
+
+/// A nonce counts once, on all replicas together.
+async fn use_up(provider: &Provider, nonce: &NativeNonce) -> Result<(), OAuthError> {
+    let key = format!("native-nonce:{}", secret::token_hash(nonce.as_str()));
+    if provider.kv.set_new(&key, b"1".to_vec(), REMEMBERED).await.map_err(OAuthError::server_error)? {
+        return Ok(());
+    }
+    Err(OAuthError::invalid_request("subject_token is not acceptable").detail("its nonce was used before"))
+}
+
+/// Finds or makes the customer, as the browser's way does.
+async fn customer(
+    provider: &Provider,
+    connector: &SharedConnector,
+    identity: &UpstreamIdentity,
+    now: Timestamp,
+) -> Result<(CustomerId, LinkId), OAuthError> {
+    let source = Source {
+        connector: connector.id(),
+        email_trust: connector.email_trust(identity),
+        links_automatically: false,
+        tokens: None,
+    };
+    match sign_in::social(&provider.store, source, identity, now).await.map_err(OAuthError::server_error)? {
+        SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => Ok((customer, link)),
+        SignedIn::AccountExists(..) => Err(OAuthError::new(
+            ErrorCode::InteractionRequired,
+            "a customer with this address exists: sign in with the browser to connect the account",
+        )),
+        SignedIn::Refused => Err(OAuthError::invalid_grant("the customer may not sign in")),
+        SignedIn::Blocked => {
+            Err(OAuthError::invalid_request("subject_token is not acceptable").detail("the subject stands for nobody"))
+        }
+    }
+}
+
+async fn upstream_token(
+    provider: &Provider,
+    client: &Client,
+    request: &ExchangeRequest<'_>,
+    now: Timestamp,
+) -> Result<TokenResponse, OAuthError> {
+    let allowed = client.metadata.upstream_tokens.iter().any(|allowed| allowed == request.connector)
+        && client.metadata.token_endpoint_auth_method != TokenEndpointAuthMethod::None;
+    let connector = provider.connectors.get(request.connector).filter(|connector| connector.config().store_tokens);
+    let Some(connector) = connector.filter(|_| allowed) else {
+        return Err(OAuthError::new(ErrorCode::InvalidTarget, "this client may not have tokens of this connector"));
+    };
+    let customer = subject(provider, client, request.subject_token, now).await?;
+    let asked = provider.keeper.access_token(customer, connector.as_ref(), now).await;
+    match asked.map_err(OAuthError::server_error)? {
+        Asked::Token(access) => Ok(upstream_response(access, now)),
+        Asked::NotKept => Err(OAuthError::new(ErrorCode::InvalidTarget, "the customer has no token of this connector")),
+        Asked::LoginNeeded => Err(OAuthError::new(
+            ErrorCode::InteractionRequired,
+            "the customer has to sign in with this connector again",
+        )),
+        Asked::Unavailable => {
+            Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, "the connector does not answer at the moment"))
+        }
+    }
+}
+
+/// The customer of an access token that was issued to this very client and is still good.
+async fn subject(provider: &Provider, client: &Client, token: &str, now: Timestamp) -> Result<CustomerId, OAuthError> {
+    let refused = |detail: &str| {
+        OAuthError::invalid_request("subject_token is invalid, expired or revoked").detail(detail.to_owned())
+    };
+    let expect = Expect { typ: &["at+jwt"], issuer: &provider.issuer, audience: None, now, expiry: Expiry::Checked };
+    let claims: AccessTokenClaims =
+        provider.keys.verify(token, &expect).map_err(|error| refused(&error.to_string()))?;
+    if claims.client_id != client.id() {
+        return Err(refused("it is another client's"));
+    }
+    access_token::check_live(provider, &claims, now).await.map_err(|error| match error.code {
+        ErrorCode::InvalidToken => refused(error.detail.as_deref().unwrap_or_default()),
+        _ => error,
+    })?;
+    let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
+    let view = tx.subject_view_by_sub(&client.sector, &claims.sub).await.map_err(OAuthError::server_error)?;
+    let view = view.filter(|view| view.state == CustomerState::Active);
+    view.map(|view| view.root).ok_or_else(|| refused("no such customer"))
+}
+
+fn upstream_response(access: UpstreamAccess, now: Timestamp) -> TokenResponse {
+    TokenResponse {
+        access_token: access.token.expose().clone(),
+        token_type: TokenType::Bearer,
+        issued_token_type: Some(ExchangeTokenType::AccessToken),
+        expires_in: access.expires_at.map(|at| at.since(now).as_secs()),
+        refresh_token: None,
+        id_token: None,
+        scope: Scope::parse(&access.scope),
+    }
+}
