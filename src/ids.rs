@@ -51,6 +51,14 @@ uuid_id!(
     CredentialId
 );
 uuid_id!(
+    /// One merge of two customers.
+    MergeId
+);
+uuid_id!(
+    /// One merge that somebody proposed and others approve.
+    ProposalId
+);
+uuid_id!(
     /// One event, the same in the outbox and in the audit log.
     EventId
 );

@@ -11,7 +11,7 @@ CREATE TABLE idempotency_keys (
     actor TEXT NOT NULL,
     key TEXT NOT NULL,
     request_hash BYTEA NOT NULL,
-    answer JSONB,                                            -- null only within the transaction that makes it
+    answer JSONB,                                            -- null while the effect is on its way
     created_at BIGINT NOT NULL,
     PRIMARY KEY (actor, key)
 );

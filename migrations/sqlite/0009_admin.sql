@@ -11,7 +11,7 @@ CREATE TABLE idempotency_keys (
     actor TEXT NOT NULL,
     key TEXT NOT NULL,
     request_hash BLOB NOT NULL,
-    answer TEXT,                                             -- null only within the transaction that makes it
+    answer TEXT,                                             -- null while the effect is on its way
     created_at INTEGER NOT NULL,
     PRIMARY KEY (actor, key)
 ) STRICT;

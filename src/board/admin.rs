@@ -11,12 +11,13 @@ use super::role::{self, Act};
 use crate::clock::Timestamp;
 use crate::events::Actor;
 use crate::identity::address::EmailAddress;
+use crate::identity::merge::Initiator;
 use crate::identity::namespace::Namespace;
 use crate::ids::{CustomerId, EventId};
 use crate::oidc::client::Client;
 use crate::protocol::admin_role::AdminRole;
 use crate::protocol::token::AccessTokenClaims;
-use crate::store::{self, AdminRow, AuditEntry, CustomerState, Store, Tx};
+use crate::store::{self, AdminRow, AdminView, AuditEntry, CustomerState, Store, Tx};
 
 /// For how long a login counts as fresh.
 pub const FRESH_FOR: Duration = Duration::from_secs(30 * 60);
@@ -48,12 +49,26 @@ impl Admin {
         now < self.proved_at + FRESH_FOR
     }
 
+    /// The one name by which they act, propose and approve: nobody has two, lest they approve what they proposed.
+    pub fn name(&self) -> String {
+        match &self.who {
+            Who::Customer(customer) => customer.to_string(),
+            Who::Client(client) => format!("client:{client}"),
+        }
+    }
+
     /// Who they are in events and in the audit log.
     pub fn actor(&self) -> Actor {
-        match &self.who {
-            Who::Customer(customer) => Actor::Admin(customer.to_string()),
-            Who::Client(client) => Actor::Client(client.clone()),
-        }
+        Actor::Admin(self.name())
+    }
+
+    /// Who they are to the rules of merging.
+    pub fn initiator(&self) -> Initiator {
+        let customer = match &self.who {
+            Who::Customer(customer) => Some(*customer),
+            Who::Client(_) => None,
+        };
+        Initiator::Admin { name: self.name(), customer }
     }
 }
 
@@ -74,9 +89,11 @@ pub async fn of_token(
         return Ok(client.metadata.admin_role.map(|role| Admin { who, role, proved_at }));
     }
     let view = store.begin_read().await?.admin_view_by_sub(&client.sector, &claims.sub).await?;
-    let view = view.filter(|view| view.state == CustomerState::Active);
-    Ok(view.and_then(|view| {
-        let proved_at = Timestamp::from_seconds(claims.auth_time.unwrap_or_default());
+    let proved_at = Timestamp::from_seconds(claims.auth_time.unwrap_or_default());
+    let counts = |view: &AdminView| {
+        view.state == CustomerState::Active && view.sessions_from.is_none_or(|from| proved_at >= from)
+    };
+    Ok(view.filter(counts).and_then(|view| {
         Some(Admin { who: Who::Customer(view.customer), role: view.role?, proved_at })
     }))
 }

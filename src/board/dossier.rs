@@ -3,7 +3,11 @@
 //! Identity specification, rules 20 and 24. It reads and never decides; sessions are only counted, because what names
 //! them lets nobody but their browser in.
 
+use serde_json::Value;
+
 use crate::clock::Timestamp;
+use crate::config::MergeConfig;
+use crate::identity::merge::side;
 use crate::ids::CustomerId;
 use crate::kv::{self, Kv, Op, Reply};
 use crate::session;
@@ -21,6 +25,8 @@ pub struct Dossier {
     pub customer: Customer,
     /// All who are this customer today, itself among them.
     pub members: Vec<Member>,
+    /// The values that count (identity rules 22 and 27), in their stored form.
+    pub profile: Value,
     pub links: Vec<Link>,
     pub subjects: Vec<Subject>,
     pub credentials: Vec<CredentialLine>,
@@ -38,9 +44,16 @@ pub struct CredentialLine {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn read(tx: &mut Tx, id: CustomerId) -> Result<Option<Dossier>, store::Error> {
+pub async fn read(
+    tx: &mut Tx,
+    id: CustomerId,
+    config: &MergeConfig,
+    now: Timestamp,
+) -> Result<Option<Dossier>, store::Error> {
     let Some(customer) = tx.customer_living(id).await? else { return Ok(None) };
-    let members = tx.customer_members(customer.id, SHOWN).await?;
+    let members = tx.members_of(customer.id).await?;
+    let seen = side::see_members(&members, customer.id, config, now);
+    let profile = seen.map_or_else(|| customer.profile.clone(), |seen| seen.profile);
     let links = tx.links_of(customer.id, SHOWN).await?;
     let subjects = tx.subjects_of(customer.id).await?;
     let credentials = tx.credentials_of(customer.id).await?;
@@ -51,7 +64,7 @@ pub async fn read(tx: &mut Tx, id: CustomerId) -> Result<Option<Dossier>, store:
         last_used_at: credential.last_used_at,
     };
     let credentials = live.map(line).collect();
-    Ok(Some(Dossier { customer, members, links, subjects, credentials }))
+    Ok(Some(Dossier { customer, members, profile, links, subjects, credentials }))
 }
 
 /// What happened to a customer and to all who are this customer today, newest first: at most `limit` entries before a

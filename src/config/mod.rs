@@ -13,6 +13,7 @@ mod destination;
 mod forms;
 mod log;
 mod mail;
+mod merge;
 mod outbound;
 mod password;
 mod problem;
@@ -35,6 +36,7 @@ pub use database::{DatabaseConfig, RedisConfig};
 pub use destination::{Destination, DestinationPolicy};
 pub use log::{LogConfig, LogFormat};
 pub use mail::{MailConfig, MailTransport};
+pub use merge::{MergeConfig, MergedSessions, Survivorship};
 pub use outbound::OutboundConfig;
 pub use password::PasswordConfig;
 pub use problem::{ConfigErrors, Problem, Problems};
@@ -65,6 +67,7 @@ pub struct Config {
     pub keys: KeysConfig,
     pub password: PasswordConfig,
     pub mail: MailConfig,
+    pub merge: MergeConfig,
     pub brand: BrandConfig,
     pub outbound: OutboundConfig,
     pub log: LogConfig,
@@ -173,6 +176,7 @@ impl Config {
         let keys = layers.section("keys");
         let password = layers.section("password");
         let mail = layers.section::<MailSection>("mail");
+        let merge = layers.section("merge");
         let brand = layers.section("brand");
         let outbound = layers.section("outbound");
         let log = layers.section("log");
@@ -194,6 +198,7 @@ impl Config {
             keys: keys?,
             password: password?,
             mail,
+            merge: merge?,
             brand: brand?,
             outbound: outbound?,
             log: log?,
@@ -229,6 +234,7 @@ impl Config {
         self.keys.check(problems);
         self.password.check(problems);
         self.mail.check(problems);
+        self.merge.check(problems);
         self.brand.check(problems);
         self.outbound.check(problems);
         self.log.check(problems);

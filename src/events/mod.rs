@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::ids::{CustomerId, EventId, LinkId};
-use crate::store::{self, AuditEntry, OutboxRow, Tx};
+use crate::ids::{CustomerId, EventId, LinkId, MergeId, ProposalId};
+use crate::store::{self, AuditEntry, MergeKind, OutboxRow, Tx};
+
+/// How often the living customer is looked for again when a merge came between.
+const ADVANCE_TRIES: usize = 8;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +25,23 @@ pub enum Event {
     ConflictOpened { kind: String },
     CredentialAdded { kind: &'static str },
     ConsentGranted { client_id: String, scope: String },
+    /// The customer absorbed another one. Each audience that knew both has its own line.
+    CustomerMerged { merge: MergeId, absorbed: CustomerId, kind: MergeKind, moved: Vec<CustomerId>, audiences: Vec<Audience> },
+    /// The last event of a customer who was absorbed, until they are restored.
+    CustomerAbsorbed { merge: MergeId, survivor: CustomerId },
+    /// A merge was undone: the customer is without these rows again.
+    CustomerUnmerged { merge: MergeId, restored: CustomerId, moved: Vec<CustomerId>, audiences: Vec<Parted> },
+    /// The first event of a customer who is back.
+    CustomerRestored { merge: MergeId, from: CustomerId },
+    /// The ways in of an absorbed side open the whole customer from here on.
+    KeysJoined { merge: MergeId, side: CustomerId },
+    NotSameMarked { other: CustomerId },
+    NotSameLifted { other: CustomerId },
+    MergeProposed { proposal: ProposalId, absorbed: CustomerId },
+    MergeApproved { proposal: ProposalId },
+    MergeProposalClosed { proposal: ProposalId, state: String },
+    /// Personal data is gone, that of everyone who was merged into the customer too.
+    CustomerErased { members: Vec<CustomerId> },
     TokenReuse { detail: BTreeMap<&'static str, String> },
 }
 
@@ -36,9 +56,41 @@ impl Event {
             Self::ConflictOpened { .. } => "conflict.opened",
             Self::CredentialAdded { .. } => "credential.added",
             Self::ConsentGranted { .. } => "consent.granted",
+            Self::CustomerMerged { .. } => "customer.merged",
+            Self::CustomerAbsorbed { .. } => "customer.absorbed",
+            Self::CustomerUnmerged { .. } => "customer.unmerged",
+            Self::CustomerRestored { .. } => "customer.restored",
+            Self::KeysJoined { .. } => "customer.keys_joined",
+            Self::NotSameMarked { .. } => "not_same.marked",
+            Self::NotSameLifted { .. } => "not_same.lifted",
+            Self::MergeProposed { .. } => "merge.proposed",
+            Self::MergeApproved { .. } => "merge.approved",
+            Self::MergeProposalClosed { .. } => "merge.proposal_closed",
+            Self::CustomerErased { .. } => "customer.erased",
             Self::TokenReuse { .. } => "token.reuse",
         }
     }
+}
+
+/// What one sector must know of a merge, in its own subjects only (rule 31).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audience {
+    pub sector: String,
+    /// What it calls the customer from now on.
+    pub sub: String,
+    /// What it called the other one before.
+    pub merged_from: Vec<String>,
+}
+
+/// What one sector must know of a merge that was undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parted {
+    pub sector: String,
+    /// The subject that is a customer of its own again.
+    pub restored: String,
+    /// What it calls the one from whom that customer parted, if it has a name for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parted_from: Option<String>,
 }
 
 /// Who made it happen.
@@ -48,18 +100,18 @@ pub enum Actor {
     System,
     /// A person at the command line or the console.
     Admin(String),
-    /// A program with a role of its own.
-    Client(String),
+    /// A rule of the duplicate search.
+    Rule(String),
 }
 
 impl Actor {
-    /// As it stands in the audit log.
+    /// As the audit log has it.
     pub fn as_text(&self) -> String {
         match self {
             Self::Customer => "customer".to_owned(),
             Self::System => "system".to_owned(),
             Self::Admin(name) => format!("admin:{name}"),
-            Self::Client(id) => format!("client:{id}"),
+            Self::Rule(name) => format!("rule:{name}"),
         }
     }
 }
@@ -78,6 +130,22 @@ pub async fn record(
     record_all(tx, customer, actor, vec![event], now).await
 }
 
+/// Records one event and answers its number among those of its customer.
+///
+/// # Errors
+/// As [`record`].
+pub async fn record_numbered(
+    tx: &mut Tx,
+    customer: CustomerId,
+    actor: &Actor,
+    event: &Event,
+    now: Timestamp,
+) -> Result<i64, store::Error> {
+    let (root, seq) = advance(tx, customer, 1, now).await?;
+    append(tx, root, actor, event, seq, now).await?;
+    Ok(seq)
+}
+
 /// Records several events of one customer, in order.
 ///
 /// # Errors
@@ -89,13 +157,28 @@ pub async fn record_all(
     events: Vec<Event>,
     now: Timestamp,
 ) -> Result<(), store::Error> {
-    let root = tx.customer_living(customer).await?.map_or(customer, |living| living.id);
     let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-    let last = tx.customer_advance(root, count, now).await?.ok_or(store::Error::Missing)?;
+    let (root, last) = advance(tx, customer, count, now).await?;
     for (event, root_seq) in events.into_iter().zip(last - count + 1..) {
         append(tx, root, &actor, &event, root_seq, now).await?;
     }
     Ok(())
+}
+
+/// Takes event numbers of the living customer, looking again if a merge came between.
+async fn advance(
+    tx: &mut Tx,
+    customer: CustomerId,
+    count: i64,
+    now: Timestamp,
+) -> Result<(CustomerId, i64), store::Error> {
+    for _ in 0..ADVANCE_TRIES {
+        let root = tx.customer_living(customer).await?.ok_or(store::Error::Missing)?.id;
+        if let Some(last) = tx.customer_advance(root, count, now).await? {
+            return Ok((root, last));
+        }
+    }
+    Err(store::Error::Contention)
 }
 
 async fn append(

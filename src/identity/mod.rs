@@ -5,7 +5,9 @@
 pub mod address;
 pub mod customer;
 pub mod linking;
+pub mod merge;
 pub mod namespace;
+pub mod not_same;
 pub mod other_names;
 pub mod profile;
 pub mod sign_in;

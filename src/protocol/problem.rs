@@ -17,10 +17,8 @@ pub enum ProblemKind {
     NotFound,
     MethodNotAllowed,
     InProgress,
-    LastWayIn,
     Stale,
     Refused,
-    NotSame,
     ApprovalNeeded,
     Gone,
     VersionMismatch,
@@ -35,7 +33,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::InvalidCursor,
         Self::Unauthenticated,
@@ -45,10 +43,8 @@ impl ProblemKind {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::InProgress,
-        Self::LastWayIn,
         Self::Stale,
         Self::Refused,
-        Self::NotSame,
         Self::ApprovalNeeded,
         Self::Gone,
         Self::VersionMismatch,
@@ -92,10 +88,8 @@ impl ProblemKind {
             Self::NotFound => ("not-found", "There is no such thing", 404),
             Self::MethodNotAllowed => ("method-not-allowed", "This cannot be done here", 405),
             Self::InProgress => ("in-progress", "Something else stands in the way just now", 409),
-            Self::LastWayIn => ("last-way-in", "The customer could not sign in any more", 409),
             Self::Stale => ("stale-plan", "Something has changed since the plan was made", 409),
             Self::Refused => ("refused", "The rules do not allow it", 409),
-            Self::NotSame => ("not-same", "They are marked as not the same person", 409),
             Self::ApprovalNeeded => ("approval-needed", "Somebody else must approve it first", 409),
             Self::Gone => ("gone", "The customer was erased", 410),
             Self::VersionMismatch => ("version-mismatch", "The customer has changed since", 412),

@@ -26,13 +26,15 @@ from_row!(AdminRow { customer, role, granted_by, granted_at });
 pub struct AdminView {
     pub customer: CustomerId,
     pub state: CustomerState,
+    /// Logins before this time no longer count.
+    pub sessions_from: Option<Timestamp>,
     pub role: Option<AdminRole>,
 }
 
-from_row!(AdminView { customer, state, role });
+from_row!(AdminView { customer, state, sessions_from, role });
 
 /// The customer for whom the subject was issued, not whom it means today: one who was absorbed holds no role.
-pub(super) const ADMIN_VIEW_BY_SUB: &str = "SELECT c.id AS customer, c.state, a.role \
+pub(super) const ADMIN_VIEW_BY_SUB: &str = "SELECT c.id AS customer, c.state, c.sessions_from, a.role \
      FROM subjects s JOIN customers c ON c.id = s.customer LEFT JOIN admin_roles a ON a.customer = c.id \
      WHERE s.sector = $1 AND s.sub = $2";
 

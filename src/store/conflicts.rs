@@ -16,6 +16,8 @@ word_enum! {
     pub enum ConflictKind {
         /// A provider gave an address that it had vouched for to another of its accounts.
         AddressReassigned = "address_reassigned",
+        /// A customer restored from a merge had an address that is somebody else's by now.
+        ValueTaken = "value_taken",
     }
 }
 

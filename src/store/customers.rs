@@ -6,9 +6,12 @@ use serde_json::Value;
 
 use super::driver::{exec, fetch_optional, from_row, per_driver};
 use super::values::word_enum;
-use super::{Result, Tx};
+use super::{Error, Result, Tx};
 use crate::clock::Timestamp;
 use crate::ids::CustomerId;
+
+/// How often a customer is looked for again who was absorbed while we waited.
+const LOCK_TRIES: usize = 8;
 
 word_enum! {
     /// What became of a customer.
@@ -100,9 +103,11 @@ impl Tx {
     }
 
     /// The living customer behind any ID, locked until the transaction ends: whoever else wants to change who they are
-    /// waits. `None` if the ID was never issued, or its customer was absorbed at this moment.
+    /// waits. `None` if the ID was never issued.
+    ///
+    /// # Errors
+    /// `Contention` if merge after merge takes the customer away.
     pub async fn customer_lock(&mut self, id: CustomerId) -> Result<Option<Customer>> {
-        let Some(living) = self.customer_living(id).await? else { return Ok(None) };
         // A writing transaction on SQLite has the whole database to itself, and no words for a lock on a row.
         let sql = per_driver!(
             self,
@@ -111,7 +116,14 @@ impl Tx {
             sqlite: "SELECT id, canonical, state, version, event_seq, profile, created_at, updated_at \
                      FROM customers WHERE id = $1 AND canonical = id",
         );
-        fetch_optional!(self, Customer, sql, living.id)
+        for _ in 0..LOCK_TRIES {
+            let Some(living) = self.customer_living(id).await? else { return Ok(None) };
+            // Absorbed while we waited: whoever did it has committed, and the next look finds the survivor.
+            if let Some(locked) = fetch_optional!(&mut *self, Customer, sql, living.id)? {
+                return Ok(Some(locked));
+            }
+        }
+        Err(Error::Contention)
     }
 
     /// Replaces the profile of a root. Follow it by `customer_advance`: it is a visible change.

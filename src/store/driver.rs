@@ -46,6 +46,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0004_upstream.sql"),
     ),
     (
+        7,
+        "merge",
+        include_str!("../../migrations/postgres/0007_merge.sql"),
+        include_str!("../../migrations/sqlite/0007_merge.sql"),
+    ),
+    (
         9,
         "admin",
         include_str!("../../migrations/postgres/0009_admin.sql"),
@@ -397,7 +403,8 @@ macro_rules! per_driver {
     };
 }
 
-/// Reads a struct from the columns of the same names; `field: json` reads a JSON column into a type of ours.
+/// Reads a struct from the columns of the same names; `field: json` reads a JSON column into a type of ours, and
+/// `field: flatten` another such struct from columns of the same row.
 macro_rules! from_row {
     ($name:ident { $($field:ident $(: $how:ident)?),+ $(,)? }) => {
         $crate::store::driver::from_row!(@ $name, sqlx::postgres::PgRow, $($field $(: $how)?),+);
@@ -414,6 +421,7 @@ macro_rules! from_row {
     (# $row:ident, $field:ident, json) => {
         sqlx::Row::try_get::<sqlx::types::Json<_>, _>($row, stringify!($field))?.0
     };
+    (# $row:ident, $field:ident, flatten) => { sqlx::FromRow::from_row($row)? };
 }
 
 pub(super) use {exec, fetch, fetch_all, fetch_one, fetch_optional, from_row, per_driver};

@@ -1,7 +1,8 @@
 //! Idempotency keys: what was answered to a changing request, so that its repetition gets the same answer.
 //!
 //! The row is written by the transaction that has the effect: either both are there or neither. The primary key decides
-//! between two at once; the second waits for the first.
+//! between two at once; the second waits for the first. An effect in transactions of its own claims the key before and
+//! is answered for after.
 
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::clock::Timestamp;
 pub struct Idempotent {
     /// SHA-256 of the request that used it.
     pub request_hash: Vec<u8>,
-    /// The answer; `None` only within the transaction that makes it.
+    /// The answer; `None` while the effect is on its way.
     pub answer: Option<Value>,
 }
 
@@ -49,6 +50,12 @@ impl Tx {
     /// Keeps the answer to the request that claimed a key.
     pub async fn idempotency_settle(&mut self, actor: &str, key: &str, answer: &Value) -> Result<()> {
         exec!(self, "UPDATE idempotency_keys SET answer = $3 WHERE actor = $1 AND key = $2", actor, key, answer)?;
+        Ok(())
+    }
+
+    /// Gives a key back that was claimed and never answered for.
+    pub async fn idempotency_release(&mut self, actor: &str, key: &str) -> Result<()> {
+        exec!(self, "DELETE FROM idempotency_keys WHERE actor = $1 AND key = $2 AND answer IS NULL", actor, key)?;
         Ok(())
     }
 

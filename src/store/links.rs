@@ -190,6 +190,12 @@ impl Tx {
         Ok(())
     }
 
+    /// Gives a live link to another row of the same customer, by somebody's choice when a merge is undone.
+    pub async fn link_reassign(&mut self, link: LinkId, customer: CustomerId) -> Result<()> {
+        exec!(self, "UPDATE links SET customer = $2 WHERE id = $1 AND state = 'live'", link, customer)?;
+        Ok(())
+    }
+
     /// Notes by what else the identifier of a live link was proved.
     pub async fn link_proved(&mut self, link: LinkId, proof: &str, now: Timestamp) -> Result<()> {
         exec!(

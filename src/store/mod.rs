@@ -18,8 +18,12 @@ mod idempotency;
 mod keys;
 mod links;
 mod mail_queue;
+mod members;
+mod merges;
+mod not_same;
 mod moved_links;
 mod outbox;
+mod proposals;
 mod search;
 mod subjects;
 mod token;
@@ -35,7 +39,7 @@ pub use admin_roles::{AdminRow, AdminView};
 pub use audit::{AuditCheck, AuditEntry, AuditPlace, AuditRow};
 pub use clients::ClientRow;
 pub use conflicts::{Conflict, ConflictKind};
-pub use consents::ConsentView;
+pub use consents::{Consent, ConsentView, most_restrictive};
 pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin};
 pub use customers::{Customer, CustomerState};
 pub use grants::Grant;
@@ -43,9 +47,13 @@ pub use idempotency::Idempotent;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
+pub use members::{Branch, MOST_MEMBERS, Member, SectorMember, SubjectMember};
+pub use merges::{Merge, MergeKind};
+pub use not_same::NotSame;
 pub use moved_links::DueMove;
 pub use outbox::{Change, OutboxRow};
-pub use search::{Member, NameHit};
+pub use proposals::{MergeProposal, ProposalState};
+pub use search::NameHit;
 pub use subjects::Subject;
 pub use token::SubjectView;
 pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
@@ -120,6 +128,11 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("link_login", links::LINK_LOGIN),
     ("links_find", links::LINKS_FIND),
     ("customer_living", customers::CUSTOMER_LIVING),
+    ("members_of", members::MEMBERS_OF),
+    ("members_seen", members::MEMBERS_SEEN),
+    ("members_seen_by_sub", members::MEMBERS_SEEN_BY_SUB),
+    ("merges_open", merges::MERGES_OPEN),
+    ("not_same_between", not_same::NOT_SAME_BETWEEN),
     ("subject_find", subjects::SUBJECT_FIND),
     ("subject_resolve", subjects::SUBJECT_RESOLVE),
     ("subject_resolve_any", subjects::SUBJECT_RESOLVE_ANY),

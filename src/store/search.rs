@@ -3,11 +3,10 @@
 //! Only ranges of indexes are read. A name is compared in lower case as the database understands it: SQLite knows the
 //! letters of ASCII only, Postgres those of the locale of its database.
 
-use super::customers::CustomerState;
 use super::driver::{fetch_all, from_row, per_driver};
 use super::links::Link;
+use super::not_same::NotSame;
 use super::{Result, Tx};
-use crate::clock::Timestamp;
 use crate::ids::CustomerId;
 
 /// A customer found by a name.
@@ -21,16 +20,6 @@ pub struct NameHit {
 }
 
 from_row!(NameHit { name, id, canonical });
-
-/// One of the customers that are one today.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    pub id: CustomerId,
-    pub state: CustomerState,
-    pub created_at: Timestamp,
-}
-
-from_row!(Member { id, state, created_at });
 
 macro_rules! lower {
     ($name:literal, $collate:literal) => {
@@ -101,14 +90,16 @@ impl Tx {
         fetch_all!(self, Link, LINKS_ANYWHERE, external_id)
     }
 
-    /// All customers that are this root today, itself among them, in the order in which they came; at most `limit`.
-    pub async fn customer_members(&mut self, root: CustomerId, limit: i64) -> Result<Vec<Member>> {
+    /// The pairs of which one is this root today, the newest first; at most 100.
+    pub async fn not_same_of(&mut self, root: CustomerId) -> Result<Vec<NotSame>> {
         fetch_all!(
             self,
-            Member,
-            "SELECT id, state, created_at FROM customers WHERE canonical = $1 ORDER BY created_at, id LIMIT $2",
+            NotSame,
+            "SELECT d.a, d.b, d.actor, d.reason, d.created_at FROM customers c JOIN not_same d ON d.a = c.id \
+             WHERE c.canonical = $1 \
+             UNION ALL SELECT d.a, d.b, d.actor, d.reason, d.created_at FROM customers c JOIN not_same d ON d.b = c.id \
+             WHERE c.canonical = $1 ORDER BY 5 DESC, 1, 2 LIMIT 100",
             root,
-            limit,
         )
     }
 }

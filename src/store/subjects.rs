@@ -3,7 +3,7 @@
 //! Identity specification, rules 23 and 43: a subject is stored at first issue and never recomputed, has one owner for
 //! ever, and resolves for ever; one per sector is current.
 
-use super::driver::{fetch_all, fetch_optional, from_row};
+use super::driver::{exec, fetch_all, fetch_optional, from_row, per_driver};
 use super::{Error, Result, Tx};
 use crate::clock::Timestamp;
 use crate::ids::CustomerId;
@@ -19,11 +19,13 @@ pub struct Subject {
     pub root: CustomerId,
     /// Whether the sector is given this one now.
     pub current: bool,
+    /// Issued to one side of a merge for itself alone.
+    pub own_side: bool,
     pub issued_at: Timestamp,
     pub retired_at: Option<Timestamp>,
 }
 
-from_row!(Subject { sector, sub, customer, root, current, issued_at, retired_at });
+from_row!(Subject { sector, sub, customer, root, current, own_side, issued_at, retired_at });
 
 pub(super) const SUBJECT_FIND: &str = "SELECT sub FROM subjects WHERE sector = $1 AND root = $2 AND current";
 
@@ -31,6 +33,9 @@ pub(super) const SUBJECT_RESOLVE: &str = "SELECT root FROM subjects WHERE sector
 
 pub(super) const SUBJECT_RESOLVE_ANY: &str =
     "SELECT sector, root FROM subjects WHERE sub = $1 ORDER BY sector LIMIT 50";
+
+pub(super) const SUBJECTS_RETIRE: &str = "UPDATE subjects SET current = FALSE, retired_at = $3 WHERE root = $1 \
+     AND current AND sector IN (SELECT sector FROM subjects WHERE root = $2 AND current)";
 
 impl Tx {
     /// What a sector calls a root now.
@@ -42,22 +47,83 @@ impl Tx {
     /// Stores `sub` as what a sector calls a root, unless it has a name there already; answers the one that stands.
     ///
     /// # Errors
-    /// `Unique` if the sector knows another customer by this `sub`.
+    /// `Unique` if the sector knows another customer by this `sub`; `Contention` if the root was absorbed meanwhile.
     pub async fn subject_issue(&mut self, sector: &str, root: CustomerId, sub: &str, now: Timestamp) -> Result<String> {
-        let issued: Option<(String,)> = fetch_optional!(
+        // The lock makes a merge wait that would move this root's subjects without seeing this one. SQLite has one
+        // writer and no words for a lock on a row.
+        let sql = per_driver!(
             self,
-            (String,),
-            "INSERT INTO subjects (sector, sub, customer, root, current, issued_at) VALUES ($1, $2, $3, $3, TRUE, $4) \
-             ON CONFLICT DO NOTHING RETURNING sub",
-            sector,
-            sub,
-            root,
-            now,
-        )?;
+            postgres: "INSERT INTO subjects (sector, sub, customer, root, current, issued_at) \
+                       SELECT $1, $3, c.id, c.id, TRUE, $4 FROM customers c WHERE c.id = $2 AND c.canonical = c.id \
+                       FOR SHARE ON CONFLICT DO NOTHING RETURNING sub",
+            sqlite: "INSERT INTO subjects (sector, sub, customer, root, current, issued_at) \
+                     SELECT $1, $3, c.id, c.id, TRUE, $4 FROM customers c WHERE c.id = $2 AND c.canonical = c.id \
+                     ON CONFLICT DO NOTHING RETURNING sub",
+        );
+        let issued: Option<(String,)> = fetch_optional!(self, (String,), sql, sector, root, sub, now,)?;
         match issued {
             Some((sub,)) => Ok(sub),
-            None => self.subject_find(sector, root).await?.ok_or(Error::Unique),
+            None => match self.subject_find(sector, root).await? {
+                Some(sub) => Ok(sub),
+                None => self.subject_refused(sector, sub).await,
+            },
         }
+    }
+
+    /// Stores `sub` as what a sector calls one side of a merge when that side alone logs in; it is never the current
+    /// one. Answers the subject that this very row has there.
+    ///
+    /// # Errors
+    /// As `subject_issue`; `Contention` also if the row has another root by now.
+    pub async fn subject_issue_own_side(
+        &mut self,
+        sector: &str,
+        member: CustomerId,
+        root: CustomerId,
+        sub: &str,
+        now: Timestamp,
+    ) -> Result<String> {
+        let sql = per_driver!(
+            self,
+            postgres: "INSERT INTO subjects (sector, sub, customer, root, current, own_side, issued_at, retired_at) \
+                       SELECT $1, $4, c.id, c.canonical, FALSE, TRUE, $5, $5 FROM customers c \
+                       WHERE c.id = $2 AND c.canonical = $3 FOR SHARE ON CONFLICT DO NOTHING RETURNING sub",
+            sqlite: "INSERT INTO subjects (sector, sub, customer, root, current, own_side, issued_at, retired_at) \
+                     SELECT $1, $4, c.id, c.canonical, FALSE, TRUE, $5, $5 FROM customers c \
+                     WHERE c.id = $2 AND c.canonical = $3 ON CONFLICT DO NOTHING RETURNING sub",
+        );
+        let issued: Option<(String,)> = fetch_optional!(self, (String,), sql, sector, member, root, sub, now,)?;
+        if let Some((sub,)) = issued {
+            return Ok(sub);
+        }
+        let sql = "SELECT sub FROM subjects WHERE sector = $1 AND customer = $2 AND root = $3";
+        let own: Option<(String,)> = fetch_optional!(self, (String,), sql, sector, member, root,)?;
+        match own {
+            Some((sub,)) => Ok(sub),
+            None => self.subject_refused(sector, sub).await,
+        }
+    }
+
+    /// Why nothing was issued.
+    async fn subject_refused(&mut self, sector: &str, sub: &str) -> Result<String> {
+        let taken = self.subject_resolve(sector, sub).await?.is_some();
+        Err(if taken { Error::Unique } else { Error::Contention })
+    }
+
+    /// Retires the subjects of a root in every sector that knows another root too: the first half of a merge.
+    pub async fn subjects_retire(&mut self, absorbed: CustomerId, survivor: CustomerId, now: Timestamp) -> Result<u64> {
+        exec!(self, SUBJECTS_RETIRE, absorbed, survivor, now,)
+    }
+
+    /// Makes a retired subject the one that its sector is given again.
+    pub async fn subject_restore(&mut self, sector: &str, sub: &str) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE subjects SET current = TRUE, own_side = FALSE, retired_at = NULL WHERE sector = $1 AND sub = $2",
+            sector,
+            sub,
+        )?;
+        Ok(())
     }
 
     /// Whom a sector means by a subject, today.
@@ -76,7 +142,7 @@ impl Tx {
         fetch_all!(
             self,
             Subject,
-            "SELECT sector, sub, customer, root, current, issued_at, retired_at FROM subjects WHERE root = $1 \
+            "SELECT sector, sub, customer, root, current, own_side, issued_at, retired_at FROM subjects WHERE root = $1 \
              ORDER BY sector, issued_at, sub",
             root,
         )

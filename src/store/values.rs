@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::ids::{CredentialId, CustomerId, EventId, GrantId, LinkId, Sid};
+use crate::ids::{CredentialId, CustomerId, EventId, GrantId, LinkId, MergeId, ProposalId, Sid};
 use crate::protocol::admin_role::AdminRole;
 use crate::protocol::jwk::SigningAlgorithm;
 
@@ -87,6 +87,8 @@ pub(super) use {stored_as, word_enum};
 stored_as!(CustomerId, Uuid, |id| id.0, |id| Ok(CustomerId(id)));
 stored_as!(LinkId, Uuid, |id| id.0, |id| Ok(LinkId(id)));
 stored_as!(CredentialId, Uuid, |id| id.0, |id| Ok(CredentialId(id)));
+stored_as!(MergeId, Uuid, |id| id.0, |id| Ok(MergeId(id)));
+stored_as!(ProposalId, Uuid, |id| id.0, |id| Ok(ProposalId(id)));
 stored_as!(EventId, Uuid, |id| id.0, |id| Ok(EventId(id)));
 stored_as!(GrantId, Uuid, |id| id.0, |id| Ok(GrantId(id)));
 stored_as!(Sid, String, |sid| sid.as_str().to_owned(), |text| Ok(Sid::from(text)));

@@ -20,7 +20,7 @@ use super::operation::Conditions;
 use crate::app::App;
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::secret;
-use crate::store::Tx;
+use crate::store::{Store, Tx};
 
 /// The longest key.
 const MAX_KEY: usize = 255;
@@ -54,11 +54,41 @@ impl<T: Send> Change<T> {
         if known.request_hash != self.hash {
             return Err(Problem::new(ProblemKind::KeyReused));
         }
-        let answer: Option<Answer> = known.answer.and_then(|answer| serde_json::from_value(answer).ok());
-        let answer = answer.ok_or_else(|| Problem::new(ProblemKind::ServerError))?;
+        // Whoever claimed it before did not come to answer: what the effect itself is keyed by keeps it from being had
+        // twice.
+        let Some(answer) = known.answer else { return Ok(Turn::Ours) };
+        let answer: Answer = serde_json::from_value(answer).map_err(|_| Problem::new(ProblemKind::ServerError))?;
         let mut response = answer.into_response();
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
         Ok(Turn::Answered(response))
+    }
+
+    /// Claims the key for an effect that has transactions of its own. [`Change::keep`] or [`Change::release`] follows.
+    pub async fn claim(&self, store: &Store, call: &Call) -> Result<Turn, Problem> {
+        let mut tx = store.begin().await?;
+        let turn = self.begin(&mut tx, call).await?;
+        tx.commit().await?;
+        Ok(turn)
+    }
+
+    /// By which such an effect knows its own repetition: another text for every actor and key.
+    pub fn effect_key(&self, call: &Call) -> String {
+        let actor = call.admin.actor().as_text();
+        secret::base64url(&secret::sha256(&[b"admin api\n", actor.as_bytes(), b"\n", self.key.as_bytes()]))
+    }
+
+    /// Keeps the answer to such an effect.
+    pub async fn keep(self, store: &Store, call: &Call, answer: Answer) -> Result<Response, Problem> {
+        let tx = store.begin().await?;
+        self.finish(tx, call, answer).await
+    }
+
+    /// Gives the key back: there was no effect, and a repetition may have it.
+    pub async fn release(self, store: &Store, call: &Call, problem: Problem) -> Result<Response, Problem> {
+        let mut tx = store.begin().await?;
+        tx.idempotency_release(&call.admin.actor().as_text(), &self.key).await?;
+        tx.commit().await?;
+        Err(problem)
     }
 
     /// Refuses unless the customer is as the request saw them.
@@ -163,6 +193,22 @@ impl<T: DeserializeOwned> FromRequest<App> for Change<T> {
         let bytes = bytes.map_err(|rejection| Problem::new(ProblemKind::of_status(rejection.status().as_u16())))?;
         let hash = secret::sha256(&[method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", &bytes]);
         Ok(Self { body: content(&bytes)?, key, hash, versions })
+    }
+}
+
+/// The body of a request that only asks.
+pub struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(ProblemKind::UnsupportedMediaType));
+        }
+        let bytes = Bytes::from_request(request, app).await;
+        let bytes = bytes.map_err(|rejection| Problem::new(ProblemKind::of_status(rejection.status().as_u16())))?;
+        Ok(Self(content(&bytes)?))
     }
 }
 

@@ -96,7 +96,7 @@ async fn find(State(app): State<App>, call: Call, query: Query) -> Result<Json<P
 
 async fn see(State(app): State<App>, call: Call, Named(id): Named<CustomerId>, _: Query) -> Result<Response, Problem> {
     let mut tx = app.store().begin().await?;
-    let dossier = dossier::read(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
+    let dossier = dossier::read(&mut tx, id, &app.config.merge, call.now).await?.ok_or_else(Problem::not_found)?;
     if dossier.customer.state == CustomerState::Erased {
         return Err(Problem::new(ProblemKind::Gone));
     }

@@ -185,6 +185,9 @@ fn problems(operation: &Operation) -> Vec<ProblemKind> {
             kinds.push(Kind::LoginTooOld);
         }
     }
+    if operation.body.is_some() && operation.conditions == Conditions::None {
+        kinds.extend([Kind::TooLarge, Kind::UnsupportedMediaType, Kind::InvalidContent]);
+    }
     if operation.conditions != Conditions::None {
         let of_changes = [Kind::InProgress, Kind::TooLarge, Kind::UnsupportedMediaType, Kind::InvalidContent];
         kinds.extend(of_changes);
@@ -220,6 +223,7 @@ fn problem_schema() -> Value {
             },
             "needs": { "description": "The lowest role that may do it.", "type": "string", "enum": roles },
             "version": { "description": "The customer's version now.", "type": "integer" },
+            "plan": { "description": "What would be done now, in the form that plans have.", "type": "object" },
         },
     })
 }

@@ -11,8 +11,12 @@ pub mod change;
 pub mod customers;
 pub mod document;
 pub mod links;
+pub mod merge_view;
+pub mod merges;
+pub mod not_same;
 pub mod operation;
 pub mod page;
+pub mod proposals;
 pub mod query;
 pub mod view;
 
@@ -33,9 +37,17 @@ pub fn is_below(path: &str) -> bool {
 
 /// Everything the API can do.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
-    [document::OPERATIONS, customers::OPERATIONS, links::OPERATIONS, audit::OPERATIONS, admins::OPERATIONS]
-        .into_iter()
-        .flatten()
+    let all = [
+        document::OPERATIONS,
+        customers::OPERATIONS,
+        links::OPERATIONS,
+        merges::OPERATIONS,
+        proposals::OPERATIONS,
+        not_same::OPERATIONS,
+        audit::OPERATIONS,
+        admins::OPERATIONS,
+    ];
+    all.into_iter().flatten()
 }
 
 /// The audience of access tokens for the API.

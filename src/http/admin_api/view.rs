@@ -13,8 +13,8 @@ use crate::board::dossier::{CredentialLine, Dossier};
 use crate::board::search::{Found, FoundBy};
 use crate::clock::Timestamp;
 use crate::identity::profile::{Attribute, Profile};
-use crate::ids::{CustomerId, EventId, LinkId};
-use crate::store::{AuditRow, Customer, Link, Member, Subject};
+use crate::ids::{CustomerId, EventId, LinkId, MergeId, ProposalId};
+use crate::store::{AuditRow, Link, Member, Subject};
 
 /// An identifier of ours.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -29,6 +29,18 @@ impl From<CustomerId> for Id {
 
 impl From<LinkId> for Id {
     fn from(id: LinkId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<MergeId> for Id {
+    fn from(id: MergeId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<ProposalId> for Id {
+    fn from(id: ProposalId) -> Self {
         Self(id.0)
     }
 }
@@ -321,7 +333,7 @@ impl From<AuditRow> for AuditView {
 impl CustomerView {
     /// A dossier as it was asked for by an ID.
     pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize) -> Self {
-        let Dossier { customer, members, links, subjects, credentials } = dossier;
+        let Dossier { customer, members, profile, links, subjects, credentials } = dossier;
         Self {
             id: customer.id.into(),
             merged_from: (asked != customer.id).then(|| asked.into()),
@@ -329,7 +341,7 @@ impl CustomerView {
             version: customer.version,
             created_at: customer.created_at.into(),
             updated_at: customer.updated_at.into(),
-            profile: profile(&customer, &links),
+            profile: values(&profile, &links),
             members: members.into_iter().map(MemberView::from).collect(),
             links: links.into_iter().map(LinkView::from).collect(),
             subjects: subjects.into_iter().map(SubjectView::from).collect(),
@@ -339,7 +351,7 @@ impl CustomerView {
     }
 }
 
-fn profile(customer: &Customer, links: &[Link]) -> BTreeMap<String, ProfileValue> {
+fn values(profile: &Value, links: &[Link]) -> BTreeMap<String, ProfileValue> {
     let source = |attribute: &Attribute| match attribute.from {
         None => ValueSource::Customer,
         Some(from) => {
@@ -347,8 +359,7 @@ fn profile(customer: &Customer, links: &[Link]) -> BTreeMap<String, ProfileValue
             ValueSource::Link { link: from.into(), namespace: link.map(|link| link.namespace.clone()) }
         }
     };
-    let profile = Profile::from_json(&customer.profile);
-    profile
+    Profile::from_json(profile)
         .iter()
         .map(|(name, attribute)| {
             let value =

@@ -20,15 +20,30 @@ pub struct Graph {
     pub links: Vec<LinkRow>,
     pub subjects: Vec<SubjectRow>,
     pub events: Vec<EventRow>,
-    credentials: Vec<Vec<String>>,
-    merges: Vec<Vec<String>>,
+    pub credentials: Vec<Vec<String>>,
+    /// Customer, root, client, scope.
+    pub consents: Vec<Vec<String>>,
+    pub merges: Vec<MergeRow>,
+    not_same: Vec<Vec<String>>,
     audit: Vec<Vec<String>>,
+}
+
+#[derive(Debug)]
+pub struct MergeRow {
+    pub survivor: String,
+    pub absorbed: String,
+    pub is_open: bool,
+    seq: String,
+    keys_joined: bool,
 }
 
 #[derive(Debug)]
 pub struct CustomerRow {
     pub canonical: String,
     pub state: String,
+    absorbed_by: String,
+    absorbed_seq: String,
+    keys_joined: bool,
     pub version: i64,
     pub event_seq: i64,
     pub profile: Value,
@@ -55,6 +70,7 @@ pub struct SubjectRow {
     pub customer: String,
     pub root: String,
     pub current: bool,
+    pub own_side: bool,
 }
 
 #[derive(Debug)]
@@ -69,7 +85,7 @@ pub struct EventRow {
 impl Graph {
     /// Reads everything.
     pub async fn read(env: &Env) -> Graph {
-        let customers = query(env, "customers", "{id} {canonical} state version event_seq profile", "created_at").await;
+        let customers = query(env, "customers", "{id} {canonical} state version event_seq profile {absorbed_by} absorbed_seq keys_joined", "created_at, id").await;
         let links = query(
             env,
             "links",
@@ -83,7 +99,9 @@ impl Graph {
             subjects: subjects(env).await,
             events: events.await.iter().map(|row| event(row)).collect(),
             credentials: query(env, "credentials", "{id} {customer} {root} kind state", "created_at").await,
-            merges: query(env, "merges", "{survivor} {absorbed} undone_at", "merged_at").await,
+            consents: query(env, "consents", "{customer} {root} client_id scope", "customer, client_id").await,
+            merges: merges(env).await,
+            not_same: query(env, "not_same", "{a} {b}", "a, b").await,
             audit: query(env, "audit", "{id} action {customer} detail", "chain, seq").await,
         }
     }
@@ -108,9 +126,9 @@ impl Graph {
 
     /// Rules 41 and 44: `canonical` is a living or erased root, and the end of the path of open merges.
     fn check_roots(&self) {
-        let open: BTreeMap<&str, &str> =
-            self.merges.iter().filter(|row| row[2].is_empty()).map(|row| (row[1].as_str(), row[0].as_str())).collect();
-        let count = self.merges.iter().filter(|row| row[2].is_empty()).count();
+        let open: BTreeMap<&str, &MergeRow> =
+            self.merges.iter().filter(|row| row.is_open).map(|row| (row.absorbed.as_str(), row)).collect();
+        let count = self.merges.iter().filter(|row| row.is_open).count();
         assert_eq!(open.len(), count, "rule 44: one customer is absorbed by two open merges");
         for (id, row) in &self.customers {
             let root = &self.customers[&row.canonical];
@@ -119,10 +137,17 @@ impl Graph {
             assert_eq!(row.state == "merged", open.contains_key(id.as_str()), "rule 44: {id}");
             let (mut end, mut steps) = (id.as_str(), 0);
             while let Some(next) = open.get(end) {
-                (end, steps) = (*next, steps + 1);
+                (end, steps) = (&next.survivor, steps + 1);
                 assert!(steps <= self.customers.len(), "rule 44: the open merges go round in a ring at {id}");
             }
             assert_eq!(row.canonical, end, "rule 44: {id}");
+            let hangs = (row.absorbed_by.as_str(), row.absorbed_seq.as_str(), row.keys_joined);
+            let merge = open.get(id.as_str());
+            let expected = merge.map_or(("", "", false), |it| (it.survivor.as_str(), it.seq.as_str(), it.keys_joined));
+            assert_eq!(hangs, expected, "rule 44: {id} does not hang where its open merge says");
+        }
+        for pair in &self.not_same {
+            assert_ne!(self.root_of(&pair[0]), self.root_of(&pair[1]), "rule 35: not the same, and yet one: {pair:?}");
         }
     }
 
@@ -146,7 +171,10 @@ impl Graph {
             for link in self.links.iter().filter(|link| link.live && link.root == *id).filter(is_account) {
                 *counts.entry(&link.namespace).or_default() += 1;
             }
-            for (namespace, count) in counts {
+            // A merge unites hints and browsers however many there are: they prove nothing.
+            let limited = |namespace: &str| Namespace::parse(namespace).unwrap().policy().exclusive;
+            let merged = self.merges.iter().any(|merge| merge.survivor == *id);
+            for (namespace, count) in counts.into_iter().filter(|(namespace, _)| !merged || limited(namespace)) {
                 let most = Namespace::parse(namespace).unwrap().policy().live;
                 assert!(count <= most, "rule 1: {count} links of {namespace} on {id}");
             }
@@ -175,6 +203,13 @@ impl Graph {
             if subject.current {
                 assert!(current.insert((&subject.sector, &subject.root)), "rule 43: two current {subject:?}");
             }
+        }
+        for subject in self.subjects.iter().filter(|subject| !subject.own_side) {
+            let named = current.contains(&(&subject.sector, &subject.root));
+            assert!(named, "rule 23: a sector that knows the customer has no name for them now: {subject:?}");
+        }
+        for consent in &self.consents {
+            assert_eq!(consent[1], self.root_of(&consent[0]), "rule 41: consent {consent:?}");
         }
         for credential in &self.credentials {
             assert_eq!(credential[2], self.root_of(&credential[1]), "rule 41: credential {}", credential[0]);
@@ -209,36 +244,88 @@ impl Graph {
 
     /// Rule 45: whoever replays the outbox from empty has the partition.
     fn check_replay(&self) {
-        let (mut created, mut linked, mut removed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let mut passwords = Vec::new();
+        let mut replay = Replay::default();
         for event in &self.events {
-            let text = |name: &str| event.payload[name].as_str().unwrap_or_else(|| panic!("{event:?}")).to_owned();
-            match event.kind.as_str() {
-                "customer.created" => assert!(created.insert(event.root.clone()), "created twice: {event:?}"),
-                "link.added" => {
-                    assert!(created.contains(&event.root), "rule 6: linked before it was created: {event:?}");
-                    let id = text("link").replace('-', "");
-                    assert!(linked.insert((id, text("namespace"), text("external_id"), event.root.clone())));
-                }
-                "link.removed" => {
-                    let id = text("link").replace('-', "");
-                    assert!(linked.iter().any(|(linked, ..)| *linked == id), "removed before it was added: {event:?}");
-                    assert!(removed.insert(id), "removed twice: {event:?}");
-                }
-                "credential.added" => passwords.push(event.root.clone()),
-                _ => {}
-            }
+            replay.apply(event, self);
         }
+        let partition: BTreeMap<String, String> =
+            self.customers.iter().map(|(id, row)| (id.clone(), row.canonical.clone())).collect();
+        assert_eq!(replay.roots, partition, "rule 45: the partition after a replay");
         let ended = self.links.iter().filter(|link| !link.live).map(|link| link.id.clone()).collect();
-        assert_eq!(removed, ended, "rule 45: ended links after a replay");
-        let row =
-            |link: &LinkRow| (link.id.clone(), link.namespace.clone(), link.external_id.clone(), link.customer.clone());
-        assert_eq!(created, self.customers.keys().cloned().collect(), "rule 45: customers after a replay");
-        assert_eq!(linked, self.links.iter().map(row).collect(), "rule 45: links after a replay");
-        let mut kept: Vec<String> = self.credentials.iter().map(|row| row[1].clone()).collect();
+        let erased = self.links.iter().filter(|link| !link.live && replay.is_erased(&link.customer));
+        let erased: Vec<String> = erased.map(|link| link.id.clone()).collect();
+        replay.removed.extend(erased);
+        assert_eq!(replay.removed, ended, "rule 45: ended links after a replay");
+        let row = |link: &LinkRow| (link.id.clone(), (link.namespace.clone(), link.external_id.clone()));
+        let known = |link: &&LinkRow| !replay.is_erased(&link.customer);
+        let kept: BTreeMap<_, _> = self.links.iter().filter(known).map(row).collect();
+        let gone: BTreeSet<&String> = self.links.iter().filter(|link| !known(link)).map(|link| &link.id).collect();
+        let linked: BTreeMap<_, _> = replay.linked.into_iter().filter(|(id, _)| !gone.contains(id)).collect();
+        assert_eq!(linked, kept, "rule 45: links after a replay");
+        let mut kept: Vec<&String> = self.credentials.iter().map(|row| &row[2]).collect();
         kept.sort();
+        let mut passwords: Vec<&String> = replay.passwords.iter().map(|customer| &replay.roots[customer]).collect();
         passwords.sort();
         assert_eq!(passwords, kept, "rule 45: credentials after a replay");
+    }
+}
+
+/// Who is who, from the events alone.
+#[derive(Default)]
+struct Replay {
+    /// Each customer ever created with its root.
+    roots: BTreeMap<String, String>,
+    linked: BTreeMap<String, (String, String)>,
+    removed: BTreeSet<String>,
+    passwords: Vec<String>,
+    erased: BTreeSet<String>,
+}
+
+impl Replay {
+    fn apply(&mut self, event: &EventRow, graph: &Graph) {
+        let text = |name: &str| event.payload[name].as_str().unwrap_or_else(|| panic!("{event:?}"));
+        let id = |name: &str| text(name).replace('-', "");
+        match event.kind.as_str() {
+            "customer.created" => {
+                let before = self.roots.insert(event.root.clone(), event.root.clone());
+                assert_eq!(before, None, "created twice: {event:?}");
+            }
+            "link.added" => {
+                assert!(self.roots.contains_key(&event.root), "rule 6: linked before it was created: {event:?}");
+                let row = graph.links.iter().find(|link| link.id == id("link"));
+                let row = row.unwrap_or_else(|| panic!("rule 45: a link that is not there: {event:?}"));
+                assert_eq!(self.roots[&row.customer], event.root, "rule 45: whose link: {event:?}");
+                let said = |name: &str| event.payload[name].as_str().unwrap_or_default().to_owned();
+                let before = self.linked.insert(id("link"), (said("namespace"), said("external_id")));
+                assert_eq!(before, None, "linked twice: {event:?}");
+            }
+            "link.removed" => {
+                assert!(self.linked.contains_key(&id("link")), "removed before it was added: {event:?}");
+                assert!(self.removed.insert(id("link")), "removed twice: {event:?}");
+            }
+            "credential.added" => self.passwords.push(event.root.clone()),
+            "customer.merged" => self.follow(event, &id("absorbed"), &event.root),
+            "customer.unmerged" => self.follow(event, &event.root, &id("restored")),
+            "customer.erased" => {
+                let of_root: Vec<String> =
+                    self.roots.iter().filter(|(_, root)| **root == event.root).map(|(id, _)| id.clone()).collect();
+                self.erased.extend(of_root);
+            }
+            _ => {}
+        }
+    }
+
+    /// Rows go from one root to another.
+    fn follow(&mut self, event: &EventRow, from: &str, to: &str) {
+        for id in event.payload["moved"].as_array().unwrap() {
+            let id = id.as_str().unwrap().replace('-', "");
+            let root = self.roots.insert(id.clone(), to.to_owned());
+            assert_eq!(root.as_deref(), Some(from), "rule 45: {id} moved from elsewhere: {event:?}");
+        }
+    }
+
+    fn is_erased(&self, customer: &str) -> bool {
+        self.erased.contains(customer)
     }
 }
 
@@ -265,13 +352,14 @@ pub async fn check(env: &Env) -> Graph {
 }
 
 async fn subjects(env: &Env) -> Vec<SubjectRow> {
-    let rows = query(env, "subjects", "sector sub {customer} {root} current", "issued_at, sector").await;
+    let rows = query(env, "subjects", "sector sub {customer} {root} current own_side", "issued_at, sector").await;
     let subject = |row: &Vec<String>| SubjectRow {
         sector: row[0].clone(),
         sub: row[1].clone(),
         customer: row[2].clone(),
         root: row[3].clone(),
         current: is_true(&row[4]),
+        own_side: is_true(&row[5]),
     };
     rows.iter().map(subject).collect()
 }
@@ -283,7 +371,23 @@ fn customer(row: &[String]) -> CustomerRow {
         version: row[3].parse().unwrap(),
         event_seq: row[4].parse().unwrap(),
         profile: serde_json::from_str(&row[5]).unwrap(),
+        absorbed_by: row[6].clone(),
+        absorbed_seq: row[7].clone(),
+        keys_joined: is_true(&row[8]),
     }
+}
+
+async fn merges(env: &Env) -> Vec<MergeRow> {
+    let columns = "{survivor} {absorbed} undone_at seq keys_joined_at";
+    let rows = query(env, "merges", columns, "merged_at, id").await;
+    let merge = |row: &Vec<String>| MergeRow {
+        survivor: row[0].clone(),
+        absorbed: row[1].clone(),
+        is_open: row[2].is_empty(),
+        seq: row[3].clone(),
+        keys_joined: !row[4].is_empty(),
+    };
+    rows.iter().map(merge).collect()
 }
 
 fn link(row: &[String]) -> LinkRow {

@@ -6,6 +6,7 @@ mod first_login;
 mod linking;
 mod linking_races;
 mod links;
+pub mod merge;
 pub mod races;
 mod show;
 mod subjects;

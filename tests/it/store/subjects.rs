@@ -30,6 +30,7 @@ on_both! {
             customer: root,
             root,
             current: true,
+            own_side: false,
             issued_at: at(seconds),
             retired_at: None,
         };

@@ -1,0 +1,78 @@
+//! Joining keys: an absorbed side proves that it is the survivor too (spec/identity.md rule 25).
+//!
+//! Until then a login by the absorbed side sees its own side only. One step up the tree is proved at a time: who proves
+//! a channel of the very customer that absorbed the side has proved nothing of anyone further up.
+
+use super::retry::{self, Try};
+use super::tree::Tree;
+use crate::clock::Timestamp;
+use crate::events::{self, Actor, Event};
+use crate::ids::CustomerId;
+use crate::store::{self, CustomerState, Store};
+
+/// Whether the keys of two sides are one now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// They were joined by this proof, or before.
+    Whole { side: CustomerId },
+    /// The proof is of no channel of the survivor.
+    NotTheSurvivor,
+}
+
+/// Joins the keys of the side that `session` is on with its survivor's, which the same person has just proved through
+/// a channel of `proved`: the two rows must be of one customer.
+///
+/// # Errors
+/// If the database fails, or others stand in the way for seconds.
+pub async fn join_keys(
+    store: &Store,
+    session: CustomerId,
+    proved: CustomerId,
+    now: Timestamp,
+) -> Result<Joined, store::Error> {
+    for attempt in retry::attempts() {
+        let outcome = once(store, session, proved, now).await;
+        if let Some(settled) = retry::settled(outcome, attempt).await {
+            return settled;
+        }
+    }
+    Err(store::Error::Contention)
+}
+
+async fn once(
+    store: &Store,
+    session: CustomerId,
+    proved: CustomerId,
+    now: Timestamp,
+) -> Result<Try<Joined>, store::Error> {
+    let mut tx = store.begin().await?;
+    let Some(root) = tx.customer_lock(session).await?.filter(|root| root.state == CustomerState::Active) else {
+        return Ok(Try::Done(Joined::NotTheSurvivor));
+    };
+    let rows = tx.members_of(root.id).await?;
+    let tree = Tree::new(&rows);
+    let side = tree.leader(session);
+    if tree.get(proved).is_none() {
+        return Ok(Try::Done(Joined::NotTheSurvivor));
+    }
+    let other = tree.leader(proved);
+    if side == other {
+        return Ok(Try::Done(Joined::Whole { side }));
+    }
+    let hangs_under = |lower: CustomerId, upper: CustomerId| {
+        tree.get(lower).and_then(|row| row.absorbed_by).is_some_and(|parent| tree.leader(parent) == upper)
+    };
+    let lower = match (hangs_under(side, other), hangs_under(other, side)) {
+        (true, _) => side,
+        (_, true) => other,
+        _ => return Ok(Try::Done(Joined::NotTheSurvivor)),
+    };
+    let Some(merge) = tx.merge_of(lower).await? else { return Ok(Try::Again) };
+    if tx.member_keys_join(lower).await? {
+        tx.merge_keys_joined(merge.id, now).await?;
+        let joined = Event::KeysJoined { merge: merge.id, side: lower };
+        events::record(&mut tx, root.id, Actor::Customer, joined, now).await?;
+    }
+    tx.commit().await?;
+    Ok(Try::Done(Joined::Whole { side: if lower == side { other } else { side } }))
+}

@@ -1,0 +1,78 @@
+//! "Not the same person": what somebody found out about two customers, remembered (spec/identity.md rule 35).
+//!
+//! Marking locks both roots, as a merge does, so that of the two at once one comes first: no pair is ever of one
+//! customer.
+
+use serde_json::json;
+
+use crate::clock::Timestamp;
+use crate::events::{self, Actor, Event};
+use crate::ids::CustomerId;
+use crate::store::{self, NotSame, Store};
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marked {
+    Done,
+    /// It was so before: nothing happened.
+    Already,
+    /// They are one customer: the merge must be undone first.
+    Merged,
+    /// Nobody ever had one of these IDs.
+    Unknown,
+}
+
+/// Remembers that two customers are not the same person.
+///
+/// # Errors
+/// If the database fails; `Contention` if somebody merges one of them at this moment.
+pub async fn mark(
+    store: &Store,
+    one: CustomerId,
+    other: CustomerId,
+    by: Actor,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Marked, store::Error> {
+    let mut tx = store.begin().await?;
+    let (Some(a), Some(b)) = (tx.customer_living(one).await?, tx.customer_living(other).await?) else {
+        return Ok(Marked::Unknown);
+    };
+    if a.id == b.id {
+        return Ok(Marked::Merged);
+    }
+    if tx.roots_lock(a.id, b.id).await?.len() != 2 {
+        return Err(store::Error::Contention);
+    }
+    let actor = by.as_text();
+    let pair = NotSame { a: one, b: other, actor, reason: json!({ "text": reason }), created_at: now };
+    if !tx.not_same_insert(&pair).await? {
+        return Ok(Marked::Already);
+    }
+    events::record(&mut tx, one, by, Event::NotSameMarked { other }, now).await?;
+    tx.commit().await?;
+    Ok(Marked::Done)
+}
+
+/// Forgets it again, for all rows of the two.
+///
+/// # Errors
+/// If the database fails.
+pub async fn lift(
+    store: &Store,
+    one: CustomerId,
+    other: CustomerId,
+    by: Actor,
+    now: Timestamp,
+) -> Result<Marked, store::Error> {
+    let mut tx = store.begin().await?;
+    let (Some(a), Some(b)) = (tx.customer_living(one).await?, tx.customer_living(other).await?) else {
+        return Ok(Marked::Unknown);
+    };
+    if tx.not_same_lift(a.id, b.id).await?.is_empty() {
+        return Ok(Marked::Already);
+    }
+    events::record(&mut tx, one, by, Event::NotSameLifted { other }, now).await?;
+    tx.commit().await?;
+    Ok(Marked::Done)
+}
