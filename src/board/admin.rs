@@ -93,9 +93,9 @@ pub async fn of_token(
     let counts = |view: &AdminView| {
         view.state == CustomerState::Active && view.sessions_from.is_none_or(|from| proved_at >= from)
     };
-    Ok(view.filter(counts).and_then(|view| {
-        Some(Admin { who: Who::Customer(view.customer), role: view.role?, proved_at })
-    }))
+    Ok(view
+        .filter(counts)
+        .and_then(|view| Some(Admin { who: Who::Customer(view.customer), role: view.role?, proved_at })))
 }
 
 /// What became of a change of roles.

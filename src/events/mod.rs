@@ -19,30 +19,86 @@ const ADVANCE_TRIES: usize = 8;
 #[serde(untagged)]
 pub enum Event {
     CustomerCreated {},
-    LinkAdded { link: LinkId, namespace: String, external_id: String },
-    LinkRemoved { link: LinkId, namespace: String, external_id: String },
-    LinkProved { link: LinkId, namespace: String, external_id: String, proof: String },
-    ConflictOpened { kind: String },
-    CredentialAdded { kind: &'static str },
-    ConsentGranted { client_id: String, scope: String },
+    LinkAdded {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+    },
+    LinkRemoved {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+    },
+    LinkProved {
+        link: LinkId,
+        namespace: String,
+        external_id: String,
+        proof: String,
+    },
+    ConflictOpened {
+        kind: String,
+    },
+    CredentialAdded {
+        kind: &'static str,
+    },
+    ConsentGranted {
+        client_id: String,
+        scope: String,
+    },
     /// The customer absorbed another one. Each audience that knew both has its own line.
-    CustomerMerged { merge: MergeId, absorbed: CustomerId, kind: MergeKind, moved: Vec<CustomerId>, audiences: Vec<Audience> },
+    CustomerMerged {
+        merge: MergeId,
+        absorbed: CustomerId,
+        kind: MergeKind,
+        moved: Vec<CustomerId>,
+        audiences: Vec<Audience>,
+    },
     /// The last event of a customer who was absorbed, until they are restored.
-    CustomerAbsorbed { merge: MergeId, survivor: CustomerId },
+    CustomerAbsorbed {
+        merge: MergeId,
+        survivor: CustomerId,
+    },
     /// A merge was undone: the customer is without these rows again.
-    CustomerUnmerged { merge: MergeId, restored: CustomerId, moved: Vec<CustomerId>, audiences: Vec<Parted> },
+    CustomerUnmerged {
+        merge: MergeId,
+        restored: CustomerId,
+        moved: Vec<CustomerId>,
+        audiences: Vec<Parted>,
+    },
     /// The first event of a customer who is back.
-    CustomerRestored { merge: MergeId, from: CustomerId },
+    CustomerRestored {
+        merge: MergeId,
+        from: CustomerId,
+    },
     /// The ways in of an absorbed side open the whole customer from here on.
-    KeysJoined { merge: MergeId, side: CustomerId },
-    NotSameMarked { other: CustomerId },
-    NotSameLifted { other: CustomerId },
-    MergeProposed { proposal: ProposalId, absorbed: CustomerId },
-    MergeApproved { proposal: ProposalId },
-    MergeProposalClosed { proposal: ProposalId, state: String },
+    KeysJoined {
+        merge: MergeId,
+        side: CustomerId,
+    },
+    NotSameMarked {
+        other: CustomerId,
+    },
+    NotSameLifted {
+        other: CustomerId,
+    },
+    MergeProposed {
+        proposal: ProposalId,
+        absorbed: CustomerId,
+    },
+    MergeApproved {
+        proposal: ProposalId,
+    },
+    MergeProposalClosed {
+        proposal: ProposalId,
+        state: String,
+    },
     /// Personal data is gone, that of everyone who was merged into the customer too.
-    CustomerErased { members: Vec<CustomerId> },
-    TokenReuse { detail: BTreeMap<&'static str, String> },
+    CustomerErased {
+        members: Vec<CustomerId>,
+    },
+    TokenReuse {
+        detail: BTreeMap<&'static str, String>,
+    },
 }
 
 impl Event {

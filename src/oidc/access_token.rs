@@ -31,7 +31,11 @@ pub async fn check(
 }
 
 /// The session the token is bound to still lives, and its grant is not revoked.
-pub(super) async fn check_live(provider: &Provider, claims: &AccessTokenClaims, now: Timestamp) -> Result<(), OAuthError> {
+pub(super) async fn check_live(
+    provider: &Provider,
+    claims: &AccessTokenClaims,
+    now: Timestamp,
+) -> Result<(), OAuthError> {
     let grant: GrantId = claims
         .jti
         .split_once('.')

@@ -49,7 +49,21 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/api/v1/customers", "GET", 401, "refused"),
     ("/api/v1/customers/{customer}", "GET", 401, "refused"),
     ("/api/v1/customers/{customer}/timeline", "GET", 401, "refused"),
+    ("/api/v1/customers/{customer}/merges", "GET", 401, "refused"),
+    ("/api/v1/customers/{customer}/not-same", "GET", 401, "refused"),
     ("/api/v1/links", "GET", 401, "refused"),
+    ("/api/v1/merges", "POST", 401, "refused"),
+    ("/api/v1/merges/plan", "POST", 401, "refused"),
+    ("/api/v1/merges/{merge}", "GET", 401, "refused"),
+    ("/api/v1/merges/{merge}/undo", "POST", 401, "refused"),
+    ("/api/v1/merges/{merge}/undo/plan", "POST", 401, "refused"),
+    ("/api/v1/proposals", "GET", 401, "refused"),
+    ("/api/v1/proposals", "POST", 401, "refused"),
+    ("/api/v1/proposals/{proposal}", "GET", 401, "refused"),
+    ("/api/v1/proposals/{proposal}/approve", "POST", 401, "refused"),
+    ("/api/v1/proposals/{proposal}/withdraw", "POST", 401, "refused"),
+    ("/api/v1/not-same", "POST", 401, "refused"),
+    ("/api/v1/not-same/lift", "POST", 401, "refused"),
     ("/api/v1/audit", "GET", 401, "refused"),
     ("/api/v1/admins", "GET", 401, "refused"),
     ("/api/v1/admins/{customer}/grant", "POST", 401, "refused"),
@@ -166,6 +180,8 @@ on_both! {
                 .replace("{destination}", "desk")
                 .replace("{*path}", "cart/1")
                 .replace("{customer}", "019a0000-0000-7000-8000-000000000000")
+                .replace("{merge}", "019a0000-0000-7000-8000-000000000000")
+                .replace("{proposal}", "019a0000-0000-7000-8000-000000000000")
                 .replace("{name}", "secret.txt");
             for method in METHODS {
                 let listed = GOLDEN.iter().find(|(at, on, ..)| *at == path && (*on == method || *on == "ANY"));

@@ -226,9 +226,7 @@ async fn execute(State(app): State<App>, call: Call, change: Change<Agreed>) -> 
     let key = change.effect_key(&call);
     let terms = Terms { hash: Some(&change.body.plan_hash), idempotency_key: Some(&key) };
     match merge::execute(app.store(), &app.config.merge, &request, terms, call.now).await? {
-        Outcome::Done(executed) => {
-            change.keep(app.store(), &call, Answer::new(&MergeDone::from(executed))).await
-        }
+        Outcome::Done(executed) => change.keep(app.store(), &call, Answer::new(&MergeDone::from(executed))).await,
         other => change.release(app.store(), &call, refused(other)).await,
     }
 }

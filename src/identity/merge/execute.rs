@@ -132,10 +132,7 @@ pub(super) async fn within(
 }
 
 /// The living customers of a request, or the ID that nobody ever had.
-async fn living(
-    tx: &mut Tx,
-    request: &PlanRequest,
-) -> Result<Result<(CustomerId, CustomerId), String>, store::Error> {
+async fn living(tx: &mut Tx, request: &PlanRequest) -> Result<Result<(CustomerId, CustomerId), String>, store::Error> {
     let Some(survivor) = tx.customer_living(request.survivor).await? else {
         return Ok(Err(request.survivor.to_string()));
     };

@@ -3,9 +3,7 @@
 //! Reads only what belongs to the two; the cost is that of their own rows.
 
 use crate::ids::CustomerId;
-use crate::store::{
-    self, Consent, CredentialKind, CredentialState, Link, Member, NotSame, Subject, Tx,
-};
+use crate::store::{self, Consent, CredentialKind, CredentialState, Link, Member, NotSame, Subject, Tx};
 
 /// One of the two.
 #[derive(Clone, Debug)]

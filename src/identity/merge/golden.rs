@@ -55,7 +55,8 @@ impl Field {
 
 /// The fields of a customer whose rows are these, the top one first, each with what counts.
 pub fn fields(rows: &[&Member], config: &MergeConfig, choices: &BTreeMap<String, CustomerId>) -> Vec<Field> {
-    let mut leads: Vec<&str> = rows.iter().filter_map(|row| row.profile.as_object()).flat_map(Map::keys).map(|name| lead(name)).collect();
+    let mut leads: Vec<&str> =
+        rows.iter().filter_map(|row| row.profile.as_object()).flat_map(Map::keys).map(|name| lead(name)).collect();
     leads.sort_unstable();
     leads.dedup();
     leads.into_iter().filter_map(|name| field(name, rows, config, choices)).collect()
@@ -97,12 +98,7 @@ fn group(lead: &str) -> Vec<&str> {
     together.map_or_else(|| vec![lead], |group| group.to_vec())
 }
 
-fn field(
-    name: &str,
-    rows: &[&Member],
-    config: &MergeConfig,
-    choices: &BTreeMap<String, CustomerId>,
-) -> Option<Field> {
+fn field(name: &str, rows: &[&Member], config: &MergeConfig, choices: &BTreeMap<String, CustomerId>) -> Option<Field> {
     let rule = config.rule(name);
     let candidates: Vec<Candidate> = rows.iter().filter_map(|row| candidate(name, row)).collect();
     let said = choices.get(name).filter(|said| candidates.iter().any(|candidate| candidate.customer == **said));

@@ -124,7 +124,8 @@ fn risk(facts: &Facts, fields: &[Field]) -> Risk {
             _ => {}
         }
     }
-    let can_log_in = |side: &Side| !side.passwords.is_empty() || side.links.iter().any(|link| link.verified_at.is_some());
+    let can_log_in =
+        |side: &Side| !side.passwords.is_empty() || side.links.iter().any(|link| link.verified_at.is_some());
     if can_log_in(&facts.survivor) && can_log_in(&facts.absorbed) {
         add(10, "both have ways to log in");
     }

@@ -34,7 +34,9 @@ pub enum Approved {
     /// It was the last one needed: the merge is made.
     Executed(Executed),
     /// So many are still needed.
-    Waiting { missing: i64 },
+    Waiting {
+        missing: i64,
+    },
     Unknown,
     /// Nobody approves what they proposed themselves.
     ByProposer,

@@ -24,22 +24,40 @@ const PROOF_LIFETIME: std::time::Duration = std::time::Duration::from_secs(10 * 
 #[serde(tag = "refusal", rename_all = "snake_case")]
 pub enum Refusal {
     /// A suspension is not washed off.
-    Blocked { customer: CustomerId },
-    Erased { customer: CustomerId },
-    LegalHold { customer: CustomerId },
+    Blocked {
+        customer: CustomerId,
+    },
+    Erased {
+        customer: CustomerId,
+    },
+    LegalHold {
+        customer: CustomerId,
+    },
     MinorWithAdult,
-    WalledBrands { brands: Vec<String> },
+    WalledBrands {
+        brands: Vec<String>,
+    },
     /// An admin merges nobody with themselves.
     Oneself,
     /// One of the two has rights that the other would come into.
-    UpwardInRights { customer: CustomerId },
+    UpwardInRights {
+        customer: CustomerId,
+    },
     /// Somebody found these two not to be the same person.
-    NotSame { a: CustomerId, b: CustomerId },
+    NotSame {
+        a: CustomerId,
+        b: CustomerId,
+    },
     TwoBirthDates,
     /// One namespace, two IDs, each of which stands for one person.
-    TwoIds { namespace: String },
+    TwoIds {
+        namespace: String,
+    },
     /// More links of a namespace than one customer may have.
-    OverLimit { namespace: String, most: u32 },
+    OverLimit {
+        namespace: String,
+        most: u32,
+    },
     /// More rows than one customer may be made of.
     TooMany,
     /// The customer has not proved both sides within ten minutes.
@@ -148,7 +166,8 @@ fn brands(config: &MergeConfig, rows: &[&Member]) -> Option<Refusal> {
 
 fn births(config: &MergeConfig, facts: &Facts, now: Timestamp) -> Vec<Refusal> {
     let text = |row: &Member| row.profile.get("birthdate")?.get("value")?.as_str().map(str::to_owned);
-    let verified = |row: &&Member| row.profile.get("birthdate_verified").is_some_and(|verified| verified["value"] == true);
+    let verified =
+        |row: &&Member| row.profile.get("birthdate_verified").is_some_and(|verified| verified["value"] == true);
     let mut refusals = Vec::new();
     let proved: BTreeSet<String> = facts.rows().filter(verified).filter_map(text).collect();
     if proved.len() > 1 {

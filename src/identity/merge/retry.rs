@@ -25,10 +25,7 @@ pub(super) fn attempts() -> std::ops::Range<u32> {
 }
 
 /// What a try settles; `None`, after a pause, if it is to be tried again.
-pub(super) async fn settled<T>(
-    outcome: Result<Try<T>, store::Error>,
-    attempt: u32,
-) -> Option<Result<T, store::Error>> {
+pub(super) async fn settled<T>(outcome: Result<Try<T>, store::Error>, attempt: u32) -> Option<Result<T, store::Error>> {
     match outcome {
         Ok(Try::Done(done)) => Some(Ok(done)),
         Err(error) if !matches!(error, store::Error::Contention) => Some(Err(error)),

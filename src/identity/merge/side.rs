@@ -124,7 +124,8 @@ fn of_a_side<'a>(subjects: &[&'a SectorMember], side: CustomerId) -> Option<&'a 
 }
 
 fn retired(subjects: &[&SectorMember], now: Timestamp) -> Vec<String> {
-    let recent = |row: &&&SectorMember| row.sub_retired_at.is_some_and(|at| now.since(at) < TOLD_FOR) && !row.sub_own_side;
+    let recent =
+        |row: &&&SectorMember| row.sub_retired_at.is_some_and(|at| now.since(at) < TOLD_FOR) && !row.sub_own_side;
     subjects.iter().filter(recent).filter_map(|row| row.sub.clone()).collect()
 }
 
@@ -156,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_side_whose_keys_were_not_joined_sees_its_own_values_and_subject() {
-        let named = |member: Member, name: &str| Member { profile: json!({"name": {"value": name, "at": 1}}), ..member };
+        let named =
+            |member: Member, name: &str| Member { profile: json!({"name": {"value": name, "at": 1}}), ..member };
         let rows = [
             row(named(member(1, None), "Ada"), Some(("a", true))),
             row(named(member(2, Some((1, 5, false))), "Bob"), Some(("b", false))),

@@ -11,11 +11,7 @@ use crate::ids::CustomerId;
 use crate::store::{Member, Subject};
 
 /// What each sector calls the rows of a branch: sector to subject.
-pub(super) fn current<'a>(
-    rows: &[Member],
-    top: CustomerId,
-    subjects: &'a [Subject],
-) -> BTreeMap<&'a str, &'a Subject> {
+pub(super) fn current<'a>(rows: &[Member], top: CustomerId, subjects: &'a [Subject]) -> BTreeMap<&'a str, &'a Subject> {
     let tree = Tree::new(rows);
     let of_row: BTreeMap<(CustomerId, &str), &Subject> =
         subjects.iter().map(|subject| ((subject.customer, subject.sector.as_str()), subject)).collect();

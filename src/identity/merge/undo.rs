@@ -71,7 +71,12 @@ impl UndoPlan {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Undone {
     /// Both customers, the restored one second. `repeated` if it was undone before.
-    Done { merge: MergeId, from: CustomerId, restored: CustomerId, repeated: bool },
+    Done {
+        merge: MergeId,
+        from: CustomerId,
+        restored: CustomerId,
+        repeated: bool,
+    },
     Unknown,
     Refused(Box<UndoPlan>),
     Stale(Box<UndoPlan>),
@@ -166,12 +171,7 @@ struct Parts {
 }
 
 impl Parts {
-    async fn read(
-        tx: &mut Tx,
-        merge: Merge,
-        root: CustomerId,
-        request: &UndoRequest,
-    ) -> Result<Self, store::Error> {
+    async fn read(tx: &mut Tx, merge: Merge, root: CustomerId, request: &UndoRequest) -> Result<Self, store::Error> {
         let whole = Side::read(tx, root).await?;
         let branch: BTreeSet<CustomerId> = Tree::new(&whole.rows).branch(merge.absorbed).into_iter().collect();
         let links = tx.links_of(root, LINKS).await?;
@@ -253,9 +253,8 @@ impl Parts {
 
     /// Clients to which the rest, as the whole customer, gave consent since the merge.
     fn consents_given(&self) -> Vec<String> {
-        let given = |consent: &&Consent| {
-            !self.branch.contains(&consent.customer) && consent.updated_at > self.merge.merged_at
-        };
+        let given =
+            |consent: &&Consent| !self.branch.contains(&consent.customer) && consent.updated_at > self.merge.merged_at;
         let clients: BTreeSet<String> =
             self.whole.consents.iter().filter(given).map(|consent| consent.client_id.clone()).collect();
         clients.into_iter().collect()
@@ -332,8 +331,15 @@ async fn apply(
     for (link, other) in &parts.taken {
         let kind = ConflictKind::ValueTaken;
         let detail = json!({ "merge": plan.merge, "namespace": link.namespace, "link": link.id });
-        let conflict =
-            Conflict { id: uuid_v7(now), kind, customer: restored, other: *other, detail, created_at: now, closed_at: None };
+        let conflict = Conflict {
+            id: uuid_v7(now),
+            kind,
+            customer: restored,
+            other: *other,
+            detail,
+            created_at: now,
+            closed_at: None,
+        };
         tx.conflict_open(&conflict).await?;
         events.push(Event::ConflictOpened { kind: kind.as_str().to_owned() });
     }

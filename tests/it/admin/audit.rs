@@ -52,7 +52,7 @@ on_both! {
         assert_good(&office.search(&office.robot(AdminRole::Viewer).await, "sam").await);
         let log = office.get(&office.robot(AdminRole::Support).await, "/audit?limit=1").await;
         let entry = &log.body["items"][0];
-        assert_eq!((&entry["actor"], &entry["customer"]), (&json!("client:robot-viewer"), &Value::Null));
+        assert_eq!((&entry["actor"], &entry["customer"]), (&json!("admin:client:robot-viewer"), &Value::Null));
         assert_eq!(entry["detail"]["customers"], json!([ann.to_string(), ben.to_string()]));
     }
 

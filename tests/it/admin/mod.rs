@@ -10,6 +10,7 @@ mod customers;
 mod document;
 mod links;
 mod manner;
+mod merges;
 mod names;
 mod roles;
 

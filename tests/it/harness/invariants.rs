@@ -85,7 +85,13 @@ pub struct EventRow {
 impl Graph {
     /// Reads everything.
     pub async fn read(env: &Env) -> Graph {
-        let customers = query(env, "customers", "{id} {canonical} state version event_seq profile {absorbed_by} absorbed_seq keys_joined", "created_at, id").await;
+        let customers = query(
+            env,
+            "customers",
+            "{id} {canonical} state version event_seq profile {absorbed_by} absorbed_seq keys_joined",
+            "created_at, id",
+        )
+        .await;
         let links = query(
             env,
             "links",

@@ -26,7 +26,10 @@ fn each_rule_chooses_by_its_own_measure() {
     let rows = [
         row(1, json!({"locale": {"value": "de", "at": 5, "source": "facebook"}})),
         row(2, json!({"locale": {"value": "de-CH", "at": 9, "source": "google"}})),
-        row(3, json!({"locale": {"value": "fr", "at": 7, "source": "customer"}, "locale_verified": {"value": true, "at": 1}})),
+        row(
+            3,
+            json!({"locale": {"value": "fr", "at": 7, "source": "customer"}, "locale_verified": {"value": true, "at": 1}}),
+        ),
     ];
     for (rule, expected) in [
         (Survivorship::Survivor, 1),
@@ -65,10 +68,8 @@ fn parts_of_a_name_are_never_mixed() {
 
 #[test]
 fn what_somebody_decided_wins_over_the_rule_and_goes_with_its_merge() {
-    let mut rows = [
-        row(1, json!({"locale": {"value": "de", "at": 9}})),
-        row(2, json!({"locale": {"value": "fr", "at": 1}})),
-    ];
+    let mut rows =
+        [row(1, json!({"locale": {"value": "de", "at": 9}})), row(2, json!({"locale": {"value": "fr", "at": 1}}))];
     rows[1].choices = Some(json!({"locale": id(2)}));
     let refs: Vec<&Member> = rows.iter().collect();
     assert_eq!(record(&refs, &config())["locale"]["value"], "fr");

@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use samesake::clock::Timestamp;
 use samesake::config::{Config, MergeConfig};
 use samesake::events::{self, Actor, Event};
-use samesake::identity::merge::{self, Executed, Initiator, Outcome, Plan, PlanRequest, Planned, Terms, UndoRequest, Undone};
+use samesake::identity::merge::{
+    self, Executed, Initiator, Outcome, Plan, PlanRequest, Planned, Terms, UndoRequest, Undone,
+};
 use samesake::identity::namespace::Namespace;
 use samesake::ids::{CustomerId, LinkId, MergeId};
 use samesake::store::{Credential, Customer, Link, LinkState, Store};
@@ -150,10 +152,7 @@ pub fn by_operator(survivor: CustomerId, absorbed: CustomerId) -> PlanRequest {
 }
 
 pub fn by_admin(name: &str, survivor: CustomerId, absorbed: CustomerId) -> PlanRequest {
-    PlanRequest {
-        by: Initiator::Admin { name: name.to_owned(), customer: None },
-        ..by_operator(survivor, absorbed)
-    }
+    PlanRequest { by: Initiator::Admin { name: name.to_owned(), customer: None }, ..by_operator(survivor, absorbed) }
 }
 
 pub fn by_customer(survivor: CustomerId, absorbed: CustomerId, now: Timestamp) -> PlanRequest {
@@ -192,13 +191,13 @@ pub fn added(link: &Link) -> Event {
 
 /// Everything that a merge and its undoing must leave as it was: all but versions, times and logs.
 pub fn picture(graph: &Graph) -> Vec<String> {
-    let customers = graph.customers.iter().map(|(id, row)| format!("{id} {} {} {}", row.canonical, row.state, row.profile));
+    let customers =
+        graph.customers.iter().map(|(id, row)| format!("{id} {} {} {}", row.canonical, row.state, row.profile));
     let links = graph.links.iter().map(|row| format!("{row:?}"));
     let subjects = graph.subjects.iter().map(|row| format!("{row:?}"));
     let credentials = graph.credentials.iter().map(|row| format!("credential {row:?}"));
     let consents = graph.consents.iter().map(|row| format!("consent {row:?}"));
-    let mut picture: Vec<String> =
-        customers.chain(links).chain(subjects).chain(credentials).chain(consents).collect();
+    let mut picture: Vec<String> = customers.chain(links).chain(subjects).chain(credentials).chain(consents).collect();
     picture.sort();
     picture
 }

@@ -19,8 +19,8 @@ use serde_json::json;
 use super::{Board, at, by_customer, by_operator};
 use crate::harness::{Env, invariants};
 use crate::identity::races::Dice;
-use crate::store::samples::{execute, literal};
 use crate::on_servers;
+use crate::store::samples::{execute, literal};
 
 const WORKERS: usize = 8;
 const CUSTOMERS: usize = 24;
@@ -141,7 +141,8 @@ async fn merge(world: &World<'_>, board: &Board, dice: &mut Dice) -> Result<(), 
     if world.kind != Kind::Right {
         return wrong_merge(world, &board.store, survivor, absorbed).await;
     }
-    let request = if dice.roll(2) == 0 { by_operator(survivor, absorbed) } else { by_customer(survivor, absorbed, at(1)) };
+    let request =
+        if dice.roll(2) == 0 { by_operator(survivor, absorbed) } else { by_customer(survivor, absorbed, at(1)) };
     // Only those that stand in the way of this very merge may refuse it.
     match merge::execute(&board.store, &board.config, &request, Terms::default(), at(1)).await? {
         Outcome::Done(executed) if !executed.repeated => {
@@ -180,7 +181,12 @@ async fn undo(world: &World<'_>, board: &Board, dice: &mut Dice) -> Result<(), E
 }
 
 /// What `execute` does, with one thing left out.
-async fn wrong_merge(world: &World<'_>, store: &Store, survivor: CustomerId, absorbed: CustomerId) -> Result<(), Error> {
+async fn wrong_merge(
+    world: &World<'_>,
+    store: &Store,
+    survivor: CustomerId,
+    absorbed: CustomerId,
+) -> Result<(), Error> {
     let mut tx = store.begin().await?;
     let (survivor, absorbed) = match (tx.customer_living(survivor).await?, tx.customer_living(absorbed).await?) {
         (Some(survivor), Some(absorbed)) if survivor.id != absorbed.id => (survivor.id, absorbed.id),
