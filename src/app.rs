@@ -2,6 +2,7 @@
 //!
 //! `main` and the tests build it by the same function.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -158,6 +159,7 @@ impl App {
             lifetimes: lifetimes(&config),
             // An address is proved by mail.
             offers_sign_up: config.password.enabled && config.password.sign_up && mailer.is_offered(),
+            levels: levels(&config),
             refresh_key: master.derive("refresh-token"),
             subject_key: master.derive("pairwise-subject"),
             nonce_key: master.derive("native-nonce"),
@@ -233,6 +235,12 @@ fn lifetimes(config: &Config) -> Lifetimes {
         refresh_grace: tokens.refresh_grace,
         session: config.session.absolute,
     }
+}
+
+/// Every level that some connector's word makes.
+fn levels(config: &Config) -> Vec<String> {
+    let rules = config.connectors.iter().flat_map(|connector| &connector.levels);
+    rules.map(|rule| rule.level.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn hash_policy(config: &Config) -> HashPolicy {

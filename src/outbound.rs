@@ -5,6 +5,8 @@
 //! address is judged when the name is resolved, at the moment of connecting; redirects are not followed; no proxy
 //! is used; time and answer size are bounded. It must not know what is fetched, or why.
 
+mod tally;
+
 use std::error::Error;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,6 +21,7 @@ pub use reqwest::header::HeaderMap;
 pub use reqwest::{Method, StatusCode};
 use url::{Host, Url};
 
+pub use self::tally::{Count, Tally};
 use crate::config::OutboundConfig;
 
 /// What outgoing requests may do.
@@ -105,6 +108,7 @@ pub struct Outbound {
     client: reqwest::Client,
     guard: Arc<Guard>,
     timeout: Duration,
+    tally: Option<Arc<Tally>>,
 }
 
 impl Outbound {
@@ -125,13 +129,19 @@ impl Outbound {
             .pool_max_idle_per_host(8)
             .user_agent(concat!("samesake/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, guard, timeout: policy.timeout })
+        Ok(Self { client, guard, timeout: policy.timeout, tally: None })
     }
 
     /// The same client with another limit for the whole exchange.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }
+    }
+
+    /// The same client, of which is counted how its requests go.
+    #[must_use]
+    pub fn counted(&self, tally: Arc<Tally>) -> Self {
+        Self { tally: Some(tally), ..self.clone() }
     }
 
     /// Sends one request and reads the whole answer, of any status.
@@ -141,10 +151,14 @@ impl Outbound {
     pub async fn send(&self, request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
         self.guard.check_url(&request.url).map_err(|reason| OutboundError::Refused { host: host.clone(), reason })?;
-        match tokio::time::timeout(self.timeout, self.exchange(request, &host)).await {
+        let outcome = match tokio::time::timeout(self.timeout, self.exchange(request, &host)).await {
             Ok(result) => result,
             Err(_) => Err(OutboundError::Timeout { host }),
+        };
+        if let Some(tally) = &self.tally {
+            tally.note(&outcome);
         }
+        outcome
     }
 
     async fn exchange(&self, request: OutboundRequest, host: &str) -> Result<OutboundResponse, OutboundError> {

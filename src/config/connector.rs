@@ -10,7 +10,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
+use super::connector_breaker::BreakerConfig;
+use super::connector_import::ImportConfig;
 use super::connector_kind::ConnectorKind;
+use super::connector_level::LevelRule;
 use super::forms;
 use super::problem::Problems;
 use super::secret_file::{SecretFiles, no_secret};
@@ -101,6 +104,15 @@ pub struct ConnectorConfig {
     pub private_key: Secret<String>,
     #[serde(default)]
     pub private_key_file: Option<PathBuf>,
+    /// Which claims become the customer's own values.
+    #[serde(default)]
+    pub import: ImportConfig,
+    /// What the provider's `acr` and `amr` are worth; the strongest first.
+    #[serde(default)]
+    pub levels: Vec<LevelRule>,
+    /// When it is left alone.
+    #[serde(default)]
+    pub breaker: BreakerConfig,
     /// The client IDs that native apps have at the provider: its SDKs' ID tokens are taken if they are for one of these.
     #[serde(default)]
     pub native_client_ids: Vec<String>,
@@ -244,6 +256,11 @@ impl ConnectorConfig {
             let expected = "common, organizations, consumers, or the tenant's ID (a GUID)";
             problems.add(at("tenant"), format!("`{tenant}` is no tenant"), expected);
         }
+        self.import.check(self.kind, &at("import"), problems);
+        for (number, rule) in self.levels.iter().enumerate() {
+            rule.check(&at(&format!("levels[{number}]")), problems);
+        }
+        self.breaker.check(&at("breaker"), problems);
         self.check_native(&at, problems);
         if let Some(timeout) = self.timeout {
             forms::check_range(problems, &at("timeout"), timeout, Duration::from_millis(100)..=Duration::from_secs(60));
@@ -323,7 +340,7 @@ impl ConnectorConfig {
     }
 
     /// The keys that not every kind has: whether each was given, and the kinds it is for.
-    fn keys_of_some_kinds(&self) -> [(&'static str, bool, &'static [ConnectorKind]); 21] {
+    fn keys_of_some_kinds(&self) -> [(&'static str, bool, &'static [ConnectorKind]); 22] {
         use ConnectorKind::{Apple, Facebook, GitHub, Google, LinkedIn, Microsoft, OAuth2, Oidc, X};
         const PLAIN: &[ConnectorKind] = &[OAuth2, Facebook, X, GitHub, LinkedIn];
         const ALL_BUT_APPLE: &[ConnectorKind] = &[Oidc, OAuth2, Google, Facebook, X, GitHub, Microsoft, LinkedIn];
@@ -332,6 +349,7 @@ impl ConnectorConfig {
             ("issuer", !self.issuer.is_empty(), &[Oidc, OAuth2, Google, Apple, Facebook, Microsoft]),
             ("client_secret", some(&self.client_secret, &self.client_secret_file), ALL_BUT_APPLE),
             ("auth_method", self.auth_method.is_some(), &[Oidc, OAuth2, Google, Microsoft]),
+            ("levels", !self.levels.is_empty(), &[Oidc, Google, Apple, Microsoft]),
             ("userinfo", self.userinfo, &[Oidc, Google, Microsoft]),
             ("prompt", self.prompt.is_some(), &[Oidc, OAuth2, Google, GitHub, Microsoft]),
             ("pass_login_hint", self.pass_login_hint, &[Oidc, OAuth2, Google, GitHub, Microsoft]),

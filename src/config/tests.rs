@@ -428,7 +428,7 @@ fn default_toml_documents_every_waiver_and_every_key() {
         .lines()
         .skip_while(|line| !line.starts_with("# [[clients]]"))
         .filter_map(|line| line.strip_prefix("# "))
-        .filter(|line| line.starts_with("[[") || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')))
+        .filter(|line| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')))
         .map(|line| line.replace("_file = \"/run/secrets/", " = \"") + "\n")
         .collect();
     let example = example.replace("apple.p8", "-----BEGIN PRIVATE KEY-----");
@@ -436,6 +436,7 @@ fn default_toml_documents_every_waiver_and_every_key() {
     assert_eq!((config.clients.len(), config.destinations.len()), (1, 1));
     let kinds: Vec<_> = config.connectors.iter().map(|connector| connector.kind).collect();
     assert_eq!(kinds, ConnectorKind::ALL);
+    assert_eq!(config.connectors[0].import.picture.forced(), Some(OnConflict::Replace));
 }
 
 #[test]

@@ -48,6 +48,10 @@ impl Configured {
         let subject = exact_id(at(&answer, &self.subject))?;
         let found: Vec<_> =
             self.claims.iter().map(|(ours, theirs)| (ours.clone(), at(&answer, theirs).cloned())).collect();
+        // Kept once, under our name: what is not to be kept is known by that.
+        for (_, theirs) in &self.claims {
+            remove(&mut answer, theirs);
+        }
         for (ours, value) in found {
             // A mapped claim is that or nothing: a member that has its name by chance does not stand in for it.
             match value {
@@ -66,6 +70,16 @@ fn at<'a>(object: &'a Claims, path: &str) -> Option<&'a Value> {
     }
     let (first, rest) = path.split_once('.')?;
     at(object.get(first)?.as_object()?, rest)
+}
+
+fn remove(object: &mut Claims, path: &str) {
+    if object.remove(path).is_some() {
+        return;
+    }
+    let Some((first, rest)) = path.split_once('.') else { return };
+    if let Some(Value::Object(inner)) = object.get_mut(first) {
+        remove(inner, rest);
+    }
 }
 
 #[cfg(test)]
@@ -91,6 +105,7 @@ mod tests {
         assert_eq!(claims["sub"], "9007199254740993");
         assert_eq!((&claims["email"], &claims["name"]), (&json!("a@b.example"), &json!("Ada")));
         assert_eq!(claims.get("locale"), None);
+        assert_eq!((&claims["user"]["mail"], claims.get("display.name")), (&Value::Null, None), "each is kept once");
         assert!(provider.mapped(Claims::new()).is_err());
     }
 }

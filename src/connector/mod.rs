@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 mod apple;
+mod breaker;
 pub mod claims;
 mod configured;
 mod discovery;
@@ -20,6 +21,7 @@ mod facebook;
 mod github;
 mod google;
 mod id_token;
+mod levels;
 mod linkedin;
 mod microsoft;
 pub mod native;
@@ -71,15 +73,25 @@ pub trait Connector: Send + Sync {
         ResponseMode::Query
     }
 
-    /// Where to send the browser, and what to keep until it returns. `login_hint` is what the app believes the
-    /// customer is called; it is passed on only where the configuration says so.
+    /// The level of ours that a login reached by the provider's word; `None` if the configuration lists none for it.
+    fn level(&self, identity: &UpstreamIdentity) -> Option<&str> {
+        levels::reached(&self.config().levels, identity)
+    }
+
+    /// Whether the provider did not answer lately and is left alone for a while.
+    fn is_paused(&self) -> bool {
+        false
+    }
+
+    /// Where to send the browser, and what to keep until it returns.
     ///
     /// # Errors
-    /// [`ConnectorError::Unavailable`] or [`ConnectorError::Invalid`] if the provider's metadata cannot be had.
+    /// [`ConnectorError::Unavailable`] or [`ConnectorError::Invalid`] if the provider's metadata cannot be had;
+    /// [`ConnectorError::Paused`].
     async fn authorization_request(
         &self,
         redirect_uri: &Url,
-        login_hint: Option<&str>,
+        wishes: Wishes<'_>,
         now: Timestamp,
     ) -> Result<UpstreamRequest, ConnectorError>;
 
@@ -120,6 +132,15 @@ pub trait Connector: Send + Sync {
 
     /// Tries out what can be tried without a customer, and says in words what is wrong.
     async fn self_check(&self, redirect_uri: &Url, now: Timestamp) -> Vec<Finding>;
+}
+
+/// What an app would like of a login. Each is passed on only where the configuration says so.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes<'a> {
+    /// What the app believes the customer is called.
+    pub login_hint: Option<&'a str>,
+    /// Levels of ours, the one it likes best first.
+    pub levels: &'a [String],
 }
 
 /// How a provider sends its answer to the callback (OAuth 2.0 Multiple Response Types §2.1, Form Post §2).
@@ -227,6 +248,9 @@ pub enum ConnectorError {
     /// The provider cannot be reached, or says that it cannot answer now.
     #[error("the provider is not available: {reason}")]
     Unavailable { reason: String },
+    /// It did not answer lately, and is not asked for a while.
+    #[error("the provider did not answer lately and is left alone for a while")]
+    Paused,
     /// The provider's answer, or the callback, fails a check.
     #[error("the provider's answer is not acceptable: {what}")]
     Invalid { what: &'static str },

@@ -15,6 +15,7 @@ use oauth2::{
 use serde_json::Value;
 use url::Url;
 
+use super::breaker::Breaker;
 use super::claims::{self, Claims};
 use super::discovery::{DOCUMENT_BYTES, Discovery};
 use super::exchange::{TokenEndpoint, check_begun_here, code_or_error, error_code, refused_exchange};
@@ -22,7 +23,7 @@ use super::native::{self, NativeNonce};
 use super::self_check::{self, Finding};
 use super::{
     Connector, ConnectorError, OtherName, PendingUpstream, UpstreamCallback, UpstreamIdentity, UpstreamRequest,
-    UpstreamTokens,
+    UpstreamTokens, Wishes,
 };
 use crate::clock::Timestamp;
 use crate::config::{ConnectorAuthMethod, ConnectorConfig};
@@ -108,13 +109,15 @@ pub struct OAuth2Connector<P> {
     config: ConnectorConfig,
     endpoints: Endpoints,
     outbound: Outbound,
+    breaker: Breaker,
     provider: P,
 }
 
 impl<P: OAuth2Provider> OAuth2Connector<P> {
     /// Builds the connector.
     pub(super) fn new(provider: P, endpoints: Endpoints, config: ConnectorConfig, outbound: Outbound) -> Self {
-        Self { config, endpoints, outbound, provider }
+        let (breaker, outbound) = Breaker::around(&config, &outbound);
+        Self { config, endpoints, outbound, breaker, provider }
     }
 
     async fn exchange(
@@ -151,12 +154,17 @@ impl<P: OAuth2Provider> Connector for OAuth2Connector<P> {
         &self.config
     }
 
+    fn is_paused(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     async fn authorization_request(
         &self,
         redirect_uri: &Url,
-        login_hint: Option<&str>,
-        _now: Timestamp,
+        wishes: Wishes<'_>,
+        now: Timestamp,
     ) -> Result<UpstreamRequest, ConnectorError> {
+        let _leave = self.breaker.ask(now)?;
         let pending = PendingUpstream::new(&self.config.id);
         let state = CsrfToken::new(pending.state.clone());
         let client = BasicClient::new(ClientId::new(self.config.client_id.clone()))
@@ -170,7 +178,7 @@ impl<P: OAuth2Provider> Connector for OAuth2Connector<P> {
             request = request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
         }
         let prompt = self.config.prompt.map(|prompt| ("prompt", prompt.as_str().to_owned()));
-        let hint = login_hint.filter(|_| self.config.pass_login_hint);
+        let hint = wishes.login_hint.filter(|_| self.config.pass_login_hint);
         let hint = hint.map(|hint| (self.provider.login_hint(), hint.to_owned()));
         for (name, value) in self.provider.authorization_parameters().into_iter().chain(prompt).chain(hint) {
             request = request.add_extra_param(name, value);
@@ -187,6 +195,7 @@ impl<P: OAuth2Provider> Connector for OAuth2Connector<P> {
         now: Timestamp,
     ) -> Result<UpstreamIdentity, ConnectorError> {
         check_begun_here(pending, &self.config.id)?;
+        let _leave = self.breaker.ask(now)?;
         // RFC 9207 §2.4: whoever names itself must be the one that was asked, as far as we know its name.
         if callback.iss.as_ref().is_some_and(|iss| !self.config.issuer.is_empty() && *iss != self.config.issuer) {
             return Err(ConnectorError::invalid("the callback comes from another provider"));
@@ -217,6 +226,7 @@ impl<P: OAuth2Provider> Connector for OAuth2Connector<P> {
     }
 
     async fn refresh(&self, refresh_token: &Secret<String>, now: Timestamp) -> Result<UpstreamTokens, ConnectorError> {
+        let _leave = self.breaker.ask(now)?;
         let refresh_token = RefreshToken::new(refresh_token.expose().clone());
         let client = self.client();
         let request = client.exchange_refresh_token(&refresh_token);

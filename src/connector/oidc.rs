@@ -18,15 +18,17 @@ use openidconnect::{
 use serde_json::Value;
 use url::Url;
 
+use super::breaker::Breaker;
 use super::claims::{self, Claims};
 use super::discovery::{DOCUMENT_BYTES, Discovery, Provider};
 use super::exchange::{TokenEndpoint, check_begun_here, code_or_error, refused_exchange};
 use super::id_token::{self, Expected, Unverified};
+use super::levels;
 use super::native::{self, NativeNonce};
 use super::self_check::{self, Finding};
 use super::{
     Connector, ConnectorError, PendingUpstream, ResponseMode, UpstreamCallback, UpstreamIdentity, UpstreamRequest,
-    UpstreamTokens,
+    UpstreamTokens, Wishes,
 };
 use crate::clock::Timestamp;
 use crate::config::{ConnectorAuthMethod, ConnectorConfig, EmailTrust};
@@ -96,6 +98,7 @@ impl OidcProvider for Standard {}
 pub struct OidcConnector<P> {
     config: ConnectorConfig,
     outbound: Outbound,
+    breaker: Breaker,
     discovery: Discovery,
     provider: P,
 }
@@ -117,8 +120,9 @@ impl<P: OidcProvider> OidcConnector<P> {
     /// # Errors
     /// In words, if the issuer is not a URL.
     pub(super) fn of(provider: P, issuer: &str, config: ConnectorConfig, outbound: Outbound) -> Result<Self, String> {
+        let (breaker, outbound) = Breaker::around(&config, &outbound);
         let discovery = Discovery::new(issuer_url(issuer)?, outbound.clone());
-        Ok(Self { config, outbound, discovery, provider })
+        Ok(Self { config, outbound, breaker, discovery, provider })
     }
 
     /// The same for metadata that are not where the issuer says.
@@ -133,8 +137,9 @@ impl<P: OidcProvider> OidcConnector<P> {
         outbound: Outbound,
     ) -> Result<Self, String> {
         let metadata = Url::parse(metadata).map_err(|error| format!("issuer: {error}"))?;
+        let (breaker, outbound) = Breaker::around(&config, &outbound);
         let discovery = Discovery::new(issuer_url(issuer)?, outbound.clone()).with_metadata_at(metadata);
-        Ok(Self { config, outbound, discovery, provider })
+        Ok(Self { config, outbound, breaker, discovery, provider })
     }
 
     fn client(&self, provider: &Provider) -> Client {
@@ -253,12 +258,17 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
         self.provider.response_mode()
     }
 
+    fn is_paused(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     async fn authorization_request(
         &self,
         redirect_uri: &Url,
-        login_hint: Option<&str>,
+        wishes: Wishes<'_>,
         now: Timestamp,
     ) -> Result<UpstreamRequest, ConnectorError> {
+        let _leave = self.breaker.ask(now)?;
         let provider = self.discovery.provider(now).await?;
         let pending = PendingUpstream::new(&self.config.id);
         let challenge =
@@ -273,9 +283,11 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
             .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())));
         let own = self.provider.authorization_parameters();
         let prompt = self.config.prompt.map(|prompt| ("prompt", prompt.as_str().to_owned()));
-        let hint = login_hint.filter(|_| self.config.pass_login_hint).map(|hint| ("login_hint", hint.to_owned()));
+        let hint = wishes.login_hint.filter(|_| self.config.pass_login_hint);
+        let hint = hint.map(|hint| ("login_hint", hint.to_owned()));
+        let levels = levels::wanted(&self.config.levels, wishes.levels).map(|levels| ("acr_values", levels));
         let mode = (self.provider.response_mode() == ResponseMode::FormPost).then_some(("response_mode", "form_post"));
-        for (name, value) in own.into_iter().chain(prompt).chain(hint) {
+        for (name, value) in own.into_iter().chain(prompt).chain(hint).chain(levels) {
             request = request.add_extra_param(name, value);
         }
         if let Some((name, value)) = mode {
@@ -293,6 +305,7 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
         now: Timestamp,
     ) -> Result<UpstreamIdentity, ConnectorError> {
         check_begun_here(pending, &self.config.id)?;
+        let _leave = self.breaker.ask(now)?;
         let provider = self.discovery.provider(now).await?;
         if self.provider.has_one_issuer() {
             check_issuer(callback, &provider)?;
@@ -321,6 +334,7 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
         beside: &UpstreamCallback,
         now: Timestamp,
     ) -> Result<UpstreamIdentity, ConnectorError> {
+        let _leave = self.breaker.ask(now)?;
         let source = native::Source {
             discovery: &self.discovery,
             client_ids: &self.config.native_client_ids,
@@ -332,6 +346,7 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
     }
 
     async fn refresh(&self, refresh_token: &Secret<String>, now: Timestamp) -> Result<UpstreamTokens, ConnectorError> {
+        let _leave = self.breaker.ask(now)?;
         let provider = self.discovery.provider(now).await?;
         let client_secret = self.provider.client_secret(&self.config, now)?;
         let client = self.client(&provider).set_client_secret(ClientSecret::new(client_secret.expose().clone()));

@@ -38,6 +38,10 @@ pub enum Event {
     ConflictOpened {
         kind: String,
     },
+    /// Names of what changed, never values.
+    ProfileUpdated {
+        fields: Vec<String>,
+    },
     CredentialAdded {
         kind: &'static str,
     },
@@ -110,6 +114,7 @@ impl Event {
             Self::LinkRemoved { .. } => "link.removed",
             Self::LinkProved { .. } => "link.proved",
             Self::ConflictOpened { .. } => "conflict.opened",
+            Self::ProfileUpdated { .. } => "profile.updated",
             Self::CredentialAdded { .. } => "credential.added",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::CustomerMerged { .. } => "customer.merged",

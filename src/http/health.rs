@@ -16,7 +16,7 @@ pub fn routes() -> Router<App> {
 }
 
 async fn live() -> Response {
-    answer(StatusCode::OK, &[])
+    answer(StatusCode::OK, &[], &[])
 }
 
 /// Whether requests can be answered: both stores reachable, the schema up to date.
@@ -36,10 +36,20 @@ async fn ready(State(app): State<App>) -> Response {
         missing.push("Redis does not answer");
     }
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    answer(status, &missing)
+    answer(status, &missing, &paused(&app))
 }
 
-fn answer(status: StatusCode, missing: &[&str]) -> Response {
+/// The providers that are left alone. Another replica would reach them no better, so they are no reason to be unready.
+fn paused(app: &App) -> Vec<&str> {
+    let connectors = app.connectors.list().iter();
+    connectors.filter(|connector| connector.is_paused()).map(|connector| connector.id()).collect()
+}
+
+fn answer(status: StatusCode, missing: &[&str], paused: &[&str]) -> Response {
     let word = if missing.is_empty() { "ok" } else { "unavailable" };
-    (status, [(CACHE_CONTROL, "no-store")], Json(json!({ "status": word, "missing": missing }))).into_response()
+    let body = match paused {
+        [] => json!({ "status": word, "missing": missing }),
+        paused => json!({ "status": word, "missing": missing, "connectors_not_answering": paused }),
+    };
+    (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::address::EmailAddress;
+use super::import::{self, Differs, Imported, Offer};
 use super::namespace::Namespace;
 use super::other_names;
+use super::profile::Profile;
 use super::sign_in::{Source, added, email_link, live_link};
 use super::upstream_tokens::SealedTokens;
 use crate::clock::Timestamp;
-use crate::config::EmailTrust;
+use crate::config::{EmailTrust, Importable};
 use crate::connector::{OtherName, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
@@ -40,10 +42,19 @@ pub struct Claim {
     pub email: Option<EmailAddress>,
     /// Whether the provider vouches for `email` and is believed.
     pub vouched: bool,
-    /// The profile as delivered.
+    /// The profile as delivered, without what is to be ignored.
     pub profile: Value,
+    /// What of it may become the customer's own.
+    #[serde(default)]
+    pub offers: Vec<Offer>,
+    /// What the provider did not say, although the configuration requires it.
+    #[serde(default)]
+    pub missing: Vec<Importable>,
     /// How the customer authenticated there.
     pub amr: Vec<String>,
+    /// The level of ours that this reached.
+    #[serde(default)]
+    pub level: Option<String>,
     /// What else the provider calls the account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_names: Vec<OtherName>,
@@ -62,8 +73,11 @@ impl Claim {
             subject: upstream.subject.clone(),
             vouched: email.is_some() && upstream.email_verified && source.email_trust != EmailTrust::Unverified,
             email,
-            profile: upstream.raw.clone(),
+            profile: import::kept(source.import, &upstream.raw),
+            offers: import::first_offers(source.import, upstream),
+            missing: import::missing(source.import, upstream),
             amr: upstream.amr.clone(),
+            level: source.level.map(str::to_owned),
             other_names: upstream.other_names.clone(),
             tokens: source.tokens.cloned(),
         }
@@ -164,7 +178,7 @@ pub(super) async fn is_settled(
 }
 
 /// What became of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Linked {
     /// A new link of this customer's.
     Added { customer: CustomerId, link: LinkId },
@@ -174,6 +188,10 @@ pub enum Linked {
     Taken,
     /// The customer has as many accounts of this provider as they may have (rule 3).
     Full,
+    /// The provider did not say what the configuration requires.
+    Missing(Vec<Importable>),
+    /// The customer has another value where the configuration allows none.
+    Differs(Differs),
     /// The customer may not log in.
     Refused,
 }
@@ -218,7 +236,14 @@ pub async fn add(
     if is_full(&links, &namespace) {
         return Ok(Linked::Full);
     }
+    if !claim.missing.is_empty() {
+        return Ok(Linked::Missing(claim.missing.clone()));
+    }
     let link = claim.link(LinkId::new(now), root.id, now);
+    let imported = match import::import(&Profile::from_json(&root.profile), &claim.offers, link.id, now) {
+        Ok(imported) => imported,
+        Err(differs) => return Ok(Linked::Differs(differs)),
+    };
     if !tx.link_insert(&link).await? {
         // Made by somebody else since; this customer's own links wait for the lock.
         return Ok(Linked::Taken);
@@ -226,8 +251,22 @@ pub async fn add(
     claim.keep_tokens(tx, link.id, now).await?;
     let mut events = vec![added(&link)];
     events.extend(add_address(tx, &root, &links, claim, proof, now).await?);
+    if let Some(imported) = imported {
+        events.push(update_profile(tx, root.id, &imported, now).await?);
+    }
     events::record_all(tx, root.id, Actor::Customer, events, now).await?;
     Ok(Linked::Added { customer: root.id, link: link.id })
+}
+
+/// Writes a changed profile of a locked root. The caller records the event.
+pub(super) async fn update_profile(
+    tx: &mut Tx,
+    root: CustomerId,
+    imported: &Imported,
+    now: Timestamp,
+) -> Result<Event, store::Error> {
+    tx.customer_profile_set(root, &imported.profile.to_json(), now).await?;
+    Ok(Event::ProfileUpdated { fields: imported.changed.iter().map(|claim| claim.as_str().to_owned()).collect() })
 }
 
 pub(super) fn is_full(links: &[Link], namespace: &Namespace) -> bool {

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod customer;
+pub mod import;
 pub mod linking;
 pub mod merge;
 pub mod namespace;

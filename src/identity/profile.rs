@@ -17,7 +17,21 @@ pub struct Attribute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<LinkId>,
     pub at: Timestamp,
+    /// What other links say, where the configuration keeps it beside: one value per link.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
 }
+
+/// A value that is not the customer's, but that one of their links delivers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    pub value: Value,
+    pub from: LinkId,
+    pub at: Timestamp,
+}
+
+/// The most values beside one of the customer's.
+const MAX_BESIDE: usize = 8;
 
 /// A profile, by claim name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,11 +39,39 @@ pub struct Attribute {
 pub struct Profile(BTreeMap<String, Attribute>);
 
 impl Profile {
-    /// Sets a value, if there is one.
+    /// Sets a value, if there is one. What stands beside it stays.
     pub fn set(&mut self, name: &str, value: Option<impl Into<Value>>, from: Option<LinkId>, at: Timestamp) {
         if let Some(value) = value {
-            self.0.insert(name.to_owned(), Attribute { value: value.into(), from, at });
+            let beside = self.0.remove(name).map(|before| before.beside).unwrap_or_default();
+            self.0.insert(name.to_owned(), Attribute { value: value.into(), from, at, beside });
         }
+    }
+
+    /// A value and where it came from.
+    pub fn get(&self, name: &str) -> Option<&Attribute> {
+        self.0.get(name)
+    }
+
+    /// Keeps what a link says beside a value of the customer's, in place of what it said before. `false` if it is there
+    /// already, there is no value, or there are too many beside it.
+    pub(super) fn keep_beside(&mut self, name: &str, value: Value, from: LinkId, at: Timestamp) -> bool {
+        let Some(own) = self.0.get_mut(name) else { return false };
+        let room = own.beside.len() < MAX_BESIDE;
+        match own.beside.iter_mut().find(|beside| beside.from == from) {
+            Some(same) if same.value == value => return false,
+            Some(older) => *older = Beside { value, from, at },
+            None if room => own.beside.push(Beside { value, from, at }),
+            None => return false,
+        }
+        true
+    }
+
+    /// Forgets what a link says beside a value; `false` if it says nothing.
+    pub(super) fn forget_beside(&mut self, name: &str, from: LinkId) -> bool {
+        let Some(own) = self.0.get_mut(name) else { return false };
+        let before = own.beside.len();
+        own.beside.retain(|beside| beside.from != from);
+        own.beside.len() < before
     }
 
     /// The text of a value.

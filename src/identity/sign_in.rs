@@ -7,14 +7,15 @@
 use serde_json::{Value, json};
 
 use super::address::EmailAddress;
+use super::import::{self, Differs, Imported};
 use super::linking::{self, Claim, Holder};
 use super::namespace::{self, Namespace};
 use super::other_names;
 use super::profile::Profile;
 use super::upstream_tokens::SealedTokens;
 use crate::clock::{Timestamp, uuid_v7};
-use crate::config::EmailTrust;
-use crate::connector::UpstreamIdentity;
+use crate::config::{EmailTrust, ImportConfig, Importable};
+use crate::connector::{Connector, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CredentialId, CustomerId, LinkId};
 use crate::store::{
@@ -38,6 +39,10 @@ pub enum SignedIn {
     Refused,
     /// The value stands for nobody (spec/identity.md rule 1).
     Blocked,
+    /// The provider did not say what the configuration requires.
+    Missing(Vec<Importable>),
+    /// The customer has another value where the configuration allows none.
+    Differs(Differs),
 }
 
 /// Whether somebody who brings a customer's address must prove to be that customer.
@@ -58,6 +63,24 @@ pub struct Source<'a> {
     pub links_automatically: bool,
     /// The provider's tokens, where they are kept.
     pub tokens: Option<&'a SealedTokens>,
+    /// What of the profile becomes the customer's own.
+    pub import: &'a ImportConfig,
+    /// The level of ours that this login reached.
+    pub level: Option<&'a str>,
+}
+
+impl<'a> Source<'a> {
+    /// What a connector is configured to be worth, for what it says of this customer.
+    pub fn of(connector: &'a dyn Connector, identity: &UpstreamIdentity) -> Self {
+        Self {
+            connector: connector.id(),
+            email_trust: connector.email_trust(identity),
+            links_automatically: connector.links_automatically(),
+            import: &connector.config().import,
+            level: connector.level(identity),
+            tokens: None,
+        }
+    }
 }
 
 /// Finds or makes the customer of a proved social identity.
@@ -74,6 +97,10 @@ pub async fn social(
     if namespace::is_blocked(&upstream.subject) {
         return Ok(SignedIn::Blocked);
     }
+    let missing = import::missing(source.import, upstream);
+    if !missing.is_empty() {
+        return Ok(SignedIn::Missing(missing));
+    }
     for _ in 0..TRIES {
         let mut tx = store.begin().await?;
         let known = match tx.link_login(&namespace.to_string(), &upstream.subject).await? {
@@ -84,7 +111,7 @@ pub async fn social(
             }
         };
         let outcome = match known {
-            Some(link) => Some(known_link(&mut tx, source, &link, upstream, now).await?),
+            Some(link) => known_link(&mut tx, source, &link, upstream, now).await?,
             None => newcomer(&mut tx, source, upstream, now).await?,
         };
         if let Some(signed_in) = outcome {
@@ -96,23 +123,47 @@ pub async fn social(
     Err(store::Error::Contention)
 }
 
+/// An account that is somebody's. `None` if they were absorbed by another customer at this moment.
 async fn known_link(
     tx: &mut Tx,
     source: Source<'_>,
     link: &LinkLogin,
     upstream: &UpstreamIdentity,
     now: Timestamp,
-) -> Result<SignedIn, store::Error> {
+) -> Result<Option<SignedIn>, store::Error> {
     if link.root_state != CustomerState::Active {
-        return Ok(SignedIn::Refused);
+        return Ok(Some(SignedIn::Refused));
     }
-    if now.since(link.last_seen) > SEEN_AGAIN_AFTER || now < link.last_seen {
-        tx.link_seen(link.link, now, &upstream.raw).await?;
+    let offers = import::later_offers(source.import, upstream);
+    let imported = |profile: &Value| match offers.as_slice() {
+        [] => Ok(None),
+        offers => import::import(&Profile::from_json(profile), offers, link.link, now),
+    };
+    let changes = match imported(&link.profile) {
+        Ok(imported) => imported.is_some(),
+        Err(differs) => return Ok(Some(SignedIn::Differs(differs))),
+    };
+    if changes {
+        // Decided again under the lock: of two logins that bring the same change one makes it.
+        let Some(root) = tx.customer_lock(link.root).await? else { return Ok(None) };
+        match imported(&root.profile) {
+            Ok(Some(imported)) => update(tx, root.id, &imported, now).await?,
+            Ok(None) => {}
+            Err(differs) => return Ok(Some(SignedIn::Differs(differs))),
+        }
+    }
+    if changes || now.since(link.last_seen) > SEEN_AGAIN_AFTER || now < link.last_seen {
+        tx.link_seen(link.link, now, &import::kept(source.import, &upstream.raw)).await?;
     }
     if let Some(tokens) = source.tokens {
         tokens.keep(tx, link.link, now).await?;
     }
-    Ok(SignedIn::Known(link.root, link.link))
+    Ok(Some(SignedIn::Known(link.root, link.link)))
+}
+
+async fn update(tx: &mut Tx, root: CustomerId, imported: &Imported, now: Timestamp) -> Result<(), store::Error> {
+    let event = linking::update_profile(tx, root, imported, now).await?;
+    events::record(tx, root, Actor::Customer, event, now).await
 }
 
 /// An account that is nobody's here. `None` if that changed meanwhile.
@@ -141,7 +192,7 @@ async fn first_login(
     let customer = CustomerId::new(now);
     let social = LinkId::new(now);
     let proved = claim.vouched && holder == Holder::Nobody;
-    let profile = profile_of(upstream, social, proved, now);
+    let profile = profile_of(claim, upstream, social, proved, now);
     tx.customer_insert(&Customer::new(customer, profile.to_json(), now)).await?;
     let link = claim.link(social, customer, now);
     if !tx.link_insert(&link).await? {
@@ -258,23 +309,15 @@ pub(super) fn added(link: &Link) -> Event {
     Event::LinkAdded { link: link.id, namespace: link.namespace.clone(), external_id: link.external_id.clone() }
 }
 
-/// What the provider says of the customer. Its address counts as verified only if it is a proved link of theirs.
-fn profile_of(upstream: &UpstreamIdentity, from: LinkId, email_proved: bool, now: Timestamp) -> Profile {
+/// What the provider says of a new customer. Its address counts as verified only if it is a proved link of theirs.
+fn profile_of(claim: &Claim, upstream: &UpstreamIdentity, from: LinkId, proved: bool, now: Timestamp) -> Profile {
     let mut profile = Profile::default();
-    let from = Some(from);
-    for (name, value) in [
-        ("name", &upstream.name),
-        ("given_name", &upstream.given_name),
-        ("family_name", &upstream.family_name),
-        ("preferred_username", &upstream.preferred_username),
-        ("picture", &upstream.picture),
-        ("locale", &upstream.locale),
-        ("email", &upstream.email),
-    ] {
-        profile.set(name, value.as_deref(), from, now);
+    for offer in &claim.offers {
+        profile.set(offer.claim.as_str(), Some(offer.value.as_str()), Some(from), now);
     }
-    if upstream.email.is_some() {
-        profile.set("email_verified", Some(email_proved), from, now);
+    if let Some(email) = &upstream.email {
+        profile.set("email", Some(email.as_str()), Some(from), now);
+        profile.set("email_verified", Some(proved), Some(from), now);
     }
     profile
 }

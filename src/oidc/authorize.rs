@@ -133,7 +133,20 @@ fn request(
         login_hint: bounded(params, "login_hint", MAX_HINT).unwrap_or_default(),
         id_token_hint: bounded(params, "id_token_hint", MAX_HINT)?,
         resources: resources(params, client)?,
+        acr_values: acr_values(params, provider),
     })
+}
+
+/// OpenID Connect Core §3.1.2.1: levels that nobody here can reach are as good as not asked for.
+fn acr_values(params: &Params, provider: &Provider) -> Vec<String> {
+    let asked = params.get("acr_values").unwrap_or_default().split(' ');
+    let mut known: Vec<String> = Vec::new();
+    for level in asked.filter(|level| provider.levels.iter().any(|known| known == level)) {
+        if !known.iter().any(|known| known == level) {
+            known.push(level.to_owned());
+        }
+    }
+    known
 }
 
 /// OpenID Connect Core §6: not offered, and said so in the specification's words.

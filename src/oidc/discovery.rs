@@ -13,6 +13,13 @@ fn prompt_values(provider: &Provider) -> Vec<&'static str> {
     values
 }
 
+/// `acr` only where a level can be reached.
+fn claims_supported(provider: &Provider) -> Vec<&'static str> {
+    let mut claims = claims::SUPPORTED.to_vec();
+    claims.extend((!provider.levels.is_empty()).then_some("acr"));
+    claims
+}
+
 /// What this provider offers (OpenID Connect Discovery 1.0 §3).
 pub fn metadata(provider: &Provider) -> ProviderMetadata {
     let at = |path: &str| format!("{}{path}", provider.issuer);
@@ -37,8 +44,9 @@ pub fn metadata(provider: &Provider) -> ProviderMetadata {
         ],
         code_challenge_methods_supported: vec!["S256"],
         prompt_values_supported: prompt_values(provider),
+        acr_values_supported: provider.levels.clone(),
         claim_types_supported: vec!["normal"],
-        claims_supported: claims::SUPPORTED.to_vec(),
+        claims_supported: claims_supported(provider),
         claims_parameter_supported: false,
         request_parameter_supported: false,
         request_uri_parameter_supported: false,

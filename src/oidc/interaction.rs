@@ -20,7 +20,7 @@ pub struct Facts<'a> {
     /// When the request came in; an authentication after it satisfies `prompt=login`.
     pub began_at: Timestamp,
     pub now: Timestamp,
-    pub session: Option<SessionFacts>,
+    pub session: Option<SessionFacts<'a>>,
     /// Whom an `id_token_hint` names: nobody asked for, or somebody in particular.
     pub hinted: Hinted,
     pub consent: Consent<'a>,
@@ -29,9 +29,11 @@ pub struct Facts<'a> {
 
 /// The live SSO session of this browser.
 #[derive(Clone, Copy, Debug)]
-pub struct SessionFacts {
+pub struct SessionFacts<'a> {
     pub customer: CustomerId,
     pub auth_time: Timestamp,
+    /// The level it reached, if any.
+    pub acr: Option<&'a str>,
 }
 
 /// The customer an `id_token_hint` names.
@@ -100,6 +102,9 @@ pub fn next_step(facts: &Facts<'_>) -> Step {
             Step::Authenticate(Some(session.customer))
         };
     }
+    if wants_another_level(facts, session) && !authenticated_here && !prompt.none {
+        return Step::Authenticate(Some(session.customer));
+    }
     if prompt.select_account && !authenticated_here && !facts.progress.account_selected {
         return Step::SelectAccount;
     }
@@ -107,7 +112,7 @@ pub fn next_step(facts: &Facts<'_>) -> Step {
 }
 
 /// OpenID Connect Core §3.1.2.1: a hint of another customer is not silently accepted.
-fn hint_step(facts: &Facts<'_>, session: SessionFacts, authenticated_here: bool) -> Option<Step> {
+fn hint_step(facts: &Facts<'_>, session: SessionFacts<'_>, authenticated_here: bool) -> Option<Step> {
     let prompt_none = facts.request.prompt.none;
     match facts.hinted {
         Hinted::Nobody => None,
@@ -121,9 +126,16 @@ fn hint_step(facts: &Facts<'_>, session: SessionFacts, authenticated_here: bool)
     }
 }
 
+/// Whether the app would like a level that this session has not reached. It is asked for once: whatever the login in this
+/// flow reached is what the app is told (OpenID Connect Core §3.1.2.1: `acr_values` is a voluntary claim).
+fn wants_another_level(facts: &Facts<'_>, session: SessionFacts<'_>) -> bool {
+    let wanted = &facts.request.acr_values;
+    !wanted.is_empty() && !wanted.iter().any(|level| session.acr == Some(level.as_str()))
+}
+
 /// `patience`: an authentication in this very flow is as good as fresh for so long, whatever was asked. Otherwise a
 /// `max_age` of no time could not be met; and a flow left lying open does not make an old login a fresh one.
-fn is_too_old(facts: &Facts<'_>, session: SessionFacts, patience: Option<Duration>) -> bool {
+fn is_too_old(facts: &Facts<'_>, session: SessionFacts<'_>, patience: Option<Duration>) -> bool {
     let age = facts.now.since(session.auth_time);
     facts.request.max_age.is_some_and(|max_age| age > Duration::from_secs(max_age).max(patience.unwrap_or_default()))
 }

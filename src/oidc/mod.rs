@@ -52,6 +52,8 @@ pub struct Provider {
     pub lifetimes: Lifetimes,
     /// Whether visitors may make an account, which `prompt=create` asks for.
     pub offers_sign_up: bool,
+    /// The authentication levels (`acr`) that a login here can reach.
+    pub levels: Vec<String>,
     /// Authenticates refresh tokens.
     pub refresh_key: DerivedKey,
     /// Makes pairwise subjects.

@@ -86,6 +86,10 @@ pub struct AuthorizationRequest {
     pub login_hint: Option<String>,
     pub id_token_hint: Option<String>,
     pub resources: Vec<String>,
+    /// The levels it would like that can be reached here, the best liked first. A wish: another level is told, never
+    /// refused (OpenID Connect Core §3.1.2.1).
+    #[serde(default)]
+    pub acr_values: Vec<String>,
 }
 
 /// What goes back to the client's redirect URI.

@@ -78,17 +78,15 @@ on_servers! {
         let page = browser.click(&page, "Cancel").await;
         assert_eq!((page.status.as_u16(), page.url.path()), (422, "/callback/club"), "{}", page.text());
         assert!(!page.form("/login/social", &[("connector", "club")]).action.is_empty());
-        // Another browser brings this one's answer.
+        // The way on works: the same answer once more goes on, and in another browser it is nothing.
         let page = browser.submit(&page, "/login/social", &[("connector", "club")]).await;
-        let callback_at = app.url("/callback/club");
-        let caught = browser.clone().stop_at(&callback_at);
+        let caught = browser.clone().stop_at(&app.url("/callback/club"));
         let caught = club.log_in(&caught, &page, "ann").await;
         assert!(caught.stopped && caught.parameter("code").is_some(), "{}", caught.url);
-        assert_eq!(Browser::new().get(&caught.url).await.status, 400);
-        // The right one does, and then once more: the code is not asked for twice.
         let home = browser.get(&caught.url).await;
         shop.finish(&authorization, &home).await;
         assert!(browser.get(&caught.url).await.stopped, "a reload goes on");
+        assert_eq!(Browser::new().get(&caught.url).await.status, 400);
         assert_eq!(invariants::check(env).await.customers.len(), 1);
         // A gateway with another secret, and one that takes another provider for this one.
         for more in [json!({"client_secret": "wrong"}), json!({"issuer": format!("{}/", club.issuer)})] {

@@ -4,6 +4,7 @@
 //! It reads files, not types: comments and string literals are blanked first (`source`), then paths are searched in
 //! what is left. The rules are those of src/ARCHITECTURE.md.
 
+mod connectors;
 mod schema;
 mod source;
 

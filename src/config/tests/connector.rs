@@ -1,6 +1,9 @@
 //! Connectors by kind: the keys each has, and what it is where the file does not say.
 
+use std::time::Duration;
+
 use super::{ConnectorAuthMethod, ConnectorConfig, ConnectorKind, EmailTrust};
+use crate::config::{BreakerConfig, ImportAction, ImportConfig, ImportRule, ImportUpdate, OnConflict};
 
 const KEYS: &str = "id = \"c\"\nname = \"C\"\nclient_id = \"x\"\n";
 const SECRET: &str = "client_secret = \"y\"\n";
@@ -63,6 +66,7 @@ fn keys_of_another_kind_are_refused() {
         ("prompt", "prompt = \"login\"", "oidc oauth2 google github microsoft"),
         ("pass_login_hint", "pass_login_hint = true", "oidc oauth2 google github microsoft"),
         ("auth_method", "auth_method = \"client_secret_post\"", "oidc oauth2 google microsoft"),
+        ("levels", "levels = [{ acr = \"1\", level = \"gold\" }]", "oidc google apple microsoft"),
         ("native_client_ids", "native_client_ids = [\"com.c.app\"]", "oidc google apple facebook microsoft"),
         ("jwks_uri", "jwks_uri = \"https://c.example/k\"", "facebook"),
         ("business_apps", "business_apps = { 123 = \"c\" }", "facebook"),
@@ -104,4 +108,70 @@ fn everything_that_a_kind_lacks_is_said_at_once() {
     let apple =
         format!("[[connectors]]\nkind = \"apple\"\n{KEYS}team_id = \"T\"\nkey_id = \"K\"\nprivate_key = \"P\"\n");
     assert_eq!(load_text(&apple).err(), keys(&["private_key"]));
+}
+
+#[test]
+fn what_is_imported_is_an_action_or_a_table_for_each_claim() {
+    let text = "[connectors.import]\nupdate = \"never\"\nname = \"force\"\npicture = \"ignore\"\n\
+                locale = { action = \"require\", on_conflict = \"replace\" }\n";
+    let config = load(ConnectorKind::Google, text).unwrap();
+    let rule = |action, on_conflict| ImportRule { action, on_conflict };
+    let expected = ImportConfig {
+        update: ImportUpdate::Never,
+        name: rule(ImportAction::Force, None),
+        picture: rule(ImportAction::Ignore, None),
+        locale: rule(ImportAction::Require, Some(OnConflict::Replace)),
+        ..ImportConfig::default()
+    };
+    assert_eq!(config.import, expected);
+    assert_eq!(config.import.name.forced(), Some(OnConflict::Set), "the default");
+    assert_eq!(config.import.given_name.forced(), None, "suggested by default");
+    assert_eq!(load(ConnectorKind::Google, "").unwrap().import, ImportConfig::default());
+}
+
+#[test]
+fn an_import_that_would_not_do_what_it_says_is_refused() {
+    for (kind, import, key) in [
+        (ConnectorKind::Google, "email = \"force\"", "email"),
+        (ConnectorKind::Google, "name = \"always\"", "name"),
+        (ConnectorKind::Google, "name = true", "name"),
+        (ConnectorKind::Google, "name = { on_conflict = \"set\" }", "name.action"),
+        (ConnectorKind::Google, "name = { action = \"force\", on_conflict = \"merge\" }", "name.on_conflict"),
+        (ConnectorKind::Google, "name = { action = \"force\", when = \"x\" }", "name.when"),
+        (ConnectorKind::Google, "name = { action = \"suggest\", on_conflict = \"fail\" }", "name.on_conflict"),
+        (ConnectorKind::Google, "update = true", "update"),
+        (ConnectorKind::Apple, "family_name = \"require\"", "family_name"),
+    ] {
+        let refused = load(kind, &format!("[connectors.import]\n{import}\n")).err();
+        assert_eq!(refused, Some(vec![format!("connectors[c].import.{key}")]), "{import}");
+    }
+    assert!(load(ConnectorKind::Apple, "import = { name = \"force\", picture = \"require\" }").is_ok());
+}
+
+#[test]
+fn a_level_is_a_word_for_one_of_the_providers() {
+    let levels = "levels = [{ acr = \"urn:mfa\", level = \"gold\" }, { amr = \"mfa\", level = \"silver\" }]";
+    assert_eq!(load(ConnectorKind::Oidc, levels).unwrap().levels.len(), 2);
+    for (level, key) in [
+        ("{ level = \"gold\" }", ""),
+        ("{ acr = \"a\", amr = \"b\", level = \"gold\" }", ""),
+        ("{ acr = \"a\" }", ".level"),
+        ("{ acr = \"a\", level = \"gold coin\" }", ".level"),
+        ("{ acr = \"a b\", level = \"gold\" }", ".acr"),
+        ("{ amr = \"\", level = \"gold\" }", ".amr"),
+    ] {
+        let refused = load(ConnectorKind::Oidc, &format!("levels = [{level}]")).err();
+        assert_eq!(refused, Some(vec![format!("connectors[c].levels[0]{key}")]), "{level}");
+    }
+}
+
+#[test]
+fn a_breaker_opens_at_some_time_and_closes_again() {
+    let breaker = |text: &str| load(ConnectorKind::X, &format!("breaker = {{ {text} }}")).map(|config| config.breaker);
+    let expected = BreakerConfig { failures: 3, pause: Duration::from_secs(20) };
+    assert_eq!(breaker("failures = 3, pause = \"20s\""), Ok(expected));
+    assert_eq!(breaker(""), Ok(BreakerConfig { failures: 5, pause: Duration::from_secs(30) }));
+    for (text, key) in [("failures = 0", "failures"), ("pause = \"0s\"", "pause"), ("pause = \"1h\"", "pause")] {
+        assert_eq!(breaker(text), Err(vec![format!("connectors[c].breaker.{key}")]), "{text}");
+    }
 }

@@ -15,10 +15,12 @@ use super::link::tell;
 use super::posted;
 use super::step::{self, Walk};
 use crate::app::App;
+use crate::connector::Wishes;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
-use crate::http::pages::{AccountPage, Action, ConnectionLine, ConnectorButton, View};
+use crate::http::pages::{AccountPage, Action, ConnectionLine, ConnectorButton, Message, View};
 use crate::http::session::BrowserSession;
+use crate::identity::import::Differs;
 use crate::identity::linking::{self, Claim, Linked, Proof};
 use crate::identity::namespace::Namespace;
 use crate::identity::other_names::is_other_name;
@@ -119,7 +121,7 @@ pub async fn connect(
     let target = Target::Link { customer: session.customer, sid: session.sid };
     let flow = Flow::new(this_browser.hash.clone(), target, context.now);
     let redirect_uri = super::social::redirect_uri(&app, connector.id())?;
-    let Ok(upstream) = connector.authorization_request(&redirect_uri, None, context.now).await else {
+    let Ok(upstream) = connector.authorization_request(&redirect_uri, Wishes::default(), context.now).await else {
         let text = format!("{} does not answer at the moment. Nothing was changed.", connector.name());
         return Ok(refused(&app, &context, StatusCode::SERVICE_UNAVAILABLE, "That didn’t work", &text));
     };
@@ -167,6 +169,13 @@ pub async fn returned(
         Linked::Full => conflict(
             "Too many connected accounts",
             &format!("Your account is connected with as many accounts of {name} as it can be. Disconnect one first."),
+        ),
+        Linked::Missing(claims) => {
+            conflict("Something is missing", &Message::ClaimsMissing { name, claims }.text(app.brand.text))
+        }
+        Linked::Differs(Differs(claim)) => conflict(
+            "That account says something else about you",
+            &Message::ClaimDiffers { name, claim }.text(app.brand.text),
         ),
         Linked::Refused => Ok(error::expired_page(app, context)),
     }

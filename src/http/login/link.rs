@@ -20,6 +20,7 @@ use crate::http::error::{self, Failure};
 use crate::http::pages::{AccountExistsPage, Action, CodePage, CodePurpose, Message, View};
 use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
+use crate::identity::import::Differs;
 use crate::identity::linking::{self, Claim, Linked, Proof};
 use crate::ids::{CustomerId, LinkId};
 use crate::mail::{queue, templates};
@@ -192,7 +193,7 @@ pub async fn post_code(
     let (customer, link) = link(&app, &context, &flow, &pending, Proof::MailedCode).await?;
     let authentication = Authentication {
         auth_time: context.now,
-        acr: None,
+        acr: pending.claim.level.clone(),
         amr: pending.claim.amr.clone(),
         via: pending.claim.namespace().to_string(),
         link: Some(link),
@@ -257,6 +258,12 @@ async fn link(
         }
         Linked::Already { customer, link } => return Ok((customer, link)),
         Linked::Refused => login_page(app, flow, String::new(), Some(Message::AccountBlocked), None),
+        Linked::Missing(claims) => {
+            login_page(app, flow, String::new(), Some(Message::ClaimsMissing { name, claims }), None)
+        }
+        Linked::Differs(Differs(claim)) => {
+            login_page(app, flow, String::new(), Some(Message::ClaimDiffers { name, claim }), None)
+        }
         Linked::Full => refused(
             app,
             context,

@@ -138,7 +138,9 @@ fn told(page: Page, message: Option<&Message>) -> Response {
 fn status_of(message: &Message) -> StatusCode {
     match message {
         Message::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Message::Busy | Message::MailUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Message::Busy | Message::MailUnavailable | Message::ConnectorUnavailable { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Message::CodeSent | Message::SignInToConnect { .. } => StatusCode::OK,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }

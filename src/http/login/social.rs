@@ -8,11 +8,12 @@ use url::Url;
 use super::step::{self, Walk};
 use super::{connections, form_post, link, login_page, posted_flow};
 use crate::app::App;
-use crate::connector::{ConnectorError, UpstreamCallback, UpstreamIdentity};
+use crate::connector::{ConnectorError, UpstreamCallback, UpstreamIdentity, Wishes};
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::http::pages::Message;
 use crate::http::session::BrowserSession;
+use crate::identity::import::Differs;
 use crate::identity::linking::Claim;
 use crate::identity::namespace::{self, Namespace};
 use crate::identity::sign_in::{self, Question, SignedIn, Source};
@@ -27,8 +28,7 @@ pub async fn begin(State(app): State<App>, context: Context, body: Bytes) -> Res
         return Ok(error::expired_page(&app, &context));
     };
     let redirect_uri = redirect_uri(&app, connector.id())?;
-    let hint = flow.request().and_then(|request| request.login_hint.as_deref());
-    match connector.authorization_request(&redirect_uri, hint, context.now).await {
+    match connector.authorization_request(&redirect_uri, wishes(&flow), context.now).await {
         Ok(upstream) => {
             UpstreamFlow { pending: upstream.pending, flow }.save(app.kv()).await?;
             Ok(Redirect::to(upstream.url.as_str()).into_response())
@@ -73,12 +73,7 @@ pub async fn callback(
     };
     let sealed =
         identity.tokens.as_ref().map(|tokens| app.provider.keeper.seal(connector.id(), &identity.subject, tokens));
-    let source = Source {
-        connector: connector.id(),
-        email_trust: connector.email_trust(&identity),
-        links_automatically: connector.links_automatically(),
-        tokens: sealed.as_ref(),
-    };
+    let source = Source { tokens: sealed.as_ref(), ..Source::of(connector.as_ref(), &identity) };
     if matches!(upstream.flow.target, Target::Link { .. }) && !namespace::is_blocked(&identity.subject) {
         let claim = Claim::new(source, &identity);
         return connections::returned(&app, &context, &browser, &upstream.flow, &claim).await;
@@ -97,20 +92,39 @@ pub async fn callback(
             let name = connector.name().to_owned();
             return Ok(refused(&app, &upstream.flow, Message::ConnectorFailed { name }));
         }
+        SignedIn::Missing(claims) => {
+            tracing::info!(connector = connector.id(), ?claims, "a provider did not say what is required");
+            let name = connector.name().to_owned();
+            return Ok(refused(&app, &upstream.flow, Message::ClaimsMissing { name, claims }));
+        }
+        SignedIn::Differs(Differs(claim)) => {
+            tracing::info!(connector = connector.id(), ?claim, "a provider says something else than the customer");
+            let name = connector.name().to_owned();
+            return Ok(refused(&app, &upstream.flow, Message::ClaimDiffers { name, claim }));
+        }
     };
-    let authentication = authentication(connector.id(), link, &identity, &context);
+    let authentication = authentication(source, link, &identity, &context);
     let walk = Walk { app: &app, context: &context, flow: upstream.flow, session: None, ops: vec![] };
     step::signed_in(walk, &browser, customer, authentication, None).await
 }
 
-/// What the provider's word is worth here: its `amr` is passed on, its `acr` speaks of its own levels.
-fn authentication(connector: &str, link: LinkId, identity: &UpstreamIdentity, context: &Context) -> Authentication {
+/// What the provider's word is worth here: its `amr` is passed on; a level is reached only where the configuration says
+/// what of the provider's makes it.
+fn authentication(source: Source<'_>, link: LinkId, identity: &UpstreamIdentity, context: &Context) -> Authentication {
     Authentication {
         auth_time: context.now,
-        acr: None,
+        acr: source.level.map(str::to_owned),
         amr: identity.amr.clone(),
-        via: Namespace::Social(connector.to_owned()).to_string(),
+        via: Namespace::Social(source.connector.to_owned()).to_string(),
         link: Some(link),
+    }
+}
+
+/// What the app would like, for the provider.
+fn wishes(flow: &Flow) -> Wishes<'_> {
+    match flow.request() {
+        Some(request) => Wishes { login_hint: request.login_hint.as_deref(), levels: &request.acr_values },
+        None => Wishes::default(),
     }
 }
 
@@ -123,6 +137,8 @@ fn failed(app: &App, flow: &Flow, name: &str, error: &ConnectorError) -> Respons
     let name = name.to_owned();
     match error {
         ConnectorError::Denied => refused(app, flow, Message::ConnectorCancelled { name }),
+        // Said once, when it was left alone.
+        ConnectorError::Paused => refused(app, flow, Message::ConnectorUnavailable { name }),
         error => {
             tracing::warn!(connector = name, error = %error, "a login at an upstream provider failed");
             refused(app, flow, Message::ConnectorFailed { name })

@@ -118,10 +118,11 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         request,
         began_at: walk.flow.began_at,
         now: walk.context.now,
-        session: walk
-            .session
-            .as_ref()
-            .map(|sso| SessionFacts { customer: sso.customer, auth_time: sso.authentication.auth_time }),
+        session: walk.session.as_ref().map(|sso| SessionFacts {
+            customer: sso.customer,
+            auth_time: sso.authentication.auth_time,
+            acr: sso.authentication.acr.as_deref(),
+        }),
         hinted,
         consent: if client.metadata.first_party { Consent::NotNeeded } else { Consent::Given(given.as_ref()) },
         progress: walk.flow.progress,

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::config::Importable;
+
 /// A sentence with one gap, written `{}`. A language puts the gap where its grammar wants it.
 #[derive(Clone, Copy, Debug)]
 pub struct Phrase(pub &'static str);
@@ -76,6 +78,25 @@ pub enum Message {
         /// The provider as customers know it.
         name: String,
     },
+    /// The provider did not answer lately and is not asked for a while.
+    ConnectorUnavailable {
+        /// The provider as customers know it.
+        name: String,
+    },
+    /// The provider did not say what the company must know.
+    ClaimsMissing {
+        /// The provider as customers know it.
+        name: String,
+        /// What it did not say.
+        claims: Vec<Importable>,
+    },
+    /// The provider says something else than the customer did, and the company allows no two answers.
+    ClaimDiffers {
+        /// The provider as customers know it.
+        name: String,
+        /// What it is about.
+        claim: Importable,
+    },
     /// The provider vouches for an address that already belongs to an account here, but not reliably enough to join it.
     EmailTaken,
     /// The company has closed this account.
@@ -132,6 +153,14 @@ impl Message {
             Self::TooManyTries { seconds } => return text.wait(*seconds).into(),
             Self::ConnectorCancelled { name } => return text.connector_cancelled.with(name).into(),
             Self::ConnectorFailed { name } => return text.connector_failed.with(name).into(),
+            Self::ConnectorUnavailable { name } => return text.connector_unavailable.with(name).into(),
+            Self::ClaimsMissing { name, claims } => {
+                let claims: Vec<&str> = claims.iter().map(|claim| text.claim(*claim)).collect();
+                return format!("{} {}.", text.claims_missing.with(name), claims.join(", ")).into();
+            }
+            Self::ClaimDiffers { name, claim } => {
+                return format!("{} {}.", text.claim_differs.with(name), text.claim(*claim)).into();
+            }
             Self::SignInToConnect { name } => return text.sign_in_to_connect.with(name).into(),
             Self::EmailTaken => text.email_taken,
             Self::AccountBlocked => text.account_blocked,
@@ -186,6 +215,18 @@ impl CodePurpose {
 }
 
 impl Text {
+    /// What customers call a claim, at the end of a sentence.
+    fn claim(&self, claim: Importable) -> &'static str {
+        match claim {
+            Importable::Name => self.claim_name,
+            Importable::GivenName => self.claim_given_name,
+            Importable::FamilyName => self.claim_family_name,
+            Importable::PreferredUsername => self.claim_username,
+            Importable::Picture => self.claim_picture,
+            Importable::Locale => self.claim_locale,
+        }
+    }
+
     fn wait(&self, seconds: u64) -> String {
         match seconds {
             0..=1 => self.wait_moment.to_owned(),
@@ -338,6 +379,15 @@ catalogue! {
     wait_minutes: gap = "Too many tries. Please wait {} minutes, then try again.";
     connector_cancelled: gap = "You turned back at {}. You can try again or choose another way.";
     connector_failed: gap = "Signing in with {} didn’t work this time. Try again or choose another way.";
+    connector_unavailable: gap = "{} isn’t available right now. Please choose another way, or try again in a few minutes.";
+    claims_missing: gap = "We need something that {} didn’t tell us, so nothing was changed. Add it there, or allow it to be shared, and try again, or choose another way. Missing:";
+    claim_differs: gap = "What {} says about you isn’t what you told us, so nothing was changed. Correct it there and try again, or choose another way. It’s about:";
+    claim_name: text = "your name";
+    claim_given_name: text = "your first name";
+    claim_family_name: text = "your last name";
+    claim_username: text = "your username";
+    claim_picture: text = "your picture";
+    claim_locale: text = "your language";
     sign_in_to_connect: gap = "Sign in the way you usually do. {} is then connected to your account.";
     email_taken: text = "There is already an account with this email address. Sign in to it the way you usually do.";
     account_blocked: text = "This account can’t be used at the moment. Please contact us.";

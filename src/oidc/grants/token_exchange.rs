@@ -14,6 +14,7 @@ use super::{Granted, authorization_code};
 use crate::clock::{self, Timestamp};
 use crate::connector::native::MAX_AGE;
 use crate::connector::{ConnectorError, NativeNonce, SharedConnector, UpstreamCallback, UpstreamIdentity};
+use crate::identity::import::Differs;
 use crate::identity::namespace::Namespace;
 use crate::identity::sign_in::{self, SignedIn, Source};
 use crate::identity::upstream_tokens::{Asked, UpstreamAccess};
@@ -90,7 +91,7 @@ async fn sign_in(
     let (customer, link) = customer(provider, &connector, &identity, now).await?;
     let authentication = Authentication {
         auth_time: now,
-        acr: None,
+        acr: connector.level(&identity).map(str::to_owned),
         amr: identity.amr,
         via: Namespace::Social(connector.id().to_owned()).to_string(),
         link: Some(link),
@@ -132,7 +133,7 @@ fn scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
 
 fn unverified(error: ConnectorError) -> OAuthError {
     match error {
-        ConnectorError::Unavailable { .. } => {
+        ConnectorError::Unavailable { .. } | ConnectorError::Paused => {
             OAuthError::new(ErrorCode::TemporarilyUnavailable, "the provider's keys cannot be had at the moment")
                 .detail(error.to_string())
         }
@@ -156,12 +157,7 @@ async fn customer(
     identity: &UpstreamIdentity,
     now: Timestamp,
 ) -> Result<(CustomerId, LinkId), OAuthError> {
-    let source = Source {
-        connector: connector.id(),
-        email_trust: connector.email_trust(identity),
-        links_automatically: false,
-        tokens: None,
-    };
+    let source = Source { links_automatically: false, ..Source::of(connector.as_ref(), identity) };
     match sign_in::social(&provider.store, source, identity, now).await.map_err(OAuthError::server_error)? {
         SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => Ok((customer, link)),
         SignedIn::AccountExists(..) => Err(OAuthError::new(
@@ -169,6 +165,14 @@ async fn customer(
             "a customer with this address exists: sign in with the browser to connect the account",
         )),
         SignedIn::Refused => Err(OAuthError::invalid_grant("the customer may not sign in")),
+        SignedIn::Missing(claims) => {
+            let claims: Vec<&str> = claims.iter().map(|claim| claim.as_str()).collect();
+            Err(OAuthError::invalid_request(format!("subject_token lacks what is required: {}", claims.join(" "))))
+        }
+        SignedIn::Differs(Differs(claim)) => {
+            let claim = claim.as_str();
+            Err(OAuthError::invalid_request(format!("subject_token says something else than the customer: {claim}")))
+        }
         SignedIn::Blocked => {
             Err(OAuthError::invalid_request("subject_token is not acceptable").detail("the subject stands for nobody"))
         }

@@ -20,6 +20,7 @@ fn request(prompt: &str, max_age: Option<u64>) -> AuthorizationRequest {
         login_hint: None,
         id_token_hint: None,
         resources: vec![],
+        acr_values: vec![],
     }
 }
 
@@ -29,10 +30,15 @@ fn customer(n: u128) -> CustomerId {
     CustomerId(uuid::Uuid::from_u128(n))
 }
 
+/// Ann's (customer 1), so many seconds old.
+fn session_of(age: u64, acr: Option<&str>) -> SessionFacts<'_> {
+    SessionFacts { customer: customer(1), auth_time: NOW - Duration::from_secs(age), acr }
+}
+
 /// `age`: how many seconds ago ann (customer 1) authenticated; the request began 10 seconds ago.
 fn step(prompt: &str, max_age: Option<u64>, age: Option<u64>, hinted: Hinted, consent: Consent<'_>) -> Step {
     let request = request(prompt, max_age);
-    let session = age.map(|age| SessionFacts { customer: customer(1), auth_time: NOW - Duration::from_secs(age) });
+    let session = age.map(|age| session_of(age, None));
     let began_at = NOW - Duration::from_secs(10);
     let progress = Progress::default();
     next_step(&Facts { request: &request, began_at, now: NOW, session, hinted, consent, progress })
@@ -77,5 +83,32 @@ fn the_next_step_follows_from_prompt_age_hint_and_consent() {
     for (prompt, max_age, age, hinted, consent, expected) in table {
         let got = step(prompt, max_age, age, hinted, consent);
         assert_eq!(got, expected, "prompt {prompt:?} max_age {max_age:?} age {age:?} {hinted:?} {consent:?}");
+    }
+}
+
+/// Protocol rule 7: a wish for a level is worth one login, and never an error.
+#[test]
+fn a_level_that_was_not_reached_asks_for_one_login() {
+    let began_at = NOW - Duration::from_secs(10);
+    for (prompt, wanted, age, acr, expected) in [
+        ("", "gold silver", 500, None, Step::Authenticate(Some(customer(1)))),
+        ("", "gold silver", 500, Some("bronze"), Step::Authenticate(Some(customer(1)))),
+        ("", "gold silver", 500, Some("silver"), Step::Issue),
+        ("", "gold silver", 5, None, Step::Issue),
+        ("none", "gold", 500, None, Step::Issue),
+        ("", "", 500, None, Step::Issue),
+    ] {
+        let acr_values = wanted.split_whitespace().map(str::to_owned).collect();
+        let request = AuthorizationRequest { acr_values, ..request(prompt, None) };
+        let facts = Facts {
+            request: &request,
+            began_at,
+            now: NOW,
+            session: Some(session_of(age, acr)),
+            hinted: Hinted::Nobody,
+            consent: Consent::NotNeeded,
+            progress: Progress::default(),
+        };
+        assert_eq!(next_step(&facts), expected, "{prompt} {wanted} {age} {acr:?}");
     }
 }

@@ -117,7 +117,8 @@ on_both! {
 
 /// A login without the gateway: the form of Apple's page, taken for a callback.
 async fn log_in(login: &Login) -> Result<UpstreamIdentity, ConnectorError> {
-    let request = login.connector.authorization_request(&login.redirect_uri, None, login.clock.now()).await?;
+    let request =
+        login.connector.authorization_request(&login.redirect_uri, Default::default(), login.clock.now()).await?;
     let page = login.browser.get(request.url).send().await.unwrap().text().await.unwrap();
     let form = html::forms(&page).remove(0).filled_in(&[]);
     let said = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());

@@ -1,5 +1,6 @@
 //! GitHub: what its API says, how it refuses, and whose address counts.
 
+use samesake::connector::Wishes;
 use serde_json::{Value, json};
 
 use super::{Login, gateway, links, press, provider_error, sign_in, signs_in_and_returns};
@@ -144,8 +145,8 @@ async fn a_hint_is_passed_on_only_where_the_configuration_says_so() {
     let github = GitHub::start().await;
     for (pass, expected) in [(false, None), (true, Some("ada@example.com"))] {
         let login = Login::with(github.config(json!({"pass_login_hint": pass, "prompt": "select_account"})));
-        let request =
-            login.connector.authorization_request(&login.redirect_uri, Some("ada@example.com"), login.clock.now());
+        let wishes = Wishes { login_hint: Some("ada@example.com"), levels: &[] };
+        let request = login.connector.authorization_request(&login.redirect_uri, wishes, login.clock.now());
         let url = request.await.unwrap().url;
         let said = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         assert_eq!(said("login").as_deref(), expected);

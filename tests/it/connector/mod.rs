@@ -4,17 +4,21 @@
 //! driven as the login pages drive it, by a browser that follows the redirects.
 
 mod apple;
+mod breaker;
 mod facebook;
 mod github;
 mod google;
+mod levels;
 mod linkedin;
 mod microsoft;
 mod oauth2;
+mod oauth2_faults;
 mod oidc;
 mod oidc_caches;
 mod oidc_faults;
 mod outbound;
 mod self_check;
+mod ssrf;
 mod x;
 
 use std::time::Duration;
@@ -71,7 +75,8 @@ impl Login {
 
     /// Sends the browser to the provider; what came back, and what it will be checked against.
     async fn begin(&self) -> Result<(UpstreamCallback, PendingUpstream), ConnectorError> {
-        let request = self.connector.authorization_request(&self.redirect_uri, None, self.clock.now()).await?;
+        let request =
+            self.connector.authorization_request(&self.redirect_uri, Default::default(), self.clock.now()).await?;
         let answer = self.browser.get(request.url).send().await.unwrap();
         let to = Url::parse(answer.headers().get("location").unwrap().to_str().unwrap()).unwrap();
         assert!(to.as_str().starts_with(self.redirect_uri.as_str()), "{to}");

@@ -44,7 +44,11 @@ async fn the_authorization_request_is_bound_by_state_nonce_and_pkce() {
     let (_, first) = login.begin().await.unwrap();
     let request = upstream.last_authorization();
     let (_, second) = login.begin().await.unwrap();
-    let third = login.connector.authorization_request(&login.redirect_uri, None, login.clock.now()).await.unwrap();
+    let third = login
+        .connector
+        .authorization_request(&login.redirect_uri, Default::default(), login.clock.now())
+        .await
+        .unwrap();
     assert_eq!((third.url.origin(), third.url.path()), (upstream.issuer().origin(), "/authorize"));
     for (one, other) in [
         (&first.state, &second.state),

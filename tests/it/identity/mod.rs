@@ -3,6 +3,7 @@
 mod checker;
 mod events;
 mod first_login;
+mod import;
 mod linking;
 mod linking_races;
 mod links;

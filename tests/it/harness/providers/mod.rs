@@ -27,6 +27,8 @@ use samesake::secret::{base64url, random_token, sha256};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::upstream::BadAnswer;
+
 /// The gateway's name at every stand-in.
 pub const CLIENT_ID: &str = "samesake-client";
 pub const CLIENT_SECRET: &str = "provider secret: / + % ü";
@@ -58,6 +60,7 @@ struct Model {
     refusal: Option<Vec<(String, String)>>,
     /// Answers by path, in place of the right ones.
     canned: HashMap<String, (u16, Value)>,
+    spoiled: HashMap<String, BadAnswer>,
 }
 
 /// What a code stands for.
@@ -74,8 +77,14 @@ pub async fn start(router: impl FnOnce(Arc<Desk>) -> Router) -> Stand {
     let desk = Arc::new(Desk { base, model: Mutex::default() });
     let canned = Arc::clone(&desk);
     let router = router(Arc::clone(&desk)).layer(middleware::from_fn(move |request: Request, next: Next| {
+        let spoiled = canned.model().spoiled.get(request.uri().path()).cloned();
         let canned = canned.canned(request.uri().path());
         async move {
+            if let Some(bad) = spoiled
+                && let Some(answer) = bad.response().await
+            {
+                return answer;
+            }
             match canned {
                 Some(answer) => answer,
                 None => next.run(request).await,
@@ -107,6 +116,11 @@ impl Stand {
     /// From now on this path answers so, whatever it is asked.
     pub fn answer(&self, path: &str, status: u16, body: Value) {
         self.desk.model().canned.insert(path.to_owned(), (status, body));
+    }
+
+    /// From now on this path answers badly, and no other.
+    pub fn spoil(&self, path: &str, bad: BadAnswer) {
+        self.desk.model().spoiled = HashMap::from([(path.to_owned(), bad)]);
     }
 
     /// The parameters of the last authorization request.

@@ -39,6 +39,27 @@ pub enum BadAnswer {
     RedirectTo(String),
 }
 
+impl BadAnswer {
+    /// The answer in place of the good one; only slowness lets the good one through.
+    pub async fn response(self) -> Option<Response> {
+        Some(match self {
+            Self::Slow(by) => {
+                tokio::time::sleep(by).await;
+                return None;
+            }
+            Self::Dripping => drip().into_response(),
+            Self::Endless => flood().into_response(),
+            Self::Oversized => json_body(" ".repeat(8 * 1024 * 1024)),
+            Self::DeeplyNested => json_body("{\"sub\":".to_owned() + &"[".repeat(100_000)),
+            Self::NotJson => json_body("<html>".to_owned()),
+            Self::Status(status) => {
+                (StatusCode::from_u16(status).unwrap(), json_body("{\"error\":\"broken\"}".to_owned())).into_response()
+            }
+            Self::RedirectTo(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
+        })
+    }
+}
+
 /// One thing that is wrong with a login.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -111,27 +132,13 @@ impl Faults {
         self.lock().iter().filter_map(choose).collect()
     }
 
-    /// The bad answer of an endpoint in place of the good one; only slowness lets the good one through.
+    /// The bad answer of an endpoint in place of the good one, if it has one.
     pub async fn spoil(&self, endpoint: Endpoint) -> Option<Response> {
         let bad = self.find(|fault| match fault {
             Fault::Answer(at, bad) if *at == endpoint => Some(bad.clone()),
             _ => None,
         })?;
-        Some(match bad {
-            BadAnswer::Slow(by) => {
-                tokio::time::sleep(by).await;
-                return None;
-            }
-            BadAnswer::Dripping => drip().into_response(),
-            BadAnswer::Endless => flood().into_response(),
-            BadAnswer::Oversized => json_body(" ".repeat(8 * 1024 * 1024)),
-            BadAnswer::DeeplyNested => json_body("{\"sub\":".to_owned() + &"[".repeat(100_000)),
-            BadAnswer::NotJson => json_body("<html>".to_owned()),
-            BadAnswer::Status(status) => {
-                (StatusCode::from_u16(status).unwrap(), json_body("{\"error\":\"broken\"}".to_owned())).into_response()
-            }
-            BadAnswer::RedirectTo(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
-        })
+        bad.response().await
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
