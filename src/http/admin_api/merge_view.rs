@@ -206,6 +206,15 @@ pub struct ProposalView {
     pub plan: PlanView,
 }
 
+/// A proposal without its plan, as it is answered to whoever changed it: answers are kept, and keep nobody's data.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProposalLine {
+    pub id: Id,
+    pub state: ProposalState,
+    pub approvals_needed: i64,
+    pub expires_at: Time,
+}
+
 /// What became of a proposal.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -351,17 +360,34 @@ impl From<UndoPlan> for UndoPlanView {
     }
 }
 
+impl From<crate::store::ProposalState> for ProposalState {
+    fn from(state: crate::store::ProposalState) -> Self {
+        match state {
+            crate::store::ProposalState::Open => Self::Open,
+            crate::store::ProposalState::Executed => Self::Executed,
+            crate::store::ProposalState::Void => Self::Void,
+            crate::store::ProposalState::Withdrawn => Self::Withdrawn,
+        }
+    }
+}
+
+impl From<&Proposal> for ProposalLine {
+    fn from(proposal: &Proposal) -> Self {
+        Self {
+            id: proposal.id.into(),
+            state: proposal.state.into(),
+            approvals_needed: proposal.approvals_needed,
+            expires_at: proposal.expires_at.into(),
+        }
+    }
+}
+
 impl ProposalView {
     /// A proposal, and who has approved it so far.
     pub fn new(proposal: Proposal, approved_by: Vec<String>) -> Self {
         Self {
             id: proposal.id.into(),
-            state: match proposal.state {
-                crate::store::ProposalState::Open => ProposalState::Open,
-                crate::store::ProposalState::Executed => ProposalState::Executed,
-                crate::store::ProposalState::Void => ProposalState::Void,
-                crate::store::ProposalState::Withdrawn => ProposalState::Withdrawn,
-            },
+            state: proposal.state.into(),
             reason: proposal.request.reason,
             proposed_by: proposal.proposed_by,
             approvals_needed: proposal.approvals_needed,

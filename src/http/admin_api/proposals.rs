@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Call;
 use super::change::{Answer, Change, Turn};
-use super::merge_view::{MergeDone, ProposalView};
+use super::merge_view::{MergeDone, ProposalLine, ProposalView};
 use super::merges::{self, Agreed};
 use super::operation::{Access, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
@@ -49,7 +49,7 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[],
         conditions: Conditions::Key,
         body: Some(schema_of::<Agreed>),
-        answer: schema_of::<ProposalView>,
+        answer: schema_of::<ProposalLine>,
         tagged: false,
         problems: &[ProblemKind::NotFound, ProblemKind::Refused, ProblemKind::Stale],
         route: || post(make),
@@ -91,7 +91,7 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[],
         conditions: Conditions::Key,
         body: Some(schema_of::<Nothing>),
-        answer: schema_of::<ProposalView>,
+        answer: schema_of::<ProposalLine>,
         tagged: false,
         problems: &[ProblemKind::NotFound, ProblemKind::Refused],
         route: || post(withdraw),
@@ -151,10 +151,7 @@ async fn make(State(app): State<App>, call: Call, change: Change<Agreed>) -> Res
         return change.release(app.store(), &call, merges::refused(stale)).await;
     }
     match merge::propose(app.store(), &app.config.merge, &request, call.now).await? {
-        Outcome::Done(proposal) => {
-            let answer = Answer::new(&ProposalView::new(proposal, Vec::new()));
-            change.keep(app.store(), &call, answer).await
-        }
+        Outcome::Done(proposal) => change.keep(app.store(), &call, Answer::new(&ProposalLine::from(&proposal))).await,
         other => change.release(app.store(), &call, merges::refused(other)).await,
     }
 }
@@ -202,10 +199,7 @@ async fn withdraw(
             let problem = Problem::new(ProblemKind::Refused).detail("The proposal is not open.");
             change.release(app.store(), &call, problem).await
         }
-        Some(proposal) => {
-            let answer = Answer::new(&view(&app, proposal).await?);
-            change.keep(app.store(), &call, answer).await
-        }
+        Some(proposal) => change.keep(app.store(), &call, Answer::new(&ProposalLine::from(&proposal))).await,
     }
 }
 
