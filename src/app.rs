@@ -24,6 +24,7 @@ use crate::kv::Kv;
 use crate::mail::Mailer;
 use crate::mail::templates::Letterhead;
 use crate::oidc::client::{Client, ClientRegistry, hash_client_secret};
+use crate::oidc::subject::SubjectKey;
 use crate::oidc::{Lifetimes, Provider};
 use crate::outbound::{Outbound, OutboundPolicy};
 use crate::protocol::client_metadata::SubjectType;
@@ -150,6 +151,7 @@ impl App {
         let mailer = Mailer::from_config(&config.mail)?;
         let connectors = Registry::from_config(&config.connectors, outbound)?;
         let keeper = Keeper::new(store.clone(), master.derive("upstream-tokens"));
+        let subject_key = SubjectKey::new(master.derive("pairwise-subject"), Arc::new(config.merge.clone()));
         let provider = Provider {
             issuer,
             store,
@@ -161,7 +163,7 @@ impl App {
             offers_sign_up: config.password.enabled && config.password.sign_up && mailer.is_offered(),
             levels: levels(&config),
             refresh_key: master.derive("refresh-token"),
-            subject_key: master.derive("pairwise-subject"),
+            subject_key: subject_key.clone(),
             nonce_key: master.derive("native-nonce"),
             connectors: connectors.clone(),
             keeper,
@@ -175,7 +177,7 @@ impl App {
             letterhead: Letterhead::from(&config.brand),
             statements,
             destinations: destinations(&config),
-            known_customers: KnownCustomers::new(master.derive("pairwise-subject")),
+            known_customers: KnownCustomers::new(subject_key),
             metadata_document: OnceLock::new(),
             api_document: OnceLock::new(),
             brand: Brand::new(BrandSettings::from(&config.brand)),

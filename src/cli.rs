@@ -5,6 +5,8 @@
 
 mod transfer;
 
+mod merging;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +24,8 @@ use crate::protocol::client_metadata::{
 use crate::protocol::jwk::SigningAlgorithm;
 
 pub use transfer::ConnectorTransfer;
+
+pub use merging::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 
 /// Exit code for a configuration that was refused.
 pub const EXIT_CONFIG: u8 = 78;
@@ -70,9 +74,12 @@ pub enum Command {
     /// List, register or remove OAuth clients in the database
     #[command(subcommand)]
     Client(Client),
-    /// Look up a customer
+    /// Look up, merge, part or erase customers
     #[command(subcommand)]
     Customer(Customer),
+    /// Check the audit log
+    #[command(subcommand)]
+    Audit(Audit),
     /// Try out the providers customers may sign in with
     #[command(subcommand)]
     Connector(Connector),
@@ -367,6 +374,14 @@ pub struct ConnectorTest {
 pub enum Customer {
     /// Show the customer behind an identifier: links, subjects, grants
     Show(CustomerShow),
+    /// Merge two customers who are one person
+    Merge(CustomerMerge),
+    /// Undo a merge
+    Unmerge(CustomerUnmerge),
+    /// Remember that two customers are not the same person, or lift it
+    NotSame(CustomerNotSame),
+    /// Erase a customer's personal data for good; the ID stays taken
+    Erase(CustomerErase),
 }
 
 /// `samesake customer show`

@@ -75,6 +75,8 @@ impl Admin {
 /// Who presents an access token that is good: `None` if they have no role.
 ///
 /// RFC 9068 §5: a token whose subject is its client is the client's own. No client ID looks like a customer's subject.
+/// `holder` is whose session the token is bound to: a login that sees its own side of a merge only (identity
+/// specification, rule 25) is not the admin whom its subject may come to mean.
 ///
 /// # Errors
 /// If the database fails.
@@ -82,6 +84,7 @@ pub async fn of_token(
     store: &Store,
     client: &Client,
     claims: &AccessTokenClaims,
+    holder: Option<CustomerId>,
 ) -> Result<Option<Admin>, store::Error> {
     if claims.sub == client.id() {
         let proved_at = Timestamp::from_seconds(claims.iat);
@@ -91,7 +94,9 @@ pub async fn of_token(
     let view = store.begin_read().await?.admin_view_by_sub(&client.sector, &claims.sub).await?;
     let proved_at = Timestamp::from_seconds(claims.auth_time.unwrap_or_default());
     let counts = |view: &AdminView| {
-        view.state == CustomerState::Active && view.sessions_from.is_none_or(|from| proved_at >= from)
+        view.state == CustomerState::Active
+            && holder.is_none_or(|holder| holder == view.customer)
+            && view.sessions_from.is_none_or(|from| proved_at >= from)
     };
     Ok(view
         .filter(counts)

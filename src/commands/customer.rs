@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 
+use super::merging;
 use crate::cli::{Customer, CustomerShow};
 use crate::identity::customer::{self, View};
 use crate::store::Store;
@@ -13,6 +14,10 @@ use crate::store::Store;
 pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
     match command {
         Customer::Show(command) => show(command).await,
+        Customer::Merge(command) => merging::merge(command).await,
+        Customer::Unmerge(command) => merging::unmerge(command).await,
+        Customer::NotSame(command) => merging::not_same(command).await,
+        Customer::Erase(command) => merging::erase(command).await,
     }
 }
 

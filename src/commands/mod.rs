@@ -8,6 +8,7 @@ mod connector_transfer;
 mod customer;
 mod demo;
 mod keys;
+mod merging;
 mod migrate;
 mod serve;
 
@@ -28,6 +29,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Keys(command) => block_on(keys::run(command)),
         Command::Client(command) => block_on(client::run(command)),
         Command::Customer(command) => block_on(customer::run(command)),
+        Command::Audit(command) => block_on(merging::audit(command)),
         Command::Connector(command) => block_on(connector::run(command)),
         Command::Admin(command) => block_on(admin::run(command)),
     }

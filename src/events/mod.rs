@@ -99,6 +99,7 @@ pub enum Event {
     /// Personal data is gone, that of everyone who was merged into the customer too.
     CustomerErased {
         members: Vec<CustomerId>,
+        reason: String,
     },
     TokenReuse {
         detail: BTreeMap<&'static str, String>,
@@ -235,9 +236,12 @@ async fn advance(
 ) -> Result<(CustomerId, i64), store::Error> {
     for _ in 0..ADVANCE_TRIES {
         let root = tx.customer_living(customer).await?.ok_or(store::Error::Missing)?.id;
-        if let Some(last) = tx.customer_advance(root, count, now).await? {
-            return Ok((root, last));
+        let Some(last) = tx.customer_advance(root, count, now).await? else { continue };
+        // The root is locked now; a merge undone while we waited may have made it somebody else's.
+        if root != customer && tx.customer_living(customer).await?.is_none_or(|living| living.id != root) {
+            break;
         }
+        return Ok((root, last));
     }
     Err(store::Error::Contention)
 }

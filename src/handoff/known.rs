@@ -13,10 +13,10 @@ use quick_cache::sync::Cache;
 
 use super::Destination;
 use crate::clock::Timestamp;
+use crate::identity::merge::side::{self, Seen};
 use crate::ids::CustomerId;
-use crate::oidc::subject::{self, Sector};
-use crate::secret::DerivedKey;
-use crate::store::{self, CustomerState, Store, SubjectView};
+use crate::oidc::subject::{self, Sector, SubjectKey};
+use crate::store::{self, CustomerState, Store};
 
 /// How long an entry is believed if no event speaks against it.
 const BELIEVED: Duration = Duration::from_secs(30);
@@ -30,6 +30,19 @@ const MOST: usize = 20_000;
 pub struct Known {
     pub sub: String,
     pub version: i64,
+    /// Whether it is the whole customer, and not one side of a merge that has not been proved.
+    pub whole: bool,
+    /// Subjects retired here lately by merges.
+    pub merged_from: Vec<String>,
+    /// Logins before this time no longer count.
+    pub sessions_from: Option<Timestamp>,
+}
+
+impl Known {
+    /// Whether a login at this time still counts.
+    pub fn counts(&self, auth_time: Timestamp) -> bool {
+        self.sessions_from.is_none_or(|from| auth_time >= from)
+    }
 }
 
 #[derive(Clone)]
@@ -42,13 +55,13 @@ struct Entry {
 /// What was read recently, by sector and customer.
 #[derive(Clone)]
 pub struct KnownCustomers {
-    key: DerivedKey,
+    key: SubjectKey,
     recent: Arc<Cache<(String, CustomerId), Entry>>,
 }
 
 impl KnownCustomers {
-    /// `key` makes pairwise subjects at first issue.
-    pub fn new(key: DerivedKey) -> Self {
+    /// `key` makes and chooses subjects.
+    pub fn new(key: SubjectKey) -> Self {
         Self { key, recent: Arc::new(Cache::new(MOST)) }
     }
 
@@ -71,16 +84,19 @@ impl KnownCustomers {
             return Ok(Some(entry.known));
         }
         let sector = Sector { name: &destination.sector, pairwise: destination.pairwise };
-        let view = match store.begin_read().await?.subject_view(sector.name, customer).await? {
-            Some(view) if view.sub.is_some() => view.sub.clone().map(|sub| (view, sub)),
+        let rows = store.begin_read().await?.members_seen(sector.name, customer).await?;
+        let seen = match side::see(&rows, customer, &self.key.merge, now) {
+            Some(seen) if seen.sub.is_some() => seen.sub.clone().map(|sub| (seen, sub)),
             _ => self.introduce(store, sector, customer, now).await?,
         };
-        let Some((view, sub)) = view.filter(|(view, _)| view.state == CustomerState::Active) else {
+        let Some((seen, sub)) = seen.filter(|(seen, _)| seen.state == CustomerState::Active) else {
             self.recent.remove(&key);
             return Ok(None);
         };
-        let known = Known { sub, version: view.version };
-        self.recent.insert(key, Entry { known: known.clone(), root: view.root, read_at: now });
+        let whole = seen.is_whole();
+        let (root, merged_from, sessions_from) = (seen.root, seen.merged_from, seen.sessions_from);
+        let known = Known { sub, version: seen.version, whole, merged_from, sessions_from };
+        self.recent.insert(key, Entry { known: known.clone(), root, read_at: now });
         Ok(Some(known))
     }
 
@@ -91,7 +107,7 @@ impl KnownCustomers {
         sector: Sector<'_>,
         customer: CustomerId,
         now: Timestamp,
-    ) -> Result<Option<(SubjectView, String)>, store::Error> {
+    ) -> Result<Option<(Seen, String)>, store::Error> {
         let mut tx = store.begin().await?;
         let view = subject::view(&mut tx, sector, customer, &self.key, now).await?;
         tx.commit().await?;

@@ -20,6 +20,8 @@ use crate::session::Authentication;
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     Anonymous,
+    /// A weak proof: one side of a merge that has not been proved to be the whole customer.
+    Identified,
     Authenticated,
 }
 
@@ -27,6 +29,7 @@ impl Level {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous",
+            Self::Identified => "identified",
             Self::Authenticated => "authenticated",
         }
     }
@@ -41,6 +44,21 @@ pub struct Person {
     pub sid: Sid,
     pub version: i64,
     pub authentication: Authentication,
+    /// Whether they have proved to be the whole customer, and not one side of a merge only (spec/identity.md rule 25).
+    pub whole: bool,
+    /// Subjects retired here in the last 30 days: the history of those belongs to this one.
+    pub merged_from: Vec<String>,
+}
+
+impl Person {
+    const fn level(&self) -> Level {
+        if self.whole { Level::Authenticated } else { Level::Identified }
+    }
+
+    /// The authentication, where it proves the whole customer.
+    fn proved(&self) -> Option<&Authentication> {
+        self.whole.then_some(&self.authentication)
+    }
 }
 
 /// The claims. No `sub` where nobody is known: a constant one would join all strangers into one person.
@@ -66,6 +84,10 @@ struct Claims<'a> {
     version: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<CustomerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ambiguous: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_from: Option<&'a [String]>,
 }
 
 /// A signed statement.
@@ -80,6 +102,8 @@ type CacheKey = (Option<(Sid, Timestamp)>, String, i64);
 
 /// More of an upstream's `amr` than this is left out: a statement stays within 1.5 KB.
 const MAX_AMR: usize = 64;
+/// More subjects retired by merges are left out.
+const MAX_MERGED_FROM: usize = 8;
 
 /// Makes statements and keeps the recent ones.
 #[derive(Clone)]
@@ -108,7 +132,7 @@ impl Statements {
         person: Option<&Person>,
         now: Timestamp,
     ) -> Result<Statement, keys::Error> {
-        let level = if person.is_some() { Level::Authenticated } else { Level::Anonymous };
+        let level = person.map_or(Level::Anonymous, Person::level);
         let version = person.map_or(0, |person| person.version);
         let session = person.map(|person| (person.sid.clone(), person.authentication.auth_time));
         let key = (session, destination.id.clone(), version);
@@ -136,6 +160,7 @@ impl Statements {
         level: Level,
         now: Timestamp,
     ) -> Claims<'a> {
+        let proved = person.and_then(Person::proved);
         Claims {
             iss: &self.issuer,
             aud: &destination.id,
@@ -144,12 +169,14 @@ impl Statements {
             exp: (now + self.lifetime).seconds(),
             jti: secret::base64url(&crate::clock::random::<16>()),
             level,
-            acr: person.and_then(|person| person.authentication.acr.as_deref()),
-            amr: person.map(|person| bounded(&person.authentication.amr)).filter(|amr| !amr.is_empty()),
-            auth_time: person.map(|person| person.authentication.auth_time.seconds()),
+            acr: proved.and_then(|authentication| authentication.acr.as_deref()),
+            amr: proved.map(|authentication| bounded(&authentication.amr)).filter(|amr| !amr.is_empty()),
+            auth_time: proved.map(|authentication| authentication.auth_time.seconds()),
             sid: person.map(|person| self.audience_sid(destination, &person.sid)),
             version: person.map(|person| person.version),
             customer_id: person.filter(|_| destination.internal).map(|person| person.customer),
+            ambiguous: person.filter(|person| !person.whole).map(|_| true),
+            merged_from: person.map(|person| first_few(&person.merged_from)).filter(|subs| !subs.is_empty()),
         }
     }
 
@@ -158,6 +185,11 @@ impl Statements {
         let mac = self.sid_key.mac(&[destination.id.as_bytes(), sid.as_str().as_bytes()]);
         secret::base64url(mac.get(..16).unwrap_or_default())
     }
+}
+
+/// As many as leave the statement within 1.5 KB.
+fn first_few(subs: &[String]) -> &[String] {
+    subs.get(..subs.len().min(MAX_MERGED_FROM)).unwrap_or_default()
 }
 
 /// The first values that fit.

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::address::EmailAddress;
 use super::import::{self, Differs, Imported, Offer};
+use super::merge::side;
 use super::namespace::Namespace;
 use super::other_names;
 use super::profile::Profile;
@@ -23,7 +24,7 @@ use crate::config::{EmailTrust, Importable};
 use crate::connector::{OtherName, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
-use crate::store::{self, Customer, CustomerState, Link, Tx};
+use crate::store::{self, CustomerState, Link, Tx};
 
 /// What proves an address by a mailed code.
 pub const MAILED_CODE: &str = "email_code";
@@ -136,6 +137,9 @@ pub(super) async fn holder(tx: &mut Tx, claim: &Claim) -> Result<Holder, store::
     let Some(root) = tx.link_resolve(&namespace, address.normalized()).await? else { return Ok(Holder::Nobody) };
     let (social, origin) = (claim.namespace().to_string(), claim.origin());
     let links = tx.links_live(root).await?;
+    // After a merge the address may be one side's, and proves that side only (rule 25).
+    let holds = |link: &&Link| link.namespace == namespace && link.external_id == address.normalized();
+    let root = links.iter().find(holds).map_or(root, |link| link.customer);
     let same_provider = links.iter().any(|link| {
         let brought = link.namespace == social && delivered_address(link).as_ref() == Some(address);
         let proved =
@@ -167,7 +171,7 @@ pub(super) async fn is_settled(
         return Ok(false);
     }
     let Some(address) = claim.vouched_address() else { return Ok(false) };
-    let links = tx.links_live(root).await?;
+    let links = side::links(tx, root).await?;
     let proved_here = links.iter().any(|link| {
         link.namespace == Namespace::Email.to_string()
             && link.external_id == address.normalized()
@@ -229,7 +233,7 @@ pub async fn add(
         if theirs.root == root.id {
             claim.keep_tokens(tx, theirs.link, now).await?;
         }
-        let already = Linked::Already { customer: root.id, link: theirs.link };
+        let already = Linked::Already { customer: theirs.customer, link: theirs.link };
         return Ok(if theirs.root == root.id { already } else { Linked::Taken });
     }
     let links = tx.links_live(root.id).await?;
@@ -239,8 +243,10 @@ pub async fn add(
     if !claim.missing.is_empty() {
         return Ok(Linked::Missing(claim.missing.clone()));
     }
-    let link = claim.link(LinkId::new(now), root.id, now);
-    let imported = match import::import(&Profile::from_json(&root.profile), &claim.offers, link.id, now) {
+    // It is the row's who brought it, so that it goes with that row if a merge is undone (rule 32).
+    let link = Link { root: root.id, ..claim.link(LinkId::new(now), customer, now) };
+    let own = tx.customer_find(customer).await?.ok_or(store::Error::Missing)?;
+    let imported = match import::import(&Profile::from_json(&own.profile), &claim.offers, link.id, now) {
         Ok(imported) => imported,
         Err(differs) => return Ok(Linked::Differs(differs)),
     };
@@ -250,22 +256,22 @@ pub async fn add(
     }
     claim.keep_tokens(tx, link.id, now).await?;
     let mut events = vec![added(&link)];
-    events.extend(add_address(tx, &root, &links, claim, proof, now).await?);
+    events.extend(add_address(tx, (customer, root.id), &links, claim, proof, now).await?);
     if let Some(imported) = imported {
-        events.push(update_profile(tx, root.id, &imported, now).await?);
+        events.push(update_profile(tx, customer, &imported, now).await?);
     }
     events::record_all(tx, root.id, Actor::Customer, events, now).await?;
-    Ok(Linked::Added { customer: root.id, link: link.id })
+    Ok(Linked::Added { customer, link: link.id })
 }
 
-/// Writes a changed profile of a locked root. The caller records the event.
+/// Writes the changed values of a row whose root is locked. The caller records the event.
 pub(super) async fn update_profile(
     tx: &mut Tx,
-    root: CustomerId,
+    member: CustomerId,
     imported: &Imported,
     now: Timestamp,
 ) -> Result<Event, store::Error> {
-    tx.customer_profile_set(root, &imported.profile.to_json(), now).await?;
+    tx.member_profile_set(member, &imported.profile.to_json(), now).await?;
     Ok(Event::ProfileUpdated { fields: imported.changed.iter().map(|claim| claim.as_str().to_owned()).collect() })
 }
 
@@ -279,7 +285,7 @@ pub(super) fn is_full(links: &[Link], namespace: &Namespace) -> bool {
 /// address beyond the limit is left out; the account itself is what the customer asked for.
 async fn add_address(
     tx: &mut Tx,
-    root: &Customer,
+    (customer, root): (CustomerId, CustomerId),
     links: &[Link],
     claim: &Claim,
     proof: Proof,
@@ -303,7 +309,7 @@ async fn add_address(
         }]);
     }
     if claim.vouched && !is_full(links, &Namespace::Email) {
-        let link = email_link(address, Namespace::Email, root.id, &claim.origin(), now);
+        let link = Link { root, ..email_link(address, Namespace::Email, customer, &claim.origin(), now) };
         if tx.link_insert(&link).await? {
             return Ok(vec![added(&link)]);
         }
@@ -311,7 +317,7 @@ async fn add_address(
     if own(Namespace::UnprovedEmail).is_some() || is_full(links, &Namespace::UnprovedEmail) {
         return Ok(vec![]);
     }
-    let link = email_link(address, Namespace::UnprovedEmail, root.id, &claim.origin(), now);
+    let link = Link { root, ..email_link(address, Namespace::UnprovedEmail, customer, &claim.origin(), now) };
     tx.link_insert(&link).await?;
     Ok(vec![added(&link)])
 }
@@ -321,7 +327,7 @@ async fn add_address(
 /// # Errors
 /// If the database fails.
 pub async fn proved_addresses(tx: &mut Tx, customer: CustomerId) -> Result<Vec<EmailAddress>, store::Error> {
-    let links = tx.links_live(customer).await?;
+    let links = side::links(tx, customer).await?;
     let email = Namespace::Email.to_string();
     let proved = links.iter().filter(|link| link.namespace == email);
     Ok(proved.filter_map(|link| EmailAddress::parse(&link.external_id).ok()).collect())

@@ -3,7 +3,9 @@
 //! It takes transactions, keys and the present time from its callers. It knows nothing of HTTP.
 
 pub mod address;
+pub mod consent;
 pub mod customer;
+pub mod erase;
 pub mod import;
 pub mod linking;
 pub mod merge;

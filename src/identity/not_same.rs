@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
 use crate::ids::CustomerId;
-use crate::store::{self, NotSame, Store};
+use crate::store::{self, NotSame, Store, Tx};
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,8 @@ pub async fn mark(
     if a.id == b.id {
         return Ok(Marked::Merged);
     }
-    if tx.roots_lock(a.id, b.id).await?.len() != 2 {
+    let locked = tx.roots_lock(a.id, b.id).await?.len() == 2;
+    if !locked || !is_still(&mut tx, one, a.id).await? || !is_still(&mut tx, other, b.id).await? {
         return Err(store::Error::Contention);
     }
     let actor = by.as_text();
@@ -75,4 +76,9 @@ pub async fn lift(
     events::record(&mut tx, one, by, Event::NotSameLifted { other }, now).await?;
     tx.commit().await?;
     Ok(Marked::Done)
+}
+
+/// Whether an ID means this root, now that it is locked.
+async fn is_still(tx: &mut Tx, id: CustomerId, root: CustomerId) -> Result<bool, store::Error> {
+    Ok(tx.customer_living(id).await?.is_some_and(|living| living.id == root))
 }

@@ -120,6 +120,7 @@ pub fn claims(stored: &Value, sub: String) -> UserinfoClaims {
             .map(|_| profile.0.get("email_verified").is_some_and(|verified| verified.value == Value::Bool(true))),
         phone_number: profile.text("phone_number"),
         phone_number_verified: None,
+        merged_from: Vec::new(),
     }
 }
 

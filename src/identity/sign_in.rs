@@ -145,9 +145,13 @@ async fn known_link(
     };
     if changes {
         // Decided again under the lock: of two logins that bring the same change one makes it.
-        let Some(root) = tx.customer_lock(link.root).await? else { return Ok(None) };
-        match imported(&root.profile) {
-            Ok(Some(imported)) => update(tx, root.id, &imported, now).await?,
+        if tx.customer_lock(link.customer).await?.is_none() {
+            return Ok(None);
+        }
+        // What a provider says is written to the row whose account it is: a merge mixes no values.
+        let own = tx.customer_find(link.customer).await?.ok_or(store::Error::Missing)?;
+        match imported(&own.profile) {
+            Ok(Some(imported)) => update(tx, own.id, &imported, now).await?,
             Ok(None) => {}
             Err(differs) => return Ok(Some(SignedIn::Differs(differs))),
         }
@@ -158,12 +162,13 @@ async fn known_link(
     if let Some(tokens) = source.tokens {
         tokens.keep(tx, link.link, now).await?;
     }
-    Ok(Some(SignedIn::Known(link.root, link.link)))
+    // The row whose way in this is: after a merge it may open its own side only (rule 25).
+    Ok(Some(SignedIn::Known(link.customer, link.link)))
 }
 
-async fn update(tx: &mut Tx, root: CustomerId, imported: &Imported, now: Timestamp) -> Result<(), store::Error> {
-    let event = linking::update_profile(tx, root, imported, now).await?;
-    events::record(tx, root, Actor::Customer, event, now).await
+async fn update(tx: &mut Tx, member: CustomerId, imported: &Imported, now: Timestamp) -> Result<(), store::Error> {
+    let event = linking::update_profile(tx, member, imported, now).await?;
+    events::record(tx, member, Actor::Customer, event, now).await
 }
 
 /// An account that is nobody's here. `None` if that changed meanwhile.

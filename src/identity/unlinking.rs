@@ -5,6 +5,7 @@
 
 use super::address::EmailAddress;
 use super::linking::{MAILED_CODE, delivered_address, is_full};
+use super::merge::side;
 use super::namespace::Namespace;
 use super::other_names;
 use super::profile::Profile;
@@ -12,7 +13,7 @@ use super::sign_in::{added, email_link};
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
-use crate::store::{self, CredentialKind, CredentialState, Customer, Link, Tx};
+use crate::store::{self, CredentialKind, CredentialState, Link, Tx};
 
 /// The ways to log in that this installation offers at all.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +49,7 @@ pub async fn remove(
     now: Timestamp,
 ) -> Result<Unlinked, store::Error> {
     let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
-    let mut links = tx.links_live(root.id).await?;
+    let mut links = side::links(tx, customer).await?;
     let Some(at) = links.iter().position(|candidate| candidate.id == link && connector_of(candidate).is_some()) else {
         return Ok(Unlinked::NotThere);
     };
@@ -58,7 +59,7 @@ pub async fn remove(
     let twins: Vec<Link> = links.extract_if(.., |link| account.contains(&link.id)).collect();
     let unproved = unproved_by(&gone, &links);
     let left: Vec<&Link> = links.iter().filter(|link| Some(link.id) != unproved.as_ref().map(|link| link.id)).collect();
-    if !can_log_in(tx, &root, &left, ways).await? {
+    if !can_log_in(tx, customer, &left, ways).await? {
         return Ok(Unlinked::LastWay);
     }
     let mut events = Vec::new();
@@ -67,10 +68,10 @@ pub async fn remove(
         events.push(removed(link));
     }
     if let Some(address) = unproved {
-        events.extend(unprove(tx, &root, &address, &links, now).await?);
+        events.extend(unprove(tx, root.id, &address, &links, now).await?);
     }
     events::record_all(tx, root.id, Actor::Customer, events, now).await?;
-    Ok(Unlinked::Removed { customer: root.id, links: account })
+    Ok(Unlinked::Removed { customer: gone.customer, links: account })
 }
 
 /// The connector of a social link.
@@ -82,17 +83,21 @@ pub fn connector_of(link: &Link) -> Option<String> {
 }
 
 /// Whether any way in is left: an account at a provider that is still offered, or a password with an address to it.
-async fn can_log_in(tx: &mut Tx, root: &Customer, left: &[&Link], ways: &Ways) -> Result<bool, store::Error> {
-    let offered = |link: &&&Link| connector_of(link).is_some_and(|connector| ways.connectors.contains(&connector));
-    if left.iter().any(|link| offered(&link)) {
+async fn can_log_in(tx: &mut Tx, customer: CustomerId, left: &[&Link], ways: &Ways) -> Result<bool, store::Error> {
+    // What opens another side of a merge only is no way in (rule 25).
+    let leading = side::leading_rows(tx, customer).await?;
+    let left: Vec<&Link> = left.iter().copied().filter(|link| leading.contains(&link.customer)).collect();
+    let offered = |link: &&Link| connector_of(link).is_some_and(|connector| ways.connectors.contains(&connector));
+    if left.iter().any(offered) {
         return Ok(true);
     }
     let email = Namespace::Email.to_string();
-    let credentials = if ways.password { tx.credentials_of(root.id).await? } else { vec![] };
+    let root = tx.customer_living(customer).await?.map_or(customer, |root| root.id);
+    let credentials = if ways.password { tx.credentials_of(root).await? } else { vec![] };
     Ok(credentials
         .iter()
         .filter(|credential| credential.kind == CredentialKind::Password && credential.state == CredentialState::Live)
-        .any(|password| left.iter().any(|link| link.namespace == email && link.customer == password.customer)))
+        .any(|password| leading.contains(&password.customer) && left.iter().any(|link| link.namespace == email)))
 }
 
 /// The address that nothing proves any more once a link is gone (rule 19).
@@ -113,7 +118,7 @@ fn unproved_by(gone: &Link, left: &[Link]) -> Option<Link> {
 /// Turns a proved address into a hint.
 async fn unprove(
     tx: &mut Tx,
-    root: &Customer,
+    root: CustomerId,
     proved: &Link,
     links: &[Link],
     now: Timestamp,
@@ -125,15 +130,18 @@ async fn unprove(
     let hint = Namespace::UnprovedEmail.to_string();
     let is_known = links.iter().any(|link| link.namespace == hint && link.external_id == proved.external_id);
     if !is_known && !is_full(links, &Namespace::UnprovedEmail) {
-        let link = email_link(&address, Namespace::UnprovedEmail, root.id, &proved.source, now);
+        let link =
+            Link { root, ..email_link(&address, Namespace::UnprovedEmail, proved.customer, &proved.source, now) };
         tx.link_insert(&link).await?;
         events.push(added(&link));
     }
-    let mut profile = Profile::from_json(&root.profile);
-    let shown = profile.text("email").and_then(|email| EmailAddress::parse(&email).ok());
-    if shown.is_some_and(|shown| shown == address) {
-        profile.set("email_verified", Some(false), None, now);
-        tx.customer_profile_set(root.id, &profile.to_json(), now).await?;
+    for row in tx.members_of(root).await? {
+        let mut profile = Profile::from_json(&row.profile);
+        let shown = profile.text("email").and_then(|email| EmailAddress::parse(&email).ok());
+        if shown.is_some_and(|shown| shown == address) {
+            profile.set("email_verified", Some(false), None, now);
+            tx.member_profile_set(row.id, &profile.to_json(), now).await?;
+        }
     }
     Ok(events)
 }

@@ -6,12 +6,20 @@
 use super::Provider;
 use super::grants::revoked_key;
 use crate::clock::Timestamp;
-use crate::ids::GrantId;
+use crate::ids::{CustomerId, GrantId};
 use crate::keys::{Expect, Expiry};
 use crate::kv::{Op, Reply};
 use crate::protocol::OAuthError;
 use crate::protocol::token::AccessTokenClaims;
 use crate::session;
+
+/// On whose behalf a token is good.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub grant: GrantId,
+    /// Whose session it is bound to.
+    pub customer: Option<CustomerId>,
+}
 
 /// The claims of a token that is good now, at the cost of one round trip.
 ///
@@ -22,12 +30,13 @@ pub async fn check(
     access_token: &str,
     audience: &str,
     now: Timestamp,
-) -> Result<AccessTokenClaims, OAuthError> {
+) -> Result<(AccessTokenClaims, Live), OAuthError> {
     let expect =
         Expect { typ: &["at+jwt"], issuer: &provider.issuer, audience: Some(audience), now, expiry: Expiry::Checked };
-    let claims = provider.keys.verify(access_token, &expect).map_err(|error| invalid(&error.to_string()))?;
-    check_live(provider, &claims, now).await?;
-    Ok(claims)
+    let claims: AccessTokenClaims =
+        provider.keys.verify(access_token, &expect).map_err(|error| invalid(&error.to_string()))?;
+    let live = check_live(provider, &claims, now).await?;
+    Ok((claims, live))
 }
 
 /// The session the token is bound to still lives, and its grant is not revoked.
@@ -35,7 +44,7 @@ pub(super) async fn check_live(
     provider: &Provider,
     claims: &AccessTokenClaims,
     now: Timestamp,
-) -> Result<(), OAuthError> {
+) -> Result<Live, OAuthError> {
     let grant: GrantId = claims
         .jti
         .split_once('.')
@@ -54,10 +63,12 @@ pub(super) async fn check_live(
         return Err(invalid("the grant is revoked"));
     }
     match &claims.sid {
-        Some(_) if !session::is_live_record(values.next().flatten().as_deref(), now) => {
-            Err(invalid("the session has ended"))
+        Some(_) => {
+            let session = session::live_record(values.next().flatten().as_deref(), now);
+            let session = session.ok_or_else(|| invalid("the session has ended"))?;
+            Ok(Live { grant, customer: Some(session.customer) })
         }
-        _ => Ok(()),
+        None => Ok(Live { grant, customer: None }),
     }
 }
 

@@ -56,8 +56,8 @@ pub struct Provider {
     pub levels: Vec<String>,
     /// Authenticates refresh tokens.
     pub refresh_key: DerivedKey,
-    /// Makes pairwise subjects.
-    pub subject_key: DerivedKey,
+    /// Makes and chooses subjects.
+    pub subject_key: subject::SubjectKey,
     /// Makes the nonces of native apps.
     pub nonce_key: DerivedKey,
     /// Whose tokens may be exchanged.

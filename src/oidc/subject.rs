@@ -1,10 +1,19 @@
 //! Subjects (`sub`): stored per sector at first issue and never recomputed (spec/identity.md rule 23).
+//!
+//! What an ID sees, the whole customer or its own side of a merge, decides which subject is its own (rule 25).
+
+use std::sync::Arc;
 
 use super::client::Client;
 use crate::clock::Timestamp;
+use crate::config::MergeConfig;
+use crate::identity::merge::side::{self, Seen};
 use crate::ids::CustomerId;
 use crate::secret::{self, DerivedKey};
-use crate::store::{self, SubjectView, Tx};
+use crate::store::{self, Tx};
+
+/// How often a customer is looked at again who was merged between the look and the issue.
+const TRIES: usize = 4;
 
 /// How a sector's subjects are made at first issue.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +28,24 @@ impl<'a> From<&'a Client> for Sector<'a> {
     }
 }
 
-/// The living customer behind `customer` and what this sector calls them; a first meeting issues the subject.
-/// `None` if the ID was never issued.
+/// What subjects are made and chosen by.
+#[derive(Clone)]
+pub struct SubjectKey {
+    /// Makes pairwise ones.
+    key: DerivedKey,
+    /// Which values of a merged customer count.
+    pub merge: Arc<MergeConfig>,
+}
+
+impl SubjectKey {
+    /// `key` makes pairwise subjects at first issue.
+    pub const fn new(key: DerivedKey, merge: Arc<MergeConfig>) -> Self {
+        Self { key, merge }
+    }
+}
+
+/// What `customer` sees, and what this sector calls it; a first meeting issues the subject. `None` if the ID was never
+/// issued.
 ///
 /// # Errors
 /// If the database fails.
@@ -28,15 +53,40 @@ pub async fn view(
     tx: &mut Tx,
     sector: Sector<'_>,
     customer: CustomerId,
-    key: &DerivedKey,
+    key: &SubjectKey,
     now: Timestamp,
-) -> Result<Option<(SubjectView, String)>, store::Error> {
-    let Some(view) = tx.subject_view(sector.name, customer).await? else { return Ok(None) };
-    let sub = match &view.sub {
-        Some(sub) => sub.clone(),
-        None => tx.subject_issue(sector.name, view.root, &first(sector, view.root, key), now).await?,
-    };
-    Ok(Some((view, sub)))
+) -> Result<Option<(Seen, String)>, store::Error> {
+    for _ in 0..TRIES {
+        let rows = tx.members_seen(sector.name, customer).await?;
+        let Some(seen) = side::see(&rows, customer, &key.merge, now) else { return Ok(None) };
+        let issued = match &seen.sub {
+            Some(sub) => Ok(sub.clone()),
+            None => issue(tx, sector, &seen, key, now).await,
+        };
+        match issued {
+            Ok(sub) => return Ok(Some((seen, sub))),
+            // A merge came between: no statement failed, and the next look sees it.
+            Err(store::Error::Contention) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(store::Error::Contention)
+}
+
+async fn issue(
+    tx: &mut Tx,
+    sector: Sector<'_>,
+    seen: &Seen,
+    key: &SubjectKey,
+    now: Timestamp,
+) -> Result<String, store::Error> {
+    let sub = first(sector, seen.side, &key.key);
+    if seen.is_whole() {
+        tx.subject_issue(sector.name, seen.root, &sub, now).await
+    } else {
+        // The survivor is never given what a login by the absorbed side alone has used.
+        tx.subject_issue_own_side(sector.name, seen.side, seen.root, &sub, now).await
+    }
 }
 
 /// Whether a text has the form of a subject that we issue. A client's ID may not: it is the `sub` of the client's own

@@ -19,6 +19,9 @@ pub struct UserinfoClaims {
     pub phone_number: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number_verified: Option<bool>,
+    /// Subjects by which the client knew another customer who is this one now: ours, no standard claim.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged_from: Vec<String>,
 }
 
 /// What the scope `profile` asks for.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::identity::merge::side::Seen;
 use crate::ids::{CustomerId, LinkId, Sid};
 use crate::kv::{self, Kv, Op, When};
 
@@ -33,6 +34,17 @@ pub struct Authentication {
     /// That link itself: unlinking it ends what came from it (spec/identity.md rule 19).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkId>,
+}
+
+impl Authentication {
+    /// As tokens tell of it: who sees one side of a merge only has proved no level of the whole customer.
+    #[must_use]
+    pub fn as_seen_by(mut self, seen: &Seen) -> Self {
+        if !seen.is_whole() {
+            self.acr = None;
+        }
+        self
+    }
 }
 
 /// One browser's authenticated session.

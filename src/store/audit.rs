@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::driver::{Conn, exec, fetch_all, fetch_one, from_row};
-use super::{Result, Tx};
+use super::{Result, Tx, erasure};
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, EventId};
 use crate::secret;
@@ -70,6 +70,14 @@ impl From<&AuditRow> for AuditPlace {
         Self { at: row.at, chain: row.chain, seq: row.seq }
     }
 }
+
+/// An entry with the digest that an erasure kept.
+struct Sealed {
+    row: AuditRow,
+    digest: Option<Vec<u8>>,
+}
+
+from_row!(Sealed { row: flatten, digest });
 
 /// What the check of a chain found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,10 +144,10 @@ impl Tx {
         let mut seq = 0;
         let mut hash = [0; 32];
         while seq < entries {
-            let page: Vec<AuditRow> = fetch_all!(
+            let page: Vec<Sealed> = fetch_all!(
                 self,
-                AuditRow,
-                "SELECT chain, seq, id, at, actor, action, customer, detail, previous_hash, hash \
+                Sealed,
+                "SELECT chain, seq, id, at, actor, action, customer, detail, previous_hash, hash, digest \
                  FROM audit WHERE chain = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4",
                 chain,
                 seq,
@@ -149,9 +157,11 @@ impl Tx {
             if page.is_empty() {
                 return Ok(AuditCheck::Broken { seq: seq + 1 });
             }
-            for row in page {
+            for Sealed { row, digest } in page {
                 seq += 1;
-                let expected = link_hash(&hash, seq, &row.digest());
+                // An erasure takes the identifier and leaves the digest; nothing else may stand on a kept one.
+                let kept = digest.filter(|_| erasure::is_blanked(&row.detail)).and_then(|kept| kept.try_into().ok());
+                let expected = link_hash(&hash, seq, &kept.unwrap_or_else(|| row.digest()));
                 if row.seq != seq || row.previous_hash != hash || row.hash != expected {
                     return Ok(AuditCheck::Broken { seq });
                 }
@@ -244,7 +254,7 @@ impl AuditRow {
     }
 
     /// SHA-256 of everything the entry says. JSON keeps the fields apart whatever they hold.
-    fn digest(&self) -> [u8; 32] {
+    pub(super) fn digest(&self) -> [u8; 32] {
         let said = serde_json::json!([self.id, self.at, self.actor, self.action, self.customer, self.detail]);
         secret::sha256(&[said.to_string().as_bytes()])
     }

@@ -3,7 +3,6 @@
 //! Identity specification, rules 27 and 33: after a merge a root may hold one row of each side for a client; the
 //! effective consent is the most restrictive, and consent given while merged goes to both.
 
-use super::customers::CustomerState;
 use super::driver::{exec, fetch_all, from_row};
 use super::{Result, Tx};
 use crate::clock::Timestamp;
@@ -11,18 +10,6 @@ use crate::ids::CustomerId;
 
 pub(super) const CONSENT_FIND: &str =
     "SELECT scope FROM consents WHERE root = $1 AND client_id = $2 ORDER BY granted_at, customer";
-
-pub(super) const CONSENT_VIEW: &str = "SELECT r.state, k.scope FROM customers c JOIN customers r ON r.id = c.canonical \
-     LEFT JOIN consents k ON k.root = r.id AND k.client_id = $2 WHERE c.id = $1 ORDER BY k.granted_at, k.customer";
-
-/// What an authorization request needs to know of whoever is logged in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsentView {
-    /// Of the living customer.
-    pub state: CustomerState,
-    /// What they allowed this client, as `consent_find` answers it.
-    pub scope: Option<String>,
-}
 
 /// What one row allowed a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,16 +57,6 @@ impl Tx {
     pub async fn consent_find(&mut self, root: CustomerId, client_id: &str) -> Result<Option<String>> {
         let rows: Vec<(String,)> = fetch_all!(self, (String,), CONSENT_FIND, root, client_id,)?;
         Ok(most_restrictive(rows.into_iter().map(|(scope,)| scope)))
-    }
-
-    /// The same with the state of the living customer behind any ID; `None` if the ID was never issued.
-    pub async fn consent_view(&mut self, customer: CustomerId, client_id: &str) -> Result<Option<ConsentView>> {
-        let rows: Vec<(CustomerState, Option<String>)> =
-            fetch_all!(self, (CustomerState, Option<String>), CONSENT_VIEW, customer, client_id,)?;
-        let Some((state, _)) = rows.first() else { return Ok(None) };
-        let state = *state;
-        let scope = most_restrictive(rows.into_iter().filter_map(|(_, scope)| scope));
-        Ok(Some(ConsentView { state, scope }))
     }
 
     /// Stores the scope a root allows a client, in place of what any of its rows allowed before: it is the whole

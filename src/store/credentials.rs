@@ -1,13 +1,13 @@
 //! Credentials: what a customer proves itself with.
 //!
-//! Identity specification, rule 25: a merge joins profiles, not keys. So a password opens the e-mail addresses that
-//! were attached to its own customer, and no others. Secrets are stored as the credential's own hash; the two types
+//! Identity specification, rule 25: a merge joins profiles, not keys. Which of a merged customer's passwords opens an
+//! address is the domain's to say (`identity::merge`). Secrets are stored as the credential's own hash; the two types
 //! that carry one have no `Debug`.
 
 use serde_json::Value;
 
 use super::customers::CustomerState;
-use super::driver::{exec, fetch_all, fetch_optional, from_row};
+use super::driver::{exec, fetch_all, from_row};
 use super::values::word_enum;
 use super::{Result, Tx};
 use crate::clock::Timestamp;
@@ -69,8 +69,10 @@ from_row!(Credential { id, customer, root, kind, secret, state, created_at, upda
 pub struct PasswordLogin {
     pub link: LinkId,
     pub credential: CredentialId,
-    /// The customer whose address and password these are.
+    /// The customer whose address it is.
     pub customer: CustomerId,
+    /// The customer whose password it is.
+    pub keeper: CustomerId,
     /// Who that is today; the rest is of this one.
     pub root: CustomerId,
     pub root_state: CustomerState,
@@ -79,13 +81,14 @@ pub struct PasswordLogin {
     pub version: i64,
 }
 
-from_row!(PasswordLogin { link, credential, customer, root, root_state, phc, profile, version });
+from_row!(PasswordLogin { link, credential, customer, keeper, root, root_state, phc, profile, version });
 
-pub(super) const PASSWORD_LOGIN: &str = "SELECT l.id AS link, p.id AS credential, l.customer, l.root, c.state AS root_state, p.secret AS phc, c.profile, \
+pub(super) const PASSWORD_LOGIN: &str = "SELECT l.id AS link, p.id AS credential, l.customer, p.customer AS keeper, l.root, c.state AS root_state, p.secret AS phc, c.profile, \
      c.version FROM links l \
-     JOIN credentials p ON p.customer = l.customer AND p.kind = 'password' AND p.state = 'live' \
+     JOIN credentials p ON p.root = l.root AND p.kind = 'password' AND p.state = 'live' \
      JOIN customers c ON c.id = l.root \
-     WHERE l.namespace = 'email' AND l.external_id = $1 AND l.exclusive AND l.state = 'live'";
+     WHERE l.namespace = 'email' AND l.external_id = $1 AND l.exclusive AND l.state = 'live' \
+     ORDER BY p.created_at, p.id LIMIT 1001";
 
 impl Tx {
     /// Adds a credential; `false` if the customer has a live password already and this is another.
@@ -108,9 +111,10 @@ impl Tx {
         Ok(added == 1)
     }
 
-    /// All that a password login by a proved address needs, in one statement. The address is in its normal form.
-    pub async fn password_login(&mut self, email: &str) -> Result<Option<PasswordLogin>> {
-        fetch_optional!(self, PasswordLogin, PASSWORD_LOGIN, email,)
+    /// All that a password login by a proved address needs, in one statement: one row, or one for each password of the
+    /// rows of a merged customer. The address is in its normal form.
+    pub async fn password_logins(&mut self, email: &str) -> Result<Vec<PasswordLogin>> {
+        fetch_all!(self, PasswordLogin, PASSWORD_LOGIN, email,)
     }
 
     /// Notes that a credential was used.

@@ -118,8 +118,11 @@ impl Tx {
         );
         for _ in 0..LOCK_TRIES {
             let Some(living) = self.customer_living(id).await? else { return Ok(None) };
-            // Absorbed while we waited: whoever did it has committed, and the next look finds the survivor.
-            if let Some(locked) = fetch_optional!(&mut *self, Customer, sql, living.id)? {
+            // Absorbed while we waited, or restored from a merge: whoever did it has committed, and the next look
+            // finds who it is now.
+            if let Some(locked) = fetch_optional!(&mut *self, Customer, sql, living.id)?
+                && (locked.id == id || self.customer_living(id).await?.is_some_and(|still| still.id == locked.id))
+            {
                 return Ok(Some(locked));
             }
         }

@@ -84,7 +84,8 @@ pub(super) const GRANTS_END_SESSION: &str = "UPDATE grants SET revoked_at = $2, 
      WHERE sid = $1 AND NOT offline AND revoked_at IS NULL";
 
 pub(super) const GRANTS_REVOKE_CUSTOMER: &str = "UPDATE grants SET revoked_at = $3, revoked_reason = $2 \
-     WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) AND revoked_at IS NULL";
+     WHERE customer IN (SELECT m.id FROM customers c JOIN customers m ON m.canonical = c.canonical WHERE c.id = $1) \
+     AND revoked_at IS NULL";
 
 impl Tx {
     /// Adds a grant; `false` if its ID is taken, which a replay of the code did before us.
@@ -190,8 +191,8 @@ impl Tx {
         exec!(
             self,
             "UPDATE grants SET revoked_at = $3, revoked_reason = 'unlinked' \
-             WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) AND revoked_at IS NULL \
-             AND claims ->> 'link' = $2",
+             WHERE customer IN (SELECT m.id FROM customers c JOIN customers m ON m.canonical = c.canonical \
+             WHERE c.id = $1) AND revoked_at IS NULL AND claims ->> 'link' = $2",
             root,
             link.0.hyphenated().to_string(),
             now,

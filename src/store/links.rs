@@ -73,12 +73,14 @@ pub struct LinkLogin {
     pub link: LinkId,
     /// The customer it was attached to.
     pub customer: CustomerId,
-    /// Who that is today; the rest is of this one.
+    /// Who that is today.
     pub root: CustomerId,
     pub root_state: CustomerState,
     pub verified_at: Option<Timestamp>,
     pub last_seen: Timestamp,
+    /// The values of the customer it was attached to, which an import may change.
     pub profile: Value,
+    /// Of the root.
     pub version: i64,
 }
 
@@ -94,8 +96,8 @@ macro_rules! link_columns {
 pub(super) const LINK_RESOLVE: &str =
     "SELECT root FROM links WHERE namespace = $1 AND external_id = $2 AND exclusive AND state = 'live'";
 
-pub(super) const LINK_LOGIN: &str = "SELECT l.id AS link, l.customer, l.root, c.state AS root_state, l.verified_at, l.last_seen, c.profile, c.version \
-     FROM links l JOIN customers c ON c.id = l.root \
+pub(super) const LINK_LOGIN: &str = "SELECT l.id AS link, l.customer, l.root, c.state AS root_state, l.verified_at, l.last_seen, m.profile, c.version \
+     FROM links l JOIN customers c ON c.id = l.root JOIN customers m ON m.id = l.customer \
      WHERE l.namespace = $1 AND l.external_id = $2 AND l.exclusive AND l.state = 'live'";
 
 /// Two partial indexes cover the table between them, and each half names the condition of its own.

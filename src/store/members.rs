@@ -69,6 +69,16 @@ pub struct SectorMember {
 
 from_row!(SectorMember { member: flatten, sub, sub_current, sub_own_side, sub_retired_at });
 
+/// A member with what that very row allowed one client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsentMember {
+    pub member: Member,
+    /// Space-separated.
+    pub scope: Option<String>,
+}
+
+from_row!(ConsentMember { member: flatten, scope });
+
 /// Who is behind a subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubjectMember {
@@ -120,7 +130,19 @@ pub(super) const MEMBERS_SEEN_BY_SUB: &str = concat!(
      WHERE k.sector = $1 AND k.sub = $2 ORDER BY m.id LIMIT 1001"
 );
 
+pub(super) const MEMBERS_CONSENTING: &str = concat!(
+    "SELECT ",
+    member_columns!(),
+    ", k.scope FROM customers c JOIN customers m ON m.canonical = c.canonical \
+     LEFT JOIN consents k ON k.customer = m.id AND k.client_id = $2 WHERE c.id = $1 ORDER BY m.id LIMIT 1001"
+);
+
 impl Tx {
+    /// The rows of a customer with what each allowed a client.
+    pub async fn members_consenting(&mut self, customer: CustomerId, client_id: &str) -> Result<Vec<ConsentMember>> {
+        fetch_all!(self, ConsentMember, MEMBERS_CONSENTING, customer, client_id,)
+    }
+
     /// Every row of the customer whom an ID means today, by ID; one more than [`MOST_MEMBERS`] at most. Empty if the ID
     /// was never issued.
     pub async fn members_of(&mut self, customer: CustomerId) -> Result<Vec<Member>> {

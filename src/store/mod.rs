@@ -12,6 +12,7 @@ mod consents;
 mod credentials;
 mod customers;
 mod driver;
+mod erasure;
 mod generations;
 mod grants;
 mod idempotency;
@@ -26,7 +27,6 @@ mod outbox;
 mod proposals;
 mod search;
 mod subjects;
-mod token;
 mod upstream_tokens;
 mod values;
 
@@ -39,7 +39,7 @@ pub use admin_roles::{AdminRow, AdminView};
 pub use audit::{AuditCheck, AuditEntry, AuditPlace, AuditRow};
 pub use clients::ClientRow;
 pub use conflicts::{Conflict, ConflictKind};
-pub use consents::{Consent, ConsentView, most_restrictive};
+pub use consents::{Consent, most_restrictive};
 pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin};
 pub use customers::{Customer, CustomerState};
 pub use grants::Grant;
@@ -47,7 +47,7 @@ pub use idempotency::Idempotent;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
-pub use members::{Branch, MOST_MEMBERS, Member, SectorMember, SubjectMember};
+pub use members::{Branch, ConsentMember, MOST_MEMBERS, Member, SectorMember, SubjectMember};
 pub use merges::{Merge, MergeKind};
 pub use moved_links::DueMove;
 pub use not_same::NotSame;
@@ -55,7 +55,6 @@ pub use outbox::{Change, OutboxRow};
 pub use proposals::{MergeProposal, ProposalState};
 pub use search::NameHit;
 pub use subjects::Subject;
-pub use token::SubjectView;
 pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
 
 /// What can go wrong with the database. Nothing found is no error.
@@ -136,11 +135,9 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("subject_find", subjects::SUBJECT_FIND),
     ("subject_resolve", subjects::SUBJECT_RESOLVE),
     ("subject_resolve_any", subjects::SUBJECT_RESOLVE_ANY),
-    ("subject_view", token::SUBJECT_VIEW),
-    ("subject_view_by_sub", token::SUBJECT_VIEW_BY_SUB),
     ("password_login", credentials::PASSWORD_LOGIN),
     ("consent_find", consents::CONSENT_FIND),
-    ("consent_view", consents::CONSENT_VIEW),
+    ("members_consenting", members::MEMBERS_CONSENTING),
     ("admin_view_by_sub", admin_roles::ADMIN_VIEW_BY_SUB),
     ("grant_find", grants::GRANT_FIND),
     ("grant_rotate", grants::GRANT_ROTATE),

@@ -49,6 +49,7 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/api/v1/customers", "GET", 401, "refused"),
     ("/api/v1/customers/{customer}", "GET", 401, "refused"),
     ("/api/v1/customers/{customer}/timeline", "GET", 401, "refused"),
+    ("/api/v1/customers/{customer}/erase", "POST", 401, "refused"),
     ("/api/v1/customers/{customer}/merges", "GET", 401, "refused"),
     ("/api/v1/customers/{customer}/not-same", "GET", 401, "refused"),
     ("/api/v1/links", "GET", 401, "refused"),

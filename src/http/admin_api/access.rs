@@ -67,7 +67,7 @@ async fn admit(gate: &Gate, headers: &HeaderMap) -> Result<Call, Problem> {
     let token = token
         .ok_or_else(|| Problem::new(ProblemKind::Unauthenticated).challenge(challenge(app, &[("scope", SCOPE)])))?;
     let claims = access_token::check(&app.provider, token, &audience(app), now).await;
-    let claims = claims.map_err(|error| refused(app, &error))?;
+    let (claims, live) = claims.map_err(|error| refused(app, &error))?;
     let client = app.provider.clients.find(&claims.client_id);
     let client = client.ok_or_else(|| refused(app, &access_token::invalid("the client is gone")))?;
     if !claims.scope.contains(SCOPE) {
@@ -75,7 +75,7 @@ async fn admit(gate: &Gate, headers: &HeaderMap) -> Result<Call, Problem> {
     }
     let needed = gate.act.needs();
     let too_low = || Problem::new(ProblemKind::RoleTooLow).with("needs", needed.as_str());
-    let admin = admin::of_token(app.store(), &client, &claims).await?.ok_or_else(too_low)?;
+    let admin = admin::of_token(app.store(), &client, &claims, live.customer).await?.ok_or_else(too_low)?;
     if !admin.may(gate.act) {
         return Err(too_low());
     }

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_TYPE, IF_MATCH};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
@@ -114,32 +114,19 @@ impl<T: Send> Change<T> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Answer {
     body: Value,
-    /// The customer's version now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<i64>,
 }
 
 impl Answer {
     /// With a body.
     pub fn new(body: &impl Serialize) -> Self {
-        Self { body: serde_json::to_value(body).unwrap_or_default(), version: None }
+        Self { body: serde_json::to_value(body).unwrap_or_default() }
     }
 
-    /// And the customer's version.
-    #[must_use]
-    pub fn version(mut self, version: i64) -> Self {
-        self.version = Some(version);
-        self
-    }
 }
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let mut response = (StatusCode::OK, axum::Json(self.body)).into_response();
-        if let Some(version) = self.version {
-            response.headers_mut().insert(ETAG, tag(version));
-        }
-        response
+        axum::Json(self.body).into_response()
     }
 }
 

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod change;
 pub mod customers;
 pub mod document;
+pub mod erase;
 pub mod links;
 pub mod merge_view;
 pub mod merges;
@@ -40,6 +41,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
     let all = [
         document::OPERATIONS,
         customers::OPERATIONS,
+        erase::OPERATIONS,
         links::OPERATIONS,
         merges::OPERATIONS,
         proposals::OPERATIONS,

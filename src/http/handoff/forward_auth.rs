@@ -92,7 +92,7 @@ async fn look_up(
         person => person?,
     };
     let statement = app.statements.statement(destination, person.as_ref(), context.now)?;
-    if statement.level == Level::Anonymous && asked.policy == Policy::Authenticated {
+    if statement.level != Level::Authenticated && asked.policy == Policy::Authenticated {
         return Ok(challenge(destination, asked));
     }
     Ok(vouched(&statement))
@@ -117,7 +117,16 @@ async fn person(app: &App, context: &Context, destination: &Destination) -> Resu
     };
     let Some((customer, sid, authentication)) = session else { return Ok(None) };
     let known = app.known_customers.find(app.store(), destination, customer, now).await?;
-    Ok(known.map(|known| Person { customer, sub: known.sub, sid, version: known.version, authentication }))
+    let known = known.filter(|known| known.counts(authentication.auth_time));
+    Ok(known.map(|known| Person {
+        customer,
+        sub: known.sub,
+        sid,
+        version: known.version,
+        authentication,
+        whole: known.whole,
+        merged_from: known.merged_from,
+    }))
 }
 
 /// The SSO session itself, where the app shares the issuer's domain.

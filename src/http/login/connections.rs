@@ -22,6 +22,7 @@ use crate::http::pages::{AccountPage, Action, ConnectionLine, ConnectorButton, M
 use crate::http::session::BrowserSession;
 use crate::identity::import::Differs;
 use crate::identity::linking::{self, Claim, Linked, Proof};
+use crate::identity::merge::side;
 use crate::identity::namespace::Namespace;
 use crate::identity::other_names::is_other_name;
 use crate::identity::unlinking::{self, Unlinked, Ways};
@@ -39,7 +40,7 @@ const RECENT: Duration = Duration::from_secs(10 * 60);
 /// The page.
 pub async fn get(State(app): State<App>, context: Context, browser: BrowserSession) -> Result<Response, Failure> {
     let Some(session) = browser.current(&app, context.now).await? else { return log_in(&app, &context).await };
-    let links = app.store().begin_read().await?.links_live(session.customer).await?;
+    let links = side::links(&mut app.store().begin_read().await?, session.customer).await?;
     let connectors = app.connectors.list().iter();
     let page = AccountPage {
         brand: &app.brand,
@@ -201,7 +202,7 @@ pub async fn disconnect(
         password: app.config.password.enabled,
     };
     let mut tx = app.store().begin().await?;
-    let links = tx.links_live(session.customer).await?;
+    let links = side::links(&mut tx, session.customer).await?;
     let connector = links.iter().find(|candidate| candidate.id == link).and_then(unlinking::connector_of);
     let name = provider_name(&app, &connector.unwrap_or_default());
     // Queued before the change: an address that only this link proved is told too, and all of it is one transaction.
@@ -216,7 +217,7 @@ pub async fn disconnect(
             tx.commit().await?;
             app.mail_queued.notify_one();
             for link in links {
-                session::end_all_of_link(app.kv(), session.customer, link).await?;
+                session::end_all_of_link(app.kv(), customer, link).await?;
             }
             Ok(Redirect::to("/account").into_response())
         }

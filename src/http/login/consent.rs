@@ -8,11 +8,12 @@ use url::Url;
 use super::step::{self, Walk};
 use super::{client_name, client_of, load_flow, posted_flow, see_other};
 use crate::app::App;
-use crate::events::{self, Actor, Event};
 use crate::http::context::Context;
 use crate::http::error::Failure;
 use crate::http::pages::{ConsentPage, ScopeLine, SelectAccountPage, View};
 use crate::http::session::BrowserSession;
+use crate::identity::consent;
+use crate::identity::merge::side;
 use crate::identity::profile::Profile;
 use crate::ids::CustomerId;
 use crate::protocol::params::Params;
@@ -68,8 +69,10 @@ fn scope_line(scope: &str) -> Option<ScopeLine> {
 
 /// What the customer is called on pages: the address, the name, or nothing better.
 pub(super) async fn account(app: &App, customer: CustomerId) -> Result<String, Failure> {
-    let living = app.store().begin_read().await?.customer_living(customer).await?;
-    let profile = living.map(|customer| Profile::from_json(&customer.profile)).unwrap_or_default();
+    let rows = app.store().begin_read().await?.members_of(customer).await?;
+    // One side of a merge is called what it called itself, and learns nothing of the other.
+    let profile = side::profile(&rows, customer, &app.config.merge).map(|profile| Profile::from_json(&profile));
+    let profile = profile.unwrap_or_default();
     Ok(profile.text("email").or_else(|| profile.text("name")).unwrap_or_else(|| "your account".to_owned()))
 }
 
@@ -111,13 +114,7 @@ async fn grant(
     context: &Context,
 ) -> Result<(), Failure> {
     let mut tx = app.store().begin().await?;
-    let before = tx.consent_find(customer, client_id).await?.map(|scope| Scope::parse(&scope)).unwrap_or_default();
-    if !scope.is_within(&before) || before.is_empty() {
-        let all = before.union(scope).to_string();
-        tx.consent_put(customer, client_id, &all, context.now).await?;
-        let event = Event::ConsentGranted { client_id: client_id.to_owned(), scope: all };
-        events::record(&mut tx, customer, Actor::Customer, event, context.now).await?;
-    }
+    consent::grant(&mut tx, &app.config.merge, customer, (client_id, scope), context.now).await?;
     tx.commit().await?;
     Ok(())
 }

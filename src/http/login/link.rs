@@ -22,6 +22,7 @@ use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
 use crate::identity::import::Differs;
 use crate::identity::linking::{self, Claim, Linked, Proof};
+use crate::identity::merge::side;
 use crate::ids::{CustomerId, LinkId};
 use crate::mail::{queue, templates};
 use crate::protocol::params::Params;
@@ -213,8 +214,8 @@ pub async fn logged_in(app: &App, context: &Context, flow: &mut Flow, customer: 
         return Ok(());
     };
     flow.link = None;
-    let awaited = app.store().begin_read().await?.customer_living(pending.customer).await?;
-    if awaited.is_some_and(|awaited| awaited.id == customer) {
+    let rows = app.store().begin_read().await?.members_of(pending.customer).await?;
+    if side::is_same(&rows, pending.customer, customer) {
         link(app, context, flow, &pending, Proof::Login).await?;
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::http::error::{self, Failure};
 use crate::http::pages::Message;
 use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
+use crate::identity::merge::side;
 use crate::identity::namespace::Namespace;
 use crate::identity::profile::Profile;
 use crate::ids::CustomerId;
@@ -47,8 +48,9 @@ pub async fn get(
 }
 
 async fn address_of(app: &App, customer: CustomerId) -> Result<Option<String>, Failure> {
-    let living = app.store().begin_read().await?.customer_living(customer).await?;
-    Ok(living.and_then(|customer| Profile::from_json(&customer.profile).text("email")))
+    let rows = app.store().begin_read().await?.members_of(customer).await?;
+    let profile = side::profile(&rows, customer, &app.config.merge);
+    Ok(profile.and_then(|profile| Profile::from_json(&profile).text("email")))
 }
 
 /// The form of the login page.
@@ -68,7 +70,7 @@ pub async fn post(
     };
     let (params, flow, check) = begin(&app, &context, &address, &body).await?;
     let password = params.owned("password").unwrap_or_default();
-    let known = app.store().begin_read().await?.password_login(address.normalized()).await?;
+    let known = side::password(&mut app.store().begin_read().await?, address.normalized()).await?;
     let phc = known.as_ref().map(|known| known.phc.clone());
     let refuse = |message| Ok(login_page(&app, &flow, typed.clone(), Some(message), None));
     let verdict = match app.hasher.verify(Secret::new(password.clone()), phc).await {
@@ -89,7 +91,7 @@ pub async fn post(
         link: Some(known.link),
     };
     let walk = Walk { app: &app, context: &context, flow: flow.clone(), session: None, ops: check.forgive() };
-    step::signed_in(walk, &browser, known.root, authentication, Some(&address)).await
+    step::signed_in(walk, &browser, known.customer, authentication, Some(&address)).await
 }
 
 /// One round trip: counts the attempt and loads the flow.

@@ -10,12 +10,14 @@ use url::Url;
 use super::{link, see_other};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::handoff::forward_auth;
+use crate::handoff::known::Known;
+use crate::handoff::{Policy, forward_auth};
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::http::pages::{FormPostPage, View};
 use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
+use crate::identity::merge::{self, side};
 use crate::ids::CustomerId;
 use crate::keys::{Expect, Expiry};
 use crate::kv::Op;
@@ -32,6 +34,8 @@ use crate::store::CustomerState;
 
 /// How long a browser that has logged in is known to the throttle.
 const DEVICE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Two proofs in one browser are of one person if no more than this is between them.
+const UNITED_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// The flow and the session of the browser in it.
 pub struct Walk<'a> {
@@ -55,6 +59,7 @@ pub async fn signed_in(
     address: Option<&EmailAddress>,
 ) -> Result<Response, Failure> {
     let (app, context) = (walk.app, walk.context);
+    unite(&walk, browser, customer).await?;
     if walk.flow.link.is_some() {
         link::logged_in(app, context, &mut walk.flow, customer).await?;
         walk.ops.push(walk.flow.save(context.now)?);
@@ -68,6 +73,21 @@ pub async fn signed_in(
         app.cookies.set(&mut response, "device", value, DEVICE_LIFETIME);
     }
     Ok(response)
+}
+
+/// One side of a merge has just proved a channel of the other in the same browser, both within ten minutes: from here on
+/// their ways in are one (spec/identity.md rule 25).
+async fn unite(walk: &Walk<'_>, browser: &BrowserSession, customer: CustomerId) -> Result<(), Failure> {
+    let (app, now) = (walk.app, walk.context.now);
+    let before = browser.current(app, now).await?.filter(|before| before.customer != customer);
+    let Some(before) = before.filter(|before| now.since(before.authentication.auth_time) <= UNITED_WITHIN) else {
+        return Ok(());
+    };
+    let living = app.store().begin_read().await?.members_of(before.customer).await?;
+    if living.iter().any(|row| row.id == customer) {
+        merge::join_keys(app.store(), before.customer, customer, now).await?;
+    }
+    Ok(())
 }
 
 /// Decides the next step and answers it.
@@ -100,16 +120,30 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
     };
     let hinted = hinted(app, request, &client, walk.context.now).await?;
     let mut walk = walk;
+    // Whom a hint means is a living customer; a session names who that was at the login.
+    let mut living = None;
+    // One side of a merge has proved no level of the whole customer.
+    let mut whole = true;
     let given = match &walk.session {
         // Authenticated by this very request, which has just looked at the customer.
-        Some(session) if client.metadata.first_party && session.authentication.auth_time == walk.context.now => None,
+        Some(session)
+            if client.metadata.first_party
+                && session.authentication.auth_time == walk.context.now
+                && hinted == Hinted::Nobody =>
+        {
+            None
+        }
         Some(session) => {
-            let view = app.store().begin_read().await?.consent_view(session.customer, client.id()).await?;
-            let view = view.filter(|view| view.state == CustomerState::Active);
+            let rows = app.store().begin_read().await?.members_consenting(session.customer, client.id()).await?;
+            let view = side::see_consent(&rows, session.customer, &app.config.merge, walk.context.now);
+            let auth_time = session.authentication.auth_time;
+            let view = view.filter(|view| view.seen.state == CustomerState::Active && view.seen.counts(auth_time));
             if view.is_none() {
-                // A session may be older than the blocking of its customer: it counts for nothing.
+                // A session may be older than the blocking of its customer, or a merge: it counts for nothing.
                 walk.session = None;
             }
+            living = view.as_ref().map(|view| view.seen.root);
+            whole = view.as_ref().is_none_or(|view| view.seen.is_whole());
             view.and_then(|view| view.scope).as_deref().map(Scope::parse)
         }
         None => None,
@@ -119,9 +153,9 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         began_at: walk.flow.began_at,
         now: walk.context.now,
         session: walk.session.as_ref().map(|sso| SessionFacts {
-            customer: sso.customer,
+            customer: living.unwrap_or(sso.customer),
             auth_time: sso.authentication.auth_time,
-            acr: sso.authentication.acr.as_deref(),
+            acr: sso.authentication.acr.as_deref().filter(|_| whole),
         }),
         hinted,
         consent: if client.metadata.first_party { Consent::NotNeeded } else { Consent::Given(given.as_ref()) },
@@ -220,7 +254,12 @@ async fn to_destination(
         return Ok(error::expired_page(app, walk.context));
     };
     let Some(sso) = &walk.session else { return page(walk, "/login").await };
-    if app.known_customers.find(app.store(), &destination, sso.customer, now).await?.is_none() {
+    let known = app.known_customers.find(app.store(), &destination, sso.customer, now).await?;
+    let auth_time = sso.authentication.auth_time;
+    // One side of a merge is shown what it may see, unless this destination asks for the whole customer: they are asked
+    // once to sign in as such.
+    let enough = |known: &Known| known.whole || destination.policy == Policy::Observe || auth_time == now;
+    if !known.is_some_and(|known| known.counts(auth_time) && enough(&known)) {
         // A session may be older than the blocking of its customer: the login page is the way on, and says why not.
         return page(walk, "/login").await;
     }

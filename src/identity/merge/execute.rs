@@ -111,7 +111,7 @@ pub(super) async fn within(
         let unknown = || Outcome::Unknown(request.absorbed.to_string());
         return Ok(Try::Done(before.map_or_else(unknown, Outcome::Done)));
     }
-    if !retry::lock(tx, survivor, absorbed).await? {
+    if !retry::lock(tx, survivor, absorbed).await? || living(tx, request).await? != Ok((survivor, absorbed)) {
         return Ok(Try::Again);
     }
     let facts = Facts::read(tx, survivor, absorbed).await?;

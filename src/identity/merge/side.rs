@@ -1,7 +1,7 @@
 //! What an ID sees of its customer: the whole, or its own side of a merge (spec/identity.md rule 25).
 //!
 //! A session, a grant and a code name the customer as of the login. After a merge by an admin or a rule that row's ways
-//! in open its own side only: its own values, its own subject. Pure: from the rows that one statement reads.
+//! in open its own side only: its own values, its own subject.
 
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use super::tree::Tree;
 use crate::clock::Timestamp;
 use crate::config::MergeConfig;
 use crate::ids::CustomerId;
-use crate::store::{CustomerState, Member, SectorMember, SubjectMember};
+use crate::store::{
+    self, ConsentMember, CustomerState, Link, Member, PasswordLogin, SectorMember, SubjectMember, Tx, most_restrictive,
+};
 
 /// For so long after a merge a sector that knew both is told which subject was retired.
 const TOLD_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -107,6 +109,88 @@ pub fn see_members(rows: &[Member], customer: CustomerId, config: &MergeConfig, 
     };
     let rows: Vec<SectorMember> = rows.iter().map(bare).collect();
     see(&rows, customer, config, now)
+}
+
+/// What a customer sees, with what they allowed a client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenConsent {
+    pub seen: Seen,
+    /// What every row of what is seen allowed (rule 27). `None` if none ever did.
+    pub scope: Option<String>,
+}
+
+/// The same of rows that were read with their consents to one client.
+pub fn see_consent(
+    rows: &[ConsentMember],
+    customer: CustomerId,
+    config: &MergeConfig,
+    now: Timestamp,
+) -> Option<SeenConsent> {
+    let members: Vec<Member> = rows.iter().map(|row| row.member.clone()).collect();
+    let seen = see_members(&members, customer, config, now)?;
+    let branch = Tree::new(&members).branch(seen.side);
+    let allowed = rows.iter().filter(|row| branch.contains(&row.member.id)).filter_map(|row| row.scope.clone());
+    let scope = most_restrictive(allowed);
+    Some(SeenConsent { seen, scope })
+}
+
+/// The values that an ID sees, in their stored form.
+pub fn profile(rows: &[Member], customer: CustomerId, config: &MergeConfig) -> Option<Value> {
+    let tree = Tree::new(rows);
+    tree.get(customer)?;
+    Some(golden::record(&tree.branch_rows(tree.leader(customer)), config))
+}
+
+/// Whether the ways in of two IDs open the same.
+pub fn is_same(rows: &[Member], one: CustomerId, other: CustomerId) -> bool {
+    let tree = Tree::new(rows);
+    tree.get(one).is_some() && tree.get(other).is_some() && tree.leader(one) == tree.leader(other)
+}
+
+/// The live links that an ID sees, in the order in which they were made.
+///
+/// # Errors
+/// If the database fails.
+pub async fn links(tx: &mut Tx, customer: CustomerId) -> Result<Vec<Link>, store::Error> {
+    let rows = tx.members_of(customer).await?;
+    let Some(root) = rows.first().map(|row| row.canonical) else { return Ok(Vec::new()) };
+    let tree = Tree::new(&rows);
+    let branch = tree.branch(tree.leader(customer));
+    let mut links = tx.links_live(root).await?;
+    links.retain(|link| branch.contains(&link.customer));
+    Ok(links)
+}
+
+/// Those of a customer's live links by which somebody gets in who sees what `customer` sees: a side of a merge below
+/// it opens itself only.
+///
+/// # Errors
+/// If the database fails.
+pub async fn leading_rows(tx: &mut Tx, customer: CustomerId) -> Result<Vec<CustomerId>, store::Error> {
+    let rows = tx.members_of(customer).await?;
+    let tree = Tree::new(&rows);
+    let side = tree.leader(customer);
+    Ok(rows.iter().map(|row| row.id).filter(|id| tree.leader(*id) == side).collect())
+}
+
+/// The password that opens an address. Of a side with several, as after a full merge, it is that of the customer who
+/// survived: one password stays (rule 27), and an undoing gives the other back.
+///
+/// # Errors
+/// If the database fails.
+pub async fn password(tx: &mut Tx, address: &str) -> Result<Option<PasswordLogin>, store::Error> {
+    let mut found = tx.password_logins(address).await?;
+    let Some(first) = found.first() else { return Ok(None) };
+    if first.customer == first.root && found.len() == 1 && first.keeper == first.customer {
+        return Ok(found.pop());
+    }
+    let customer = first.customer;
+    let rows = tx.members_of(customer).await?;
+    let tree = Tree::new(&rows);
+    let side = tree.leader(customer);
+    found.retain(|login| tree.leader(login.keeper) == side);
+    let survivors = found.iter().position(|login| login.keeper == side);
+    Ok(found.into_iter().nth(survivors.unwrap_or_default()))
 }
 
 fn current<'a>(subjects: &[&'a SectorMember]) -> Option<&'a SectorMember> {

@@ -58,13 +58,13 @@ pub(super) async fn grant(
     let view = subject::view(&mut tx, client.into(), record.customer, &provider.subject_key, now)
         .await
         .map_err(OAuthError::server_error)?;
-    let Some((_, sub)) = view.filter(|(view, _)| view.state == CustomerState::Active) else {
+    let Some((seen, sub)) = view.filter(|(view, _)| view.state == CustomerState::Active) else {
         return Err(OAuthError::invalid_grant(code::INVALID).detail("the customer is not active"));
     };
     let offline = record.scope.contains("offline_access");
     let mut refresh = None;
     if client.may_use(GrantType::RefreshToken) {
-        let row = family(provider, client, &record, id, now);
+        let row = family(provider, client, &record, &sub, id, now);
         if !tx.grant_insert(&row).await.map_err(OAuthError::server_error)? {
             // A replay came first and left a tombstone: what this use would give is already void.
             return Err(OAuthError::invalid_grant(code::INVALID).detail("voided by a replay"));
@@ -77,7 +77,7 @@ pub(super) async fn grant(
         scope: record.scope,
         resources,
         grant: id,
-        authentication: Some(record.authentication),
+        authentication: Some(record.authentication.as_seen_by(&seen)),
         bound_to: (!offline).then(|| record.sid.clone()),
         sid: Some(record.sid),
         nonce: record.nonce,
@@ -86,7 +86,12 @@ pub(super) async fn grant(
     })
 }
 
-fn family(provider: &Provider, client: &Client, record: &CodeRecord, id: GrantId, now: Timestamp) -> Grant {
+fn family(provider: &Provider, client: &Client, record: &CodeRecord, sub: &str, id: GrantId, now: Timestamp) -> Grant {
+    let mut claims = serde_json::to_value(&record.authentication).unwrap_or_default();
+    // What the tokens of this family call the customer, whatever others are told later on.
+    if let Some(claims) = claims.as_object_mut() {
+        claims.insert("sub".to_owned(), sub.into());
+    }
     let offline = record.scope.contains("offline_access");
     let absolute = now + provider.lifetimes.refresh_absolute;
     Grant {
@@ -98,7 +103,7 @@ fn family(provider: &Provider, client: &Client, record: &CodeRecord, id: GrantId
         // RFC 8707 §2.2: all that was authorized; each refresh may ask for another part of it.
         audience: record.resources.clone(),
         offline,
-        claims: serde_json::to_value(&record.authentication).unwrap_or_default(),
+        claims,
         generation: 0,
         rotated_at: now,
         created_at: now,

@@ -159,16 +159,22 @@ async fn granted(
     let view = subject::view(tx, sector, customer, &provider.subject_key, family.last_used_at)
         .await
         .map_err(OAuthError::server_error)?;
-    let (view, subject) = view.ok_or_else(|| invalid("no such customer"))?;
-    if view.state != CustomerState::Active {
+    let (seen, current) = view.ok_or_else(|| invalid("no such customer"))?;
+    if seen.state != CustomerState::Active {
         return Err(invalid("the customer is not active"));
     }
+    // OpenID Connect Core §12.2: the same `sub` as ever. Where a merge was undone it may be somebody else's by now.
+    let subject = match family.claims.get("sub").and_then(|sub| sub.as_str()) {
+        Some(sub) if seen.subs.iter().any(|known| known == sub) => sub.to_owned(),
+        Some(_) if !seen.subs.is_empty() => return Err(invalid("the subject is another customer's")),
+        _ => current,
+    };
     Ok(Granted {
         subject,
         scope,
         resources: authorize::narrowed_resources(params, client, &family.audience)?,
         grant: family.id,
-        authentication: authentication(family),
+        authentication: authentication(family).map(|authentication| authentication.as_seen_by(&seen)),
         bound_to: family.sid.clone().filter(|_| !family.offline),
         sid: family.sid.clone(),
         nonce: None,

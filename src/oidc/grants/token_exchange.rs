@@ -22,7 +22,7 @@ use crate::ids::{CustomerId, GrantId, LinkId, Sid};
 use crate::keys::{Expect, Expiry};
 use crate::oidc::client::Client;
 use crate::oidc::code::CodeRecord;
-use crate::oidc::{Provider, access_token, authorize, native_nonce};
+use crate::oidc::{Provider, access_token, authorize, native_nonce, userinfo};
 use crate::protocol::client_metadata::{GrantType, TokenEndpointAuthMethod};
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
@@ -31,7 +31,6 @@ use crate::protocol::token_exchange::{ExchangeRequest, ExchangeTokenType};
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::secret;
 use crate::session::{self, Authentication};
-use crate::store::CustomerState;
 
 /// How long a nonce that was used is remembered: longer than any token with it is accepted.
 const REMEMBERED: Duration = Duration::from_secs(2 * MAX_AGE.as_secs());
@@ -217,14 +216,18 @@ async fn subject(provider: &Provider, client: &Client, token: &str, now: Timesta
     if claims.client_id != client.id() {
         return Err(refused("it is another client's"));
     }
-    access_token::check_live(provider, &claims, now).await.map_err(|error| match error.code {
+    let live = access_token::check_live(provider, &claims, now).await.map_err(|error| match error.code {
         ErrorCode::InvalidToken => refused(error.detail.as_deref().unwrap_or_default()),
         _ => error,
     })?;
     let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
-    let view = tx.subject_view_by_sub(&client.sector, &claims.sub).await.map_err(OAuthError::server_error)?;
-    let view = view.filter(|view| view.state == CustomerState::Active);
-    view.map(|view| view.root).ok_or_else(|| refused("no such customer"))
+    let seen = userinfo::seen(provider, &mut tx, &client.sector, &claims.sub, &live, now).await;
+    let seen = seen.map_err(OAuthError::server_error)?.ok_or_else(|| refused("no such customer"))?;
+    // What providers gave is the whole customer's: one side of a merge has not proved to be that.
+    if !seen.is_whole() {
+        return Err(refused("one side of a merge"));
+    }
+    Ok(seen.root)
 }
 
 fn upstream_response(access: UpstreamAccess, now: Timestamp) -> TokenResponse {

@@ -142,6 +142,38 @@ on_both! {
         assert_problem(&office.get(&token, &format!("/customers/{ann}")).await, 410, "gone");
     }
 
+    /// Identity rule 21, and RFC 9110 §13.1.1: only as the customer was seen, and for good.
+    async fn a_customer_is_erased_as_seen_and_answers_gone(env: &Env) {
+        let office = Office::start(env).await;
+        let ann = office.app.customer(ANN, "Ann").await;
+        let token = office.robot(AdminRole::Owner).await;
+        let path = format!("/customers/{ann}");
+        let seen = office.get(&token, &path).await;
+        let version = seen.headers["etag"].to_str().unwrap().to_owned();
+        let erase = |key: &str, version: Option<&str>| {
+            let mut request = office.request(reqwest::Method::POST, &format!("{path}/erase")).bearer_auth(&token);
+            request = request.header("idempotency-key", key).json(&json!({ "reason": "on request" }));
+            if let Some(version) = version {
+                request = request.header("if-match", version);
+            }
+            crate::harness::relying_party::answer(request)
+        };
+        assert_problem(&erase("k", None).await, 428, "version-required");
+        let other = erase("k", Some("\"0\"")).await;
+        assert_problem(&other, 412, "version-mismatch");
+        assert_eq!(format!("\"{}\"", other.body["version"]), version);
+        assert_problem(&erase("k", Some(&format!("W/{version}"))).await, 412, "version-mismatch");
+        let erased = erase("k", Some(&version)).await;
+        assert_good(&erased);
+        assert_eq!(erased.body["members"], json!([ann]));
+        assert_eq!(erase("k", Some(&version)).await.body, erased.body, "a repetition is answered as the first");
+        assert_eq!(erase("k2", Some("*")).await.body["members"], json!([]));
+        assert_problem(&office.get(&token, &path).await, 410, "gone");
+        assert_eq!(ids(&office.search(&token, ANN).await), Vec::<&str>::new());
+        assert_eq!(ids(&office.search(&token, "Ann").await), Vec::<&str>::new());
+        invariants::check(env).await;
+    }
+
     async fn a_timeline_has_what_happened_in_pages(env: &Env) {
         let office = Office::start(env).await;
         let ann = office.app.customer(ANN, "Ann").await;

@@ -105,6 +105,11 @@ async fn answers(office: &Office) -> Vec<Value> {
         samples.push(sample(id, office.get(&owner, &path).await));
     }
     samples.push(sample("customer_get", answer(office.request(Method::GET, "/customers/x")).await));
+    let erase = |tag: &str| {
+        let request = office.request(Method::POST, &format!("/customers/{ann}/erase")).bearer_auth(&owner);
+        answer(request.header("idempotency-key", tag).header("if-match", tag).json(&json!({ "reason": "x" })))
+    };
+    samples.extend([sample("customer_erase", erase("\"0\"").await), sample("customer_erase", erase("*").await)]);
     samples.push(sample("audit_list", office.get(&viewer, "/audit").await));
     samples
 }

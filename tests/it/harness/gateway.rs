@@ -84,6 +84,11 @@ impl Gateway {
         self.command(arguments).output().unwrap()
     }
 
+    /// The same, not yet running.
+    pub fn prepare(&self, arguments: &[&str]) -> Command {
+        self.command(arguments)
+    }
+
     /// Everything it has logged and printed so far, in all its lives.
     pub fn logs(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()

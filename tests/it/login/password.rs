@@ -101,13 +101,13 @@ on_both! {
         let app = with_ann(env).await;
         let other = HashPolicy { memory_kib: 128, iterations: 2, ..HashPolicy::default() };
         let old = Hasher::new(other).unwrap().hash(Secret::new(PASSWORD.to_owned())).await.unwrap();
-        let known = app.store.background().begin_read().await.unwrap().password_login(ANN).await.unwrap().unwrap();
+        let known = app.store.background().begin_read().await.unwrap().password_logins(ANN).await.unwrap().pop().unwrap();
         let mut tx = app.store.background().begin().await.unwrap();
         tx.credential_secret_set(known.credential, &old, app.clock.now()).await.unwrap();
         tx.commit().await.unwrap();
         let kept = async || {
             let mut tx = app.store.background().begin_read().await.unwrap();
-            tx.password_login(ANN).await.unwrap().unwrap().phc
+            tx.password_logins(ANN).await.unwrap().pop().unwrap().phc
         };
         for (password, goes) in [("wrong", false), (PASSWORD, true)] {
             let browser = Browser::new();

@@ -1,7 +1,7 @@
 //! Passwords and consents: what a customer proves itself with, and what it allowed.
 
 use samesake::ids::CustomerId;
-use samesake::store::{ConsentView, CredentialState, CustomerState, Store};
+use samesake::store::{CredentialState, CustomerState, Store, Tx};
 use serde_json::json;
 
 use super::samples::{at, customer, link, merge, password, stored_customer};
@@ -23,7 +23,7 @@ on_both! {
         let store = env.store().await;
         let id = registered(&store, "ada@example.org", "$argon2id$1").await;
         let mut tx = store.begin_read().await.unwrap();
-        let found = tx.password_login("ada@example.org").await.unwrap().unwrap();
+        let found = tx.password_logins("ada@example.org").await.unwrap().pop().unwrap();
         assert_eq!((found.customer, found.root, found.root_state), (id, id, CustomerState::Active));
         assert_eq!((found.phc.as_str(), found.version), ("$argon2id$1", 1));
         assert_eq!(found.profile, json!({"name": "Ada"}));
@@ -31,7 +31,7 @@ on_both! {
         assert_eq!(links.first().map(|link| link.id), Some(found.link));
         let credentials = tx.credentials_of(id).await.unwrap();
         assert_eq!(credentials.first().map(|credential| credential.id), Some(found.credential));
-        assert!(tx.password_login("grace@example.org").await.unwrap().is_none());
+        assert!(tx.password_logins("grace@example.org").await.unwrap().is_empty());
     }
 
     /// Identity rule 25: joining profiles is not joining keys.
@@ -45,8 +45,9 @@ on_both! {
             ("ada@example.org", "$argon2id$survivor", survivor),
             ("ada@work.example", "$argon2id$absorbed", absorbed),
         ] {
-            let found = tx.password_login(email).await.unwrap().unwrap();
-            assert_eq!((found.phc.as_str(), found.customer, found.root), (phc, customer, survivor));
+            let found = tx.password_logins(email).await.unwrap();
+            let own = found.iter().find(|login| login.keeper == customer).unwrap();
+            assert_eq!((own.phc.as_str(), own.customer, own.root, found.len()), (phc, customer, survivor, 2));
         }
         assert_eq!(tx.credentials_of(survivor).await.unwrap().len(), 2);
         assert!(tx.credentials_of(absorbed).await.unwrap().is_empty());
@@ -107,13 +108,17 @@ on_both! {
         let store = env.store().await;
         let id = stored_customer(&store).await;
         let mut tx = store.begin().await.unwrap();
-        let view = |state, scope: Option<&str>| Some(ConsentView { state, scope: scope.map(str::to_owned) });
-        assert_eq!(tx.consent_view(id, "shop").await.unwrap(), view(CustomerState::Active, None));
+        let seen = async |tx: &mut Tx, id, client: &str| {
+            let rows = tx.members_consenting(id, client).await.unwrap();
+            rows.into_iter().map(|row| (row.member.state, row.scope)).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(&mut tx, id, "shop").await, [(CustomerState::Active, None)]);
         tx.consent_put(id, "shop", "openid email", at(1)).await.unwrap();
         tx.customer_state_set(id, CustomerState::Blocked, at(2)).await.unwrap();
-        assert_eq!(tx.consent_view(id, "shop").await.unwrap(), view(CustomerState::Blocked, Some("openid email")));
-        assert_eq!(tx.consent_view(id, "bank").await.unwrap(), view(CustomerState::Blocked, None));
-        assert_eq!(tx.consent_view(customer().id, "shop").await.unwrap(), None);
+        let allowed = Some("openid email".to_owned());
+        assert_eq!(seen(&mut tx, id, "shop").await, [(CustomerState::Blocked, allowed)]);
+        assert_eq!(seen(&mut tx, id, "bank").await, [(CustomerState::Blocked, None)]);
+        assert_eq!(seen(&mut tx, customer().id, "shop").await, []);
     }
 
     /// Identity rules 27 and 33.
@@ -128,8 +133,8 @@ on_both! {
         merge(env, survivor, absorbed).await;
         let mut tx = store.begin().await.unwrap();
         assert_eq!(tx.consent_find(survivor, "shop").await.unwrap().as_deref(), Some("openid phone"));
-        let view = tx.consent_view(absorbed, "shop").await.unwrap().unwrap();
-        assert_eq!((view.state, view.scope.as_deref()), (CustomerState::Active, Some("openid phone")));
+        let rows = tx.members_consenting(absorbed, "shop").await.unwrap();
+        assert_eq!(rows.iter().filter(|row| row.scope.is_some()).count(), 2);
         assert_eq!(tx.consent_find(survivor, "bank").await.unwrap().as_deref(), Some("openid"));
         tx.consent_put(survivor, "shop", "openid address", at(3)).await.unwrap();
         assert_eq!(tx.consent_find(survivor, "shop").await.unwrap().as_deref(), Some("openid address"));

@@ -99,7 +99,7 @@ on_both! {
             root_state: CustomerState::Active,
             verified_at: Some(at(0)),
             last_seen: at(0),
-            profile: json!({"name": "Grace"}),
+            profile: json!({"name": "Ada"}),
             version: 3,
         };
         assert_eq!(tx.link_login("social:google", "abc").await.unwrap(), Some(expected));

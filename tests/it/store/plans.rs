@@ -20,6 +20,16 @@ async fn fill(env: &Env) {
         ),
         Pair::PostgresRedis => ("", "md5(n::text)::uuid", "generate_series(1, 20000) AS n"),
     };
+    let (next, least, greatest) = match env.pair {
+        Pair::SqliteInProcess => {
+            let next = "CAST(printf('%016d', n + 1) AS BLOB)".to_owned();
+            (next.clone(), id.to_owned(), next)
+        }
+        Pair::PostgresRedis => {
+            let next = "md5((n + 1)::text)::uuid".to_owned();
+            (next.clone(), format!("LEAST({id}, {next})"), format!("GREATEST({id}, {next})"))
+        }
+    };
     let link = |namespace: &str, external_id: &str, exclusive: &str, of: &str| {
         format!(
             "INSERT INTO links (id, namespace, external_id, exclusive, customer, root, state, source, profile, \
@@ -60,6 +70,15 @@ async fn fill(env: &Env) {
         format!(
             "INSERT INTO admin_roles (customer, role, granted_by, granted_at) \
              {numbers} SELECT {id}, 'viewer', 'test', n FROM {ids}"
+        ),
+        // Each number with the next one.
+        format!(
+            "INSERT INTO merges (id, survivor, absorbed, actor, reason, moved, merged_at) \
+             {numbers} SELECT {id}, {next}, {id}, 'admin', '{{}}', '[]', n FROM {ids} WHERE n < 20000"
+        ),
+        format!(
+            "INSERT INTO not_same (a, b, actor, reason, created_at) \
+             {numbers} SELECT {least}, {greatest}, 'admin', '{{}}', n FROM {ids} WHERE n < 20000"
         ),
     ];
     execute(env, &statements.join("; ")).await;

@@ -84,9 +84,11 @@ on_both! {
         let mut tx = clone.begin_read().await.unwrap();
         tx.link_resolve("social:google", "abc").await.unwrap();
         tx.link_login("social:google", "abc").await.unwrap();
-        tx.password_login("ada@example.org").await.unwrap();
-        tx.subject_view("shop", id).await.unwrap();
-        tx.subject_view_by_sub("shop", "s").await.unwrap();
+        tx.password_logins("ada@example.org").await.unwrap();
+        tx.members_of(id).await.unwrap();
+        tx.members_seen("shop", id).await.unwrap();
+        tx.members_seen_by_sub("shop", "s", None).await.unwrap();
+        tx.members_consenting(id, "shop").await.unwrap();
         tx.consent_find(id, "shop").await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(store.statements() - before, 6);

@@ -1,10 +1,13 @@
 //! Merge and unmerge (spec/identity.md rules 22 to 35): customers made as logins make them, merged by the functions that
 //! every surface calls, seen as apps see them.
 
+mod erasing;
 mod merging;
+mod program;
 mod proposals;
 mod random;
 mod refusals;
+mod sides;
 mod undoing;
 
 use std::collections::BTreeMap;

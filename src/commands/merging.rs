@@ -1,0 +1,258 @@
+//! `samesake customer merge`, `unmerge`, `not-same` and `erase`, and `samesake audit verify`.
+//!
+//! A refusal is an error: its reasons are printed, and the exit code is 1. Whoever runs a command here runs the
+//! installation, and needs no second person.
+
+use anyhow::bail;
+use serde::Serialize;
+
+use crate::cli::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge, Installation};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::events::Actor;
+use crate::identity::erase::{self, Erased};
+use crate::identity::merge::{
+    self, Initiator, MovedLink, Outcome, Plan, PlanRequest, Planned, Terms, UndoPlan, UndoRequest, Undone,
+};
+use crate::identity::not_same::{self, Marked};
+use crate::store::{AuditCheck, Store};
+
+/// How many chains the audit log has.
+const CHAINS: i32 = 16;
+
+async fn open(installation: &Installation) -> anyhow::Result<(Config, Store)> {
+    let config = installation.load()?;
+    let store = Store::connect(config.database.url.expose()).await?;
+    store.migrate().await?;
+    Ok((config, store))
+}
+
+/// The name of whoever sits at the terminal, as the audit log will have it.
+fn operator() -> String {
+    let name = std::env::var("USER").unwrap_or_default();
+    if name.is_empty() { "command line".to_owned() } else { name }
+}
+
+/// Merges two customers, or says what that would do.
+pub(super) async fn merge(command: &CustomerMerge) -> anyhow::Result<()> {
+    let (config, store) = open(&command.installation).await?;
+    let request = PlanRequest {
+        survivor: command.survivor,
+        absorbed: command.absorbed,
+        by: Initiator::Operator { name: operator() },
+        reason: command.reason.clone(),
+        choices: command.choices.iter().cloned().collect(),
+        staff: Vec::new(),
+    };
+    let now = Clock::system().now();
+    if command.dry_run {
+        return match merge::plan(&store, &config.merge, &request, now).await? {
+            Outcome::Done(Planned::New(plan)) | Outcome::Refused(plan) => show(command.json, &Hashed::of(&plan)),
+            Outcome::Done(Planned::Already(_)) => bail!("they are one customer already"),
+            other => not_done(other),
+        };
+    }
+    let terms = Terms { hash: command.hash.as_deref(), idempotency_key: None };
+    match merge::execute(&store, &config.merge, &request, terms, now).await? {
+        Outcome::Done(executed) if command.json => print_json(&executed),
+        Outcome::Done(executed) => {
+            let before = if executed.repeated { " before" } else { "" };
+            println!("customer {} was merged into {}{before}", executed.absorbed, executed.survivor);
+            println!("merge {}", executed.merge);
+            Ok(())
+        }
+        other => not_done(other),
+    }
+}
+
+fn not_done<T>(outcome: Outcome<T>) -> anyhow::Result<()> {
+    match outcome {
+        Outcome::Done(_) => Ok(()),
+        Outcome::Unknown(id) => bail!("nobody to merge by the ID {id}"),
+        Outcome::Refused(plan) => {
+            let reasons = plan.refusals.iter().map(ToString::to_string);
+            let questions =
+                plan.questions.iter().map(|field| format!("say whose {field} counts (--choose {field}=ID)"));
+            bail!("refused: {}", reasons.chain(questions).collect::<Vec<_>>().join("; "))
+        }
+        Outcome::Stale(plan) => bail!("the plan has changed; its hash is {} now", plan.hash()),
+        Outcome::NeedsApproval(_) => bail!("others must approve it"),
+    }
+}
+
+/// Undoes a merge, or says what that would do.
+pub(super) async fn unmerge(command: &CustomerUnmerge) -> anyhow::Result<()> {
+    let (config, store) = open(&command.installation).await?;
+    let request = UndoRequest {
+        merge: command.merge,
+        by: Initiator::Operator { name: operator() },
+        reason: command.reason.clone(),
+        take: command.take.clone(),
+    };
+    let now = Clock::system().now();
+    if command.dry_run {
+        return match merge::undo_plan(&store, &config.merge, &request, now).await? {
+            Some(plan) => show(command.json, &Undoing { hash: plan.hash(), plan: &plan }),
+            None => bail!("there is no open merge by this ID"),
+        };
+    }
+    match merge::undo(&store, &config.merge, &request, command.hash.as_deref(), now).await? {
+        Undone::Done { from, restored, repeated, .. } => {
+            let before = if repeated { " before" } else { "" };
+            println!("customer {restored} was restored from {from}{before}");
+            Ok(())
+        }
+        Undone::Unknown => bail!("there is no merge by this ID"),
+        Undone::Refused(plan) => {
+            let reasons: Vec<String> = plan.refusals.iter().map(ToString::to_string).collect();
+            bail!("refused: {}", reasons.join("; "))
+        }
+        Undone::Stale(plan) => bail!("the plan has changed; its hash is {} now", plan.hash()),
+    }
+}
+
+/// Remembers that two customers are not the same person, or forgets it.
+pub(super) async fn not_same(command: &CustomerNotSame) -> anyhow::Result<()> {
+    let (_, store) = open(&command.installation).await?;
+    let (now, by) = (Clock::system().now(), Actor::Admin(operator()));
+    let marked = if command.lift {
+        not_same::lift(&store, command.one, command.other, by, now).await?
+    } else {
+        let reason = command.reason.as_deref().unwrap_or_default();
+        not_same::mark(&store, command.one, command.other, by, reason, now).await?
+    };
+    match (marked, command.lift) {
+        (Marked::Done, false) => println!("remembered: they are not the same person"),
+        (Marked::Done, true) => println!("lifted: they may be merged"),
+        (Marked::Already, _) => println!("it was so before"),
+        (Marked::Merged, _) => bail!("they are one customer: undo the merge first"),
+        (Marked::Unknown, _) => bail!("nobody is known by one of these IDs"),
+    }
+    Ok(())
+}
+
+/// Erases a customer.
+pub(super) async fn erase(command: &CustomerErase) -> anyhow::Result<()> {
+    let (_, store) = open(&command.installation).await?;
+    let by = Actor::Admin(operator());
+    match erase::erase(&store, command.id, by, &command.reason, Clock::system().now()).await? {
+        Erased::Done { customer, members } => {
+            println!("customer {customer} is erased, {} rows in all", members.len());
+            Ok(())
+        }
+        Erased::Already { customer } => {
+            println!("customer {customer} was erased before");
+            Ok(())
+        }
+        Erased::Unknown => bail!("nobody is known by this ID"),
+        Erased::Refused(refusal) => bail!("refused: {refusal}"),
+    }
+}
+
+/// Runs `samesake audit …`.
+pub(super) async fn audit(command: &Audit) -> anyhow::Result<()> {
+    match command {
+        Audit::Verify(command) => verify(command).await,
+    }
+}
+
+async fn verify(command: &AuditVerify) -> anyhow::Result<()> {
+    let (_, store) = open(&command.installation).await?;
+    let mut broken = Vec::new();
+    for chain in 0..CHAINS {
+        match store.begin_read().await?.audit_verify(chain).await? {
+            AuditCheck::Intact { entries } => println!("chain {chain:>2}  intact  {entries} entries"),
+            AuditCheck::Broken { seq } => {
+                println!("chain {chain:>2}  BROKEN  at entry {seq}");
+                broken.push(chain);
+            }
+        }
+    }
+    if broken.is_empty() { Ok(()) } else { bail!("{} of {CHAINS} chains are broken", broken.len()) }
+}
+
+/// A plan that prints itself for people.
+trait Table: Serialize {
+    fn print(&self);
+}
+
+#[derive(Serialize)]
+struct Hashed<'a> {
+    hash: String,
+    plan: &'a Plan,
+}
+
+impl<'a> Hashed<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        Self { hash: plan.hash(), plan }
+    }
+}
+
+#[derive(Serialize)]
+struct Undoing<'a> {
+    hash: String,
+    plan: &'a UndoPlan,
+}
+
+fn show(json: bool, table: &impl Table) -> anyhow::Result<()> {
+    if json {
+        return print_json(table);
+    }
+    table.print();
+    Ok(())
+}
+
+fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+impl Table for Hashed<'_> {
+    fn print(&self) {
+        let plan = self.plan;
+        println!("{} lives on, {} becomes part of it", plan.survivor, plan.absorbed);
+        for refusal in &plan.refusals {
+            println!("  refused   {refusal}");
+        }
+        for field in &plan.questions {
+            println!("  to decide {field}");
+        }
+        for field in &plan.fields {
+            for candidate in &field.candidates {
+                let mark = if candidate.customer == field.chosen { "*" } else { " " };
+                println!("  {mark} {:<16} {:<32} {}", field.name, candidate.value.to_string(), candidate.customer);
+            }
+        }
+        print_links("moves", &plan.moves.links);
+        for line in &plan.sectors {
+            println!("  sector    {:<20} will see {}", line.sector, line.after);
+        }
+        for reason in &plan.risk.reasons {
+            println!("  risk {:>4} {}", reason.points, reason.why);
+        }
+        println!("risk {} of 100\nhash {}", plan.risk.score, self.hash);
+    }
+}
+
+impl Table for Undoing<'_> {
+    fn print(&self) {
+        let plan = self.plan;
+        println!("{} parts from {}", plan.restored, plan.from);
+        for refusal in &plan.refusals {
+            println!("  refused   {refusal}");
+        }
+        print_links("goes", &plan.links);
+        print_links("stays", &plan.stay);
+        print_links("taken", &plan.taken);
+        for line in &plan.sectors {
+            println!("  sector    {:<20} will see {}", line.sector, line.restored);
+        }
+        println!("hash {}", self.hash);
+    }
+}
+
+fn print_links(what: &str, links: &[MovedLink]) {
+    for link in links {
+        println!("  {what:<9} {}:{}  link {}", link.namespace, link.external_id, link.link);
+    }
+}

@@ -1,0 +1,60 @@
+//! Erasure: a customer's personal data goes, with that of everyone who was merged into them (spec/identity.md rules 21
+//! and 34).
+//!
+//! The ID stays taken and answers "gone", never a stranger; whoever returns is a new customer. A merge of the erased is
+//! not undone any more. Done twice it is done once.
+
+use super::merge::Refusal;
+use crate::clock::Timestamp;
+use crate::events::{self, Actor, Event};
+use crate::ids::CustomerId;
+use crate::store::{self, CustomerState, Store};
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Erased {
+    /// All of these rows are blank.
+    Done {
+        customer: CustomerId,
+        members: Vec<CustomerId>,
+    },
+    /// They were.
+    Already {
+        customer: CustomerId,
+    },
+    /// Nobody ever had this ID.
+    Unknown,
+    Refused(Refusal),
+}
+
+/// Erases the living customer behind an ID.
+///
+/// # Errors
+/// If the database fails.
+pub async fn erase(
+    store: &Store,
+    id: CustomerId,
+    by: Actor,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Erased, store::Error> {
+    let mut tx = store.begin().await?;
+    let Some(root) = tx.customer_lock(id).await? else { return Ok(Erased::Unknown) };
+    if root.state == CustomerState::Erased {
+        return Ok(Erased::Already { customer: root.id });
+    }
+    let rows = tx.members_of(root.id).await?;
+    if let Some(held) = rows.iter().find(|row| row.legal_hold.is_some()) {
+        return Ok(Erased::Refused(Refusal::LegalHold { customer: held.id }));
+    }
+    let members: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
+    tx.grants_revoke_customer(root.id, "erased", now).await?;
+    tx.customer_erase(root.id, now).await?;
+    for member in &members {
+        tx.history_erase(*member).await?;
+    }
+    let event = Event::CustomerErased { members: members.clone(), reason: reason.to_owned() };
+    events::record(&mut tx, root.id, by, event, now).await?;
+    tx.commit().await?;
+    Ok(Erased::Done { customer: root.id, members })
+}

@@ -1,0 +1,167 @@
+//! Joining profiles is not joining keys (rules 25, 26 and 46), as browsers, apps and destinations meet it.
+
+use samesake::identity::merge::{self, Terms};
+use samesake::ids::CustomerId;
+use serde_json::{Value, json};
+
+use super::{by_customer, by_operator, done, undo_request};
+use crate::harness::relying_party::Tokens;
+use crate::harness::upstream::Upstream;
+use crate::harness::{Browser, Env, RelyingParty, TestApp, invariants, jwks, until};
+use crate::identity::log_in_as;
+use crate::on_both;
+
+const ANN: &str = "ann@shop.example";
+
+/// Ann with a password, Bob with an account at a provider, and an app and a destination that know both.
+struct House {
+    upstream: Upstream,
+    app: TestApp,
+    rp: RelyingParty,
+    ann: CustomerId,
+    bob: CustomerId,
+    ann_tokens: Tokens,
+    bob_tokens: Tokens,
+}
+
+fn sub(tokens: &Tokens) -> &str {
+    tokens.claims["sub"].as_str().unwrap()
+}
+
+impl House {
+    async fn start(env: &Env) -> House {
+        let upstream = Upstream::start_at(env.clock.clone(), crate::harness::upstream::Algorithm::Es256).await;
+        upstream.add_person("bob-1", json!({"name": "Bob Own"}));
+        let app = TestApp::builder(env)
+            .web_client("shop")
+            .connector(upstream.config("google"))
+            .destination(json!({"id": "data", "origins": ["http://localhost"]}))
+            .start()
+            .await;
+        let rp = app.relying_party("shop").await;
+        let ann = app.customer(ANN, "Ann Example").await;
+        let bob_tokens = log_in_as(&rp, &upstream, "google", "bob-1").await;
+        let store = app.store.background();
+        let found = store.begin_read().await.unwrap().link_resolve("social:google", "bob-1").await.unwrap();
+        let ann_tokens = as_ann(&app, &rp, &Browser::new()).await;
+        House { upstream, app, rp, ann, bob: found.unwrap(), ann_tokens, bob_tokens }
+    }
+
+    async fn merge(&self) -> samesake::ids::MergeId {
+        let request = by_operator(self.ann, self.bob);
+        let (store, config) = (self.app.store.background(), &self.app.app.config.merge);
+        done(merge::execute(&store, config, &request, Terms::default(), self.app.clock.now()).await.unwrap()).merge
+    }
+
+    async fn as_bob(&self, browser: &Browser) -> Tokens {
+        self.upstream.choose("bob-1");
+        let authorization = self.rp.authorization();
+        let page = browser.get(&authorization.url).await;
+        let callback = browser.submit(&page, "/login/social", &[("connector", "google")]).await;
+        self.rp.finish(&authorization, &callback).await
+    }
+
+    async fn userinfo(&self, tokens: &Tokens) -> Value {
+        self.rp.userinfo(&tokens.access_token).await.body
+    }
+
+    /// The statement for this browser, once its level is this.
+    async fn statement(&self, browser: &Browser, level: &str) -> Value {
+        let ask = async || browser.get_one(self.app.url("/forward-auth/data")).await;
+        until(&format!("the level {level}"), async || ask().await.header("samesake-level") == Some(level)).await;
+        jwks::peek(ask().await.header("samesake-identity").unwrap()).1
+    }
+}
+
+async fn as_ann(app: &TestApp, rp: &RelyingParty, browser: &Browser) -> Tokens {
+    let authorization = rp.authorization_with(&[("prompt", "login")]);
+    let callback = app.log_in(browser, &authorization.url, ANN).await;
+    rp.finish(&authorization, &callback).await
+}
+
+on_both! {
+    /// A wrong merge never hands the survivor's account to the absorbed side.
+    async fn the_absorbed_side_sees_only_itself_until_it_proves_the_survivor(env: &Env) {
+        let house = House::start(env).await;
+        let before = Browser::new();
+        house.as_bob(&before).await;
+        let merge = house.merge().await;
+
+        let (ann, bob) = (as_ann(&house.app, &house.rp, &Browser::new()).await, house.as_bob(&Browser::new()).await);
+        assert_eq!((sub(&ann), sub(&bob)), (sub(&house.ann_tokens), sub(&house.bob_tokens)), "each keeps its own");
+        assert_eq!(bob.claims.get("acr"), None);
+        let seen = house.userinfo(&bob).await;
+        assert_eq!((&seen["name"], seen.get("email"), seen.get("merged_from")), (&json!("Bob Own"), None, None));
+        let joined = house.userinfo(&ann).await;
+        assert_eq!((&joined["email"], &joined["merged_from"]), (&json!(ANN), &json!([sub(&bob)])));
+        // A token from before the merge opens no more than its own side either.
+        assert_eq!(house.userinfo(&house.bob_tokens).await["name"], "Bob Own");
+        assert_eq!(house.userinfo(&house.bob_tokens).await.get("email"), None);
+
+        let account = before.get(house.app.url("/account")).await;
+        assert!(!account.text().contains("ann@shop.example"), "{}", account.text());
+        let statement = house.statement(&before, "identified").await;
+        assert_eq!((&statement["ambiguous"], statement.get("auth_time")), (&json!(true), None));
+
+        // A password of the survivor's in the same browser: from here on the ways in are one.
+        as_ann(&house.app, &house.rp, &before).await;
+        let whole = house.as_bob(&Browser::new()).await;
+        assert_eq!(sub(&whole), sub(&ann));
+        assert_eq!(house.userinfo(&whole).await["email"], json!(ANN));
+        let graph = invariants::check(env).await;
+        assert!(graph.events.iter().any(|event| event.kind == "customer.keys_joined"));
+
+        // And back: each is alone again, nobody's session counts.
+        let (store, config) = (house.app.store.background(), &house.app.app.config.merge);
+        let now = house.app.clock.now();
+        merge::undo(&store, config, &undo_request(merge), None, now).await.unwrap();
+        let alone = house.as_bob(&Browser::new()).await;
+        assert_eq!((sub(&alone), house.userinfo(&alone).await.get("email")), (sub(&bob), None));
+        house.statement(&before, "anonymous").await;
+        invariants::check(env).await;
+    }
+
+    /// Rule 25: what an absorbed side does at an app that is new to both is never the survivor's.
+    async fn a_side_gets_a_subject_of_its_own_where_it_is_new(env: &Env) {
+        let house = House::start(env).await;
+        house.merge().await;
+        let browser = Browser::new();
+        house.as_bob(&browser).await;
+        let of_bob = house.statement(&browser, "identified").await["sub"].clone();
+        let browser = Browser::new();
+        as_ann(&house.app, &house.rp, &browser).await;
+        let of_ann = house.statement(&browser, "authenticated").await["sub"].clone();
+        assert_ne!(of_ann, of_bob);
+        let graph = invariants::check(env).await;
+        assert_eq!(graph.subjects.iter().filter(|subject| subject.own_side).count(), 1);
+    }
+
+    /// Rule 26: the survivor's session stays, the absorbed one's asks again; families keep their `sub`; a code from
+    /// before redeems after.
+    async fn sessions_fall_and_families_keep_their_subject(env: &Env) {
+        let house = House::start(env).await;
+        let (ann, bob) = (Browser::new(), Browser::new());
+        as_ann(&house.app, &house.rp, &ann).await;
+        let bobs = house.as_bob(&bob).await;
+        let authorization = house.rp.authorization();
+        let callback = bob.get(&authorization.url).await;
+        assert!(callback.stopped, "a live session needs no login");
+        house.app.clock.advance(std::time::Duration::from_secs(1));
+        let now = house.app.clock.now();
+        let store = house.app.store.background();
+        let request = by_customer(house.ann, house.bob, now);
+        let config = &house.app.app.config.merge;
+        done(merge::execute(&store, config, &request, Terms::default(), now).await.unwrap());
+
+        let late = house.rp.finish(&authorization, &callback).await;
+        assert_eq!(sub(&late), sub(&house.ann_tokens), "both sides were proved: it is the whole customer");
+        let again = house.rp.authorization();
+        assert!(ann.get(&again.url).await.stopped, "the survivor goes on");
+        let again = house.rp.authorization();
+        assert!(!bob.get(&again.url).await.stopped, "the absorbed one signs in again");
+        let answer = house.rp.refresh(bobs.refresh_token.as_deref().unwrap()).await;
+        let refreshed = house.rp.token_response(answer).await;
+        assert_eq!(house.rp.id_token(&refreshed.id_token).await["sub"], *sub(&bobs));
+        invariants::check(env).await;
+    }
+}
