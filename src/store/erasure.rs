@@ -103,5 +103,5 @@ fn blanked(payload: &Value) -> Value {
 /// Whether the detail of an audit entry says that it was blanked.
 pub(super) fn is_blanked(detail: &str) -> bool {
     serde_json::from_str::<Value>(detail)
-        .is_ok_and(|detail| detail[MARK] == true && detail.get("external_id").is_none())
+        .is_ok_and(|detail| detail.get(MARK) == Some(&json!(true)) && detail.get("external_id").is_none())
 }

@@ -26,6 +26,13 @@ pub struct Gateway {
 impl Gateway {
     /// Writes a configuration with this and `more` of TOML, and starts the program.
     pub async fn start(env: &Env, more: &str) -> Gateway {
+        let mut gateway = Self::configured(env, more).await;
+        gateway.restart().await;
+        gateway
+    }
+
+    /// The same without starting it: for commands that need no gateway.
+    pub async fn configured(env: &Env, more: &str) -> Gateway {
         let port = free_port();
         let directory = env.directory();
         let config = directory.join(format!("samesake-{port}.toml"));
@@ -50,9 +57,7 @@ impl Gateway {
         );
         std::fs::write(&config, text).unwrap();
         let log = directory.join(format!("samesake-{port}.log"));
-        let mut gateway = Gateway { issuer, config, log, running: None };
-        gateway.restart().await;
-        gateway
+        Gateway { issuer, config, log, running: None }
     }
 
     /// Starts it again, and waits until it is ready.

@@ -1,3 +1,5 @@
+//! Which value counts, rule by rule, and that what belongs together comes from one row.
+
 use serde_json::json;
 
 use super::super::tree::tests::{id, member};

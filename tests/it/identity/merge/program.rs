@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Board, at};
 use crate::harness::{Env, Gateway, invariants};
 use crate::identity::races::Dice;
+use crate::store::samples::postgres;
 use crate::{on_both, on_servers};
 
 /// What it printed, or complained of.
@@ -22,7 +23,7 @@ on_both! {
     async fn the_program_merges_parts_and_erases(env: &Env) {
         let board = Board::new(env.store().await);
         let (ann, bob) = (board.customer("ann", at(0)).await.to_string(), board.customer("bob", at(0)).await.to_string());
-        let gateway = Gateway::start(env, "").await;
+        let gateway = Gateway::configured(env, "").await;
         let merge = ["customer", "merge", &ann, &bob, "--reason", "same"];
         let dry = run(&gateway, &[&merge[..], &["--dry-run"]].concat()).unwrap();
         assert!(dry.contains("lives on") && dry.contains("email:bob@shop.example"), "{dry}");
@@ -51,8 +52,7 @@ on_both! {
 on_servers! {
     async fn a_kill_at_any_point_of_a_merge_leaves_it_made_or_not_made(env: &Env) {
         let board = Board::new(env.store().await);
-        let mut gateway = Gateway::start(env, "").await;
-        gateway.kill();
+        let gateway = Gateway::configured(env, "").await;
         let mut dice = Dice(0x6b69_6c6c);
         let (mut cut, mut made) = (0, 0);
         for round in 0..16 {
@@ -78,6 +78,7 @@ on_servers! {
             running.kill().ok();
             running.wait().unwrap();
             cut += usize::from(!ended);
+            alone(env).await;
             let joined = board.living(absorbed).await == survivor;
             made += usize::from(joined);
             invariants::check(env).await;
@@ -90,6 +91,19 @@ on_servers! {
         let merged = graph.events.iter().filter(|event| event.kind == "customer.merged").count();
         assert_eq!((merged, graph.merges.len()), (16, 16), "each merge once");
         assert!(cut >= 3, "the cuts met nobody: {cut} cut, {made} made before the second try");
+    }
+}
+
+/// Waits until the database has let go of whoever was killed.
+async fn alone(env: &Env) {
+    let mut connection = postgres(env).await;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                AND pid <> pg_backend_pid() AND state IS DISTINCT FROM 'idle'";
+    loop {
+        let (count,): (i64,) = sqlx::query_as(busy).fetch_one(&mut connection).await.unwrap();
+        if count == 0 {
+            return;
+        }
     }
 }
 
