@@ -121,7 +121,6 @@ impl Answer {
     pub fn new(body: &impl Serialize) -> Self {
         Self { body: serde_json::to_value(body).unwrap_or_default() }
     }
-
 }
 
 impl IntoResponse for Answer {
