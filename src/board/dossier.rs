@@ -79,7 +79,7 @@ pub async fn timeline(
     limit: usize,
 ) -> Result<(Vec<AuditRow>, Option<AuditPlace>), store::Error> {
     let asked = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut entries = tx.audit_of_root(root, before, asked).await?;
+    let mut entries = tx.audit_of_root(root, Timestamp::from_micros(0), before, asked).await?;
     let next = entries.last().filter(|_| entries.len() == limit).map(AuditPlace::from);
     entries.retain(|entry| !entry.action.starts_with(ABOUT_ADMINS));
     Ok((entries, next))

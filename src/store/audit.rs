@@ -107,19 +107,26 @@ impl Tx {
         )
     }
 
-    /// The entries about all who are a root today, newest first, after a place; at most `limit`.
-    pub async fn audit_of_root(&mut self, root: CustomerId, before: AuditPlace, limit: i64) -> Result<Vec<AuditRow>> {
+    /// The entries about all who are a root today since a time, newest first, after a place; at most `limit`.
+    pub async fn audit_of_root(
+        &mut self,
+        root: CustomerId,
+        since: Timestamp,
+        before: AuditPlace,
+        limit: i64,
+    ) -> Result<Vec<AuditRow>> {
         fetch_all!(
             self,
             AuditRow,
             "SELECT chain, seq, id, at, actor, action, customer, detail, previous_hash, hash FROM audit \
              WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) AND (at, chain, seq) < ($2, $3, $4) \
-             ORDER BY at DESC, chain DESC, seq DESC LIMIT $5",
+             AND at >= $6 ORDER BY at DESC, chain DESC, seq DESC LIMIT $5",
             root,
             before.at,
             before.chain,
             before.seq,
             limit,
+            since,
         )
     }
 

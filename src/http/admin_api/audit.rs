@@ -35,7 +35,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
         Parameter {
             name: "since",
             required: false,
-            words: "Entries of this time and later; not together with `customer`.",
+            words: "Entries of this time and later.",
             schema: r#"{"type":"string","format":"date-time"}"#,
         },
         Parameter {
@@ -62,19 +62,16 @@ async fn list(State(app): State<App>, _: Call, query: Query) -> Result<Json<Page
         Some((at, chain, seq)) => AuditPlace { at, chain, seq },
         None => AuditPlace::before(until.unwrap_or(Timestamp::from_micros(i64::MAX))),
     };
-    let limit = query.limit()?;
+    let (limit, since) = (query.limit()?, since.unwrap_or(Timestamp::from_micros(0)));
     let asked = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut tx = app.store().begin_read().await?;
     let entries = match query.text("customer") {
-        Some(_) if since.is_some() => {
-            return Err(Problem::new(ProblemKind::InvalidRequest).fault("since", "cannot be used with customer"));
-        }
         Some(customer) => {
             let id: CustomerId = customer.parse().map_err(|_| Problem::not_found())?;
             let living = tx.customer_living(id).await?.ok_or_else(Problem::not_found)?;
-            tx.audit_of_root(living.id, before, asked).await?
+            tx.audit_of_root(living.id, since, before, asked).await?
         }
-        None => tx.audit_since(since.unwrap_or(Timestamp::from_micros(0)), before, asked).await?,
+        None => tx.audit_since(since, before, asked).await?,
     };
     let last = entries.last().filter(|_| entries.len() == limit).map(|row| (row.at, row.chain, row.seq));
     let items = entries.into_iter().map(AuditView::from).collect();

@@ -259,6 +259,7 @@ impl JsonSchema for Reason {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "Why, for whoever reads the audit log.", "type": "string", "minLength": 1, "maxLength": 500,
+            "pattern": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f]+$",
         })
     }
 }

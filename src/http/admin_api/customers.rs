@@ -37,7 +37,7 @@ pub const OPERATIONS: &[Operation] = &[
                 required: true,
                 words: "A customer ID, a subject, an external ID with or without its namespace (`social:google:1157`), \
                         an e-mail address, a phone number with its country code, or the beginning of a name.",
-                schema: r#"{"type":"string","minLength":1,"maxLength":255}"#,
+                schema: r#"{"type":"string","minLength":1,"maxLength":255,"pattern":"^[^\\u0000-\\u001f\\u007f-\\u009f]+$"}"#,
             },
             LIMIT,
             CURSOR,

@@ -125,7 +125,7 @@ pub struct Wanted {
     pub absorbed: CustomerId,
     /// Fields that are decided: name of the field to the customer whose value counts.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Id>")]
+    #[schemars(with = "BTreeMap<String, Id>", extend("propertyNames" = { "pattern": "^[!-~]{1,100}$" }))]
     pub choices: BTreeMap<String, CustomerId>,
 }
 
@@ -140,7 +140,7 @@ pub struct Agreed {
     pub absorbed: CustomerId,
     /// As it was planned.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Id>")]
+    #[schemars(with = "BTreeMap<String, Id>", extend("propertyNames" = { "pattern": "^[!-~]{1,100}$" }))]
     pub choices: BTreeMap<String, CustomerId>,
     pub reason: Reason,
     /// Of the plan that was seen.
@@ -189,7 +189,7 @@ pub async fn request(
     reason: &str,
 ) -> Result<PlanRequest, Problem> {
     // The names stand in the merge's record.
-    if choices.keys().any(|name| name.len() > 100 || name.chars().any(char::is_control)) {
+    if choices.keys().any(|name| name.len() > 100 || !name.bytes().all(|byte| byte.is_ascii_graphic())) {
         return Err(Problem::new(ProblemKind::InvalidContent).fault("/choices", "holds what is no field"));
     }
     let staff = app.store().begin_read().await?.admins().await?.into_iter().map(|admin| admin.customer).collect();

@@ -62,7 +62,7 @@ pub const CURSOR: Parameter = Parameter {
     name: "cursor",
     required: false,
     words: "The `next` of the page before; the other parameters must be the same.",
-    schema: r#"{"type":"string"}"#,
+    schema: r#"{"type":"string","pattern":"^[A-Za-z0-9_-]+$"}"#,
 };
 
 /// What a changing request must bring beside its body.

@@ -27,7 +27,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// A parameter that may be left out; an empty one is left out.
+    /// A parameter that may be left out.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
@@ -76,7 +76,7 @@ impl FromRequestParts<App> for Query {
                 Some(known) if value.chars().any(char::is_control) => {
                     problem = problem.fault(known.name, "holds a control character");
                 }
-                Some(_) if value.is_empty() => {}
+                Some(known) if value.is_empty() => problem = problem.fault(known.name, "is empty"),
                 Some(known) => {
                     values.insert(known.name.to_owned(), value.into_owned());
                 }
