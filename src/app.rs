@@ -72,6 +72,8 @@ pub struct Parts {
     pub relay: Relay,
     /// The metadata document and its entity tag, made at the first request.
     pub metadata_document: OnceLock<(Bytes, String)>,
+    /// The OpenAPI document of the admin API, made at the first request.
+    pub api_document: OnceLock<Bytes>,
     pub brand: Brand,
     pub cookies: Cookies,
     pub secrets: Secrets,
@@ -92,6 +94,8 @@ pub struct Secrets {
     pub form: DerivedKey,
     /// What a provider posted to the callback, until the browser comes for it.
     pub posted: DerivedKey,
+    /// Places in the lists of the admin API.
+    pub cursor: DerivedKey,
 }
 
 impl Secrets {
@@ -104,6 +108,7 @@ impl Secrets {
             task: master.derive("task"),
             form: master.derive("form"),
             posted: master.derive("posted"),
+            cursor: master.derive("cursor"),
             master,
         }
     }
@@ -209,6 +214,7 @@ impl App {
             known_customers,
             relay,
             metadata_document: OnceLock::new(),
+            api_document: OnceLock::new(),
             brand: Brand::new(BrandSettings::from(&config.brand)),
             cookies: Cookies::for_issuer(&config.server.issuer),
             secrets,

@@ -3,11 +3,11 @@
 //! Parses only. What a command does is in `commands`; nothing here opens a database or a port. Exit codes: 0 done,
 //! 1 failed, 2 wrong usage (clap's own), 78 wrong configuration (EX_CONFIG of sysexits.h).
 
+mod admin;
 mod duplicates;
+mod merging;
 mod transfer;
 mod webhooks;
-
-mod merging;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -19,18 +19,19 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use crate::config::{Config, ConfigErrors, Override, Problems, check_metadata, read_client_file};
+use crate::protocol::admin_role::AdminRole;
 use crate::protocol::client_metadata::{
     ApplicationType, ClientMetadata, GrantType, SubjectType, TokenEndpointAuthMethod,
 };
 use crate::protocol::jwk::SigningAlgorithm;
 
+pub use admin::{Admin, AdminGrant, AdminList, AdminRevoke, LinkChange};
 pub use duplicates::{
     Duplicates, DuplicatesExport, DuplicatesImport, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
 };
+pub use merging::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 pub use transfer::ConnectorTransfer;
 pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
-
-pub use merging::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 
 /// Exit code for a configuration that was refused.
 pub const EXIT_CONFIG: u8 = 78;
@@ -94,6 +95,9 @@ pub enum Command {
     /// See how far each receiver of events has got, and tell it things again
     #[command(subcommand)]
     Webhooks(Webhooks),
+    /// Say who may administer customers, and as what
+    #[command(subcommand)]
+    Admin(Admin),
 }
 
 /// Which installation a command works on.
@@ -299,6 +303,9 @@ pub struct ClientFlags {
     /// Resource server it may ask tokens for (RFC 8707); repeat for more
     #[arg(long = "resource", value_name = "URI")]
     resources: Vec<String>,
+    /// What its own tokens may do at the admin API: viewer, support, merger, approver or owner [default: nothing]
+    #[arg(long, value_name = "ROLE")]
+    admin_role: Option<AdminRole>,
     /// The company's own app: no consent page
     #[arg(long)]
     first_party: bool,
@@ -345,6 +352,7 @@ impl ClientFlags {
             first_party: self.first_party,
             require_pkce: true,
             resources: self.resources.clone(),
+            admin_role: self.admin_role,
             upstream_tokens: vec![],
         }
     }
@@ -409,29 +417,6 @@ pub struct CustomerShow {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// What an admin does to one link of a customer.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  samesake customer unlink ann@example.com --link social:google:1157… --reason \"hijacked, case 4711\"
-  samesake customer enable 019a… --link social:google:1157… --reason \"Google confirmed\"")]
-pub struct LinkChange {
-    #[command(flatten)]
-    pub installation: Installation,
-    /// A customer ID, a client's subject, or NAMESPACE:ID
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
-    pub id: String,
-    /// The link: NAMESPACE:ID
-    #[arg(long, value_name = "LINK", allow_hyphen_values = true)]
-    pub link: String,
-    /// Why; it is kept in the audit log
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
-    /// Who does it, for the audit log
-    #[arg(long = "as", value_name = "NAME", env = "USER", default_value = "command line")]
-    pub admin: String,
 }
 
 /// Reads the command line; at wrong usage, help or version it prints and exits.

@@ -33,6 +33,12 @@ impl Timestamp {
         self.0
     }
 
+    /// From RFC 3339, with any offset; `None` if it is anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let date = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+        i64::try_from(date.unix_timestamp_nanos().div_euclid(1000)).ok().map(Self)
+    }
+
     /// Whole seconds since the Unix epoch, rounded down (NumericDate of RFC 7519).
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)

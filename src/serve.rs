@@ -33,6 +33,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 const MOVES: Duration = Duration::from_secs(60);
 /// How long a grant is kept after its end, to tell a reuse from an unknown token.
 const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// For how long a repeated change is answered as the first time.
+const IDEMPOTENCY_KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 const PURGE_BATCH: i64 = 1000;
 /// After an error of `accept`, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -186,7 +188,7 @@ async fn follow_customers(app: App, stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Rotates the signing keys when they are due, and removes grants that ended long ago. The database lets one replica
+/// Rotates the signing keys when they are due, and removes grants that ended and keys that were used long ago. The database lets one replica
 /// do each.
 async fn keep_house(app: App, stopped: watch::Receiver<bool>) {
     let store = app.store().background();
@@ -199,6 +201,9 @@ async fn keep_house(app: App, stopped: watch::Receiver<bool>) {
         }
         if let Err(error) = purge_grants(&store, now - GRANTS_KEPT).await {
             tracing::error!(%error, "ended grants could not be removed");
+        }
+        if let Err(error) = purge_idempotency_keys(&store, now - IDEMPOTENCY_KEYS_KEPT).await {
+            tracing::error!(%error, "old idempotency keys could not be removed");
         }
     }
 }
@@ -219,6 +224,17 @@ async fn purge_grants(store: &Store, ended_before: Timestamp) -> Result<(), stor
     loop {
         let mut tx = store.begin().await?;
         let removed = tx.grants_purge(ended_before, PURGE_BATCH).await?;
+        tx.commit().await?;
+        if removed == 0 {
+            return Ok(());
+        }
+    }
+}
+
+async fn purge_idempotency_keys(store: &Store, before: Timestamp) -> Result<(), store::Error> {
+    loop {
+        let mut tx = store.begin().await?;
+        let removed = tx.idempotency_purge(before, PURGE_BATCH).await?;
         tx.commit().await?;
         if removed == 0 {
             return Ok(());

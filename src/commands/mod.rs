@@ -1,5 +1,6 @@
 //! What the commands do, one file each: they read the configuration, call the parts, and print.
 
+mod admin;
 mod check_config;
 mod client;
 mod connector;
@@ -34,6 +35,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Connector(command) => block_on(connector::run(command)),
         Command::Duplicates(command) => block_on(duplicates::run(command)),
         Command::Webhooks(command) => block_on(webhooks::run(command)),
+        Command::Admin(command) => block_on(admin::run(command)),
     }
 }
 

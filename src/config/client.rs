@@ -149,6 +149,11 @@ fn check_grants(client: &ClientMetadata, key: &str, problems: &mut Problems) {
         let expected = format!("a secret, and grant_types with \"{}\"", GrantType::TokenExchange.as_str());
         problems.add(format!("{key}.upstream_tokens"), problem, expected);
     }
+    if client.admin_role.is_some() && !client.grant_types.contains(&GrantType::ClientCredentials) {
+        let problem = "is set for a client that never acts for itself";
+        let expected = "grant_types with client_credentials, or no role: people have roles of their own";
+        problems.add(format!("{key}.admin_role"), problem, expected);
+    }
     // RFC 9700 §2.1.1: public clients must use PKCE.
     if public && !client.require_pkce {
         let problem = "is off for a public client";

@@ -1,7 +1,7 @@
-//! Errors become responses here and nowhere else: OAuth JSON, a redirect, or a page with a request ID.
+//! Errors become responses here and nowhere else: OAuth JSON, a redirect, problem JSON, or a page with a request ID.
 
 use axum::Json;
-use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -9,7 +9,9 @@ use serde_json::json;
 use super::context::Context;
 use super::pages::{Action, DeveloperDetail, ErrorPage, ExpiredPage, View};
 use crate::app::App;
+use crate::protocol::problem::{Problem, ProblemKind};
 use crate::protocol::{ErrorCode, OAuthError};
+use crate::{kv, store};
 
 /// Why a handler of pages ends early: something of ours failed, or the request already has its answer.
 #[derive(Debug)]
@@ -29,16 +31,20 @@ impl Failure {
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        tracing::error!(error = text, "a request failed");
+        log_failure(&error);
         Self::Internal(StatusCode::INTERNAL_SERVER_ERROR)
     }
+}
+
+fn log_failure(error: &dyn std::error::Error) {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    tracing::error!(error = text, "a request failed");
 }
 
 /// Marks a response that is still to be rendered as a page.
@@ -177,6 +183,62 @@ pub fn bearer_challenge() -> Response {
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"samesake\""));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// The media type of RFC 9457.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, self.to_json().to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(Ok(challenge)) = self.challenge.as_deref().map(HeaderValue::from_str) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}
+
+/// For the admin API: whatever failed around a handler says so in the same form as the handler would.
+pub fn problem_instead(response: Response) -> Response {
+    let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON);
+    let status = response.status();
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let allow = response.headers().get(ALLOW).cloned();
+    let mut problem = Problem::new(ProblemKind::of_status(status.as_u16())).into_response();
+    problem.headers_mut().extend(allow.map(|allow| (ALLOW, allow)));
+    problem
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Contention => Self::new(ProblemKind::InProgress).detail("Try again."),
+            store::Error::Unavailable(_) => {
+                log_failure(&error);
+                Self::new(ProblemKind::Unavailable)
+            }
+            _ => {
+                log_failure(&error);
+                Self::new(ProblemKind::ServerError)
+            }
+        }
+    }
+}
+
+impl From<kv::Error> for Problem {
+    fn from(error: kv::Error) -> Self {
+        log_failure(&error);
+        Self::new(ProblemKind::Unavailable)
+    }
 }
 
 fn log(error: &OAuthError, message: &str) {

@@ -13,8 +13,9 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 use tracing::Instrument;
 
+use super::admin_api;
 use super::context::RequestId;
-use super::error::{Unrendered, failure_page};
+use super::error::{Unrendered, failure_page, problem_instead};
 use crate::app::App;
 
 /// Puts the layers around a router.
@@ -38,6 +39,7 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
     let id = RequestId::random();
     let began = Instant::now();
     let method = request.method().clone();
+    let of_api = admin_api::is_below(request.uri().path());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", id = id.0);
@@ -45,7 +47,9 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
     let status = response.status();
     // The session layer and the time limit fail without a body.
     let bare = status.is_server_error() && !response.headers().contains_key(CONTENT_TYPE);
-    if bare || response.extensions().get::<Unrendered>().is_some() {
+    if of_api {
+        response = problem_instead(response);
+    } else if bare || response.extensions().get::<Unrendered>().is_some() {
         response = failure_page(&app, status, &id.0);
     }
     app.cookies.complete_removal(&mut response);

@@ -3,6 +3,7 @@
 //! Routers by surface: browser routes see the session, program routes never do. Layers are mounted where they are
 //! needed, because each one costs.
 
+pub mod admin_api;
 pub mod browser;
 pub mod context;
 pub mod cors;
@@ -43,6 +44,7 @@ pub fn router(app: &App) -> Router {
         .merge(handoff::routes())
         .merge(receive::routes())
         .merge(health::routes())
+        .merge(admin_api::routes(app))
         .route("/assets/{name}", get(asset))
         .fallback(not_found);
     layers::around(all, app).with_state(app.clone())

@@ -105,13 +105,14 @@ async fn candidates(tx: &mut Tx, text: &str) -> Result<Vec<(CustomerId, String)>
 }
 
 /// Every way in which the text can be a namespace and an external ID.
-fn readings(text: &str) -> Vec<(Namespace, String)> {
+pub fn readings(text: &str) -> Vec<(Namespace, String)> {
     let mut readings = Vec::new();
     for (at, _) in text.match_indices(':') {
         let (namespace, external_id) = (text.get(..at), text.get(at + 1..));
         if let (Some(Some(namespace)), Some(external_id)) = (namespace.map(Namespace::parse), external_id) {
             let external_id = match namespace {
                 Namespace::Email | Namespace::UnprovedEmail => normal(external_id),
+                Namespace::Phone => phone(external_id).unwrap_or_else(|| external_id.to_owned()),
                 _ => external_id.to_owned(),
             };
             readings.push((namespace, external_id));
@@ -121,7 +122,16 @@ fn readings(text: &str) -> Vec<(Namespace, String)> {
         readings.push((Namespace::Email, address.normalized().to_owned()));
         readings.push((Namespace::UnprovedEmail, address.normalized().to_owned()));
     }
+    readings.extend(phone(text).map(|number| (Namespace::Phone, number)));
     readings
+}
+
+/// A phone number as it is stored (E.164), from one that is written for people but complete.
+fn phone(text: &str) -> Option<String> {
+    let digits = text.trim().strip_prefix('+')?;
+    let number: String = digits.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '/' | '(' | ')')).collect();
+    let sound = (7..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+    sound.then(|| format!("+{number}"))
 }
 
 fn normal(address: &str) -> String {

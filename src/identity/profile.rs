@@ -84,6 +84,11 @@ impl Profile {
         self.0.get(name).is_some_and(|attribute| attribute.value == Value::Bool(true))
     }
 
+    /// Every value, by claim name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Attribute)> {
+        self.0.iter().map(|(name, attribute)| (name.as_str(), attribute))
+    }
+
     /// The stored form.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()

@@ -2,6 +2,7 @@
 //!
 //! Knows the store, the key-value store and the key ring by their faces; knows no axum, sqlx or redis.
 
+pub mod access_token;
 pub mod authorize;
 pub mod client;
 pub mod client_auth;

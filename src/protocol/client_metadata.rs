@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::admin_role::AdminRole;
 use super::jwk::SigningAlgorithm;
 
 /// How a client authenticates at the token endpoint (RFC 7591 §2, OpenID Connect Core §9).
@@ -109,6 +110,10 @@ pub struct ClientMetadata {
     /// Resource servers (RFC 8707) this client may ask tokens for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
+    /// What the client's own tokens may do at the admin API. Whoever runs the installation says so, in the
+    /// configuration or at the command line; no client may ask it for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_role: Option<AdminRole>,
     /// The connectors whose tokens of its customers this client may have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upstream_tokens: Vec<String>,

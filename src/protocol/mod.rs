@@ -1,5 +1,6 @@
 //! The words of the specifications as types. Pure: std, serde, url, time. Knows no axum, sqlx or tokio.
 
+pub mod admin_role;
 pub mod authorization;
 pub mod claims;
 pub mod client_metadata;
@@ -7,6 +8,7 @@ pub mod error;
 pub mod jwk;
 pub mod params;
 pub mod pkce;
+pub mod problem;
 pub mod provider_metadata;
 pub mod scope;
 pub mod security_event;

@@ -50,6 +50,27 @@ pub struct AuditRow {
 
 from_row!(AuditRow { chain, seq, id, at, actor, action, customer, detail, previous_hash, hash });
 
+/// A place in the order of the entries: within a chain, entries of one moment keep their numbers' order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditPlace {
+    pub at: Timestamp,
+    pub chain: i32,
+    pub seq: i64,
+}
+
+impl AuditPlace {
+    /// The end of everything before `at`, or of everything.
+    pub const fn before(at: Timestamp) -> Self {
+        Self { at, chain: -1, seq: 0 }
+    }
+}
+
+impl From<&AuditRow> for AuditPlace {
+    fn from(row: &AuditRow) -> Self {
+        Self { at: row.at, chain: row.chain, seq: row.seq }
+    }
+}
+
 /// An entry with the digest that an erasure kept.
 struct Sealed {
     row: AuditRow,
@@ -82,6 +103,44 @@ impl Tx {
             "SELECT chain, seq, id, at, actor, action, customer, detail, previous_hash, hash \
              FROM audit WHERE customer = $1 ORDER BY at DESC, seq DESC LIMIT $2",
             customer,
+            limit,
+        )
+    }
+
+    /// The entries about all who are a root today since a time, newest first, after a place; at most `limit`.
+    pub async fn audit_of_root(
+        &mut self,
+        root: CustomerId,
+        since: Timestamp,
+        before: AuditPlace,
+        limit: i64,
+    ) -> Result<Vec<AuditRow>> {
+        fetch_all!(
+            self,
+            AuditRow,
+            "SELECT chain, seq, id, at, actor, action, customer, detail, previous_hash, hash FROM audit \
+             WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) AND (at, chain, seq) < ($2, $3, $4) \
+             AND at >= $6 ORDER BY at DESC, chain DESC, seq DESC LIMIT $5",
+            root,
+            before.at,
+            before.chain,
+            before.seq,
+            limit,
+            since,
+        )
+    }
+
+    /// All entries since a time, newest first, after a place; at most `limit`.
+    pub async fn audit_since(&mut self, since: Timestamp, before: AuditPlace, limit: i64) -> Result<Vec<AuditRow>> {
+        fetch_all!(
+            self,
+            AuditRow,
+            "SELECT chain, seq, id, at, actor, action, customer, detail, previous_hash, hash FROM audit \
+             WHERE at >= $1 AND (at, chain, seq) < ($2, $3, $4) ORDER BY at DESC, chain DESC, seq DESC LIMIT $5",
+            since,
+            before.at,
+            before.chain,
+            before.seq,
             limit,
         )
     }

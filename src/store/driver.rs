@@ -70,6 +70,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0008_duplicates.sql"),
     ),
     (
+        9,
+        "admin",
+        include_str!("../../migrations/postgres/0009_admin.sql"),
+        include_str!("../../migrations/sqlite/0009_admin.sql"),
+    ),
+    (
         10,
         "webhooks",
         include_str!("../../migrations/postgres/0010_webhooks.sql"),

@@ -4,6 +4,7 @@
 //! noun. One SQL text serves Postgres and SQLite (`driver`). Nothing here decides: rules are the domain's, this holds
 //! what must be atomic. Knows no HTTP and no protocol beyond the words it stores. Rules: the identity specification.
 
+mod admin_roles;
 mod audit;
 mod candidates;
 mod clients;
@@ -16,6 +17,7 @@ mod erasure;
 mod flags;
 mod generations;
 mod grants;
+mod idempotency;
 mod keys;
 mod links;
 mod mail_queue;
@@ -26,6 +28,7 @@ mod moved_links;
 mod not_same;
 mod outbox;
 mod proposals;
+mod search;
 mod subjects;
 mod tasks;
 mod upstream_tokens;
@@ -37,7 +40,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use driver::{Conn, Driver};
 
-pub use audit::{AuditCheck, AuditEntry, AuditRow};
+pub use admin_roles::{AdminRow, AdminView};
+pub use audit::{AuditCheck, AuditEntry, AuditPlace, AuditRow};
 pub use candidates::{BandCount, Candidate, CandidateState, DuplicateScan, LiveIdentifier, LivingProfile};
 pub use clients::ClientRow;
 pub use conflicts::{Conflict, ConflictKind};
@@ -46,6 +50,7 @@ pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin
 pub use customers::{Customer, CustomerState};
 pub use flags::Flag;
 pub use grants::Grant;
+pub use idempotency::Idempotent;
 pub use keys::{KeyState, SigningKeyRow};
 pub use links::{DisabledReason, Link, LinkLogin, LinkState};
 pub use mail_queue::QueuedMail;
@@ -56,6 +61,7 @@ pub use moved_links::DueMove;
 pub use not_same::NotSame;
 pub use outbox::{Change, Numbering, OutboxRow, SequencedEvent};
 pub use proposals::{MergeProposal, ProposalState};
+pub use search::NameHit;
 pub use subjects::Subject;
 pub use tasks::QueuedTask;
 pub use upstream_tokens::{LoginNeeded, TokensToStore, UpstreamTokenRow};
@@ -143,11 +149,18 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("password_login", credentials::PASSWORD_LOGIN),
     ("consent_find", consents::CONSENT_FIND),
     ("members_consenting", members::MEMBERS_CONSENTING),
+    ("admin_view_by_sub", admin_roles::ADMIN_VIEW_BY_SUB),
     ("grant_find", grants::GRANT_FIND),
     ("grant_rotate", grants::GRANT_ROTATE),
     ("grants_end_session", grants::GRANTS_END_SESSION),
     ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
     ("outbox_sequenced", outbox::OUTBOX_SEQUENCED),
+];
+
+/// The statements of searches, on Postgres and on SQLite: no table may be scanned for them either.
+pub const SEARCH_STATEMENTS: &[(&str, &str, &str)] = &[
+    ("customers_by_name", search::NAMES_POSTGRES, search::NAMES_SQLITE),
+    ("links_anywhere", search::LINKS_ANYWHERE, search::LINKS_ANYWHERE),
 ];
 
 /// One database. Clones share its connections and the count of statements.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::ids::{CredentialId, CustomerId, EventId, GrantId, LinkId, MergeId, ProposalId, Sid};
+use crate::protocol::admin_role::AdminRole;
 use crate::protocol::jwk::SigningAlgorithm;
 
 /// The result of reading or writing one value, as sqlx has it.
@@ -96,3 +97,4 @@ stored_as!(SigningAlgorithm, String, |alg| alg.as_str().to_owned(), |text| {
     let known = SigningAlgorithm::ALL.into_iter().find(|alg| alg.as_str() == text);
     known.ok_or_else(|| "an unknown signing algorithm".into())
 });
+stored_as!(AdminRole, String, |role| role.as_str().to_owned(), |text| Ok(text.parse()?));

@@ -11,6 +11,7 @@
     reason = "a test says that something is wrong by panicking"
 )]
 
+mod admin;
 mod budgets;
 mod connector;
 mod crash;

@@ -57,7 +57,7 @@ async fn answer(app: &App, headers: &HeaderMap, params: &Params) -> Response {
 
 /// RFC 9110 §11.1: the scheme's case does not matter. RFC 6750 §3.1: whoever tries another scheme is told which one is
 /// meant, without an error.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, OAuthError> {
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, OAuthError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return match headers.contains_key(AUTHORIZATION) {

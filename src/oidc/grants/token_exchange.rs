@@ -23,7 +23,7 @@ use crate::ids::{CustomerId, GrantId, LinkId, Sid};
 use crate::keys::{Expect, Expiry};
 use crate::oidc::client::Client;
 use crate::oidc::code::CodeRecord;
-use crate::oidc::{Provider, authorize, native_nonce, userinfo};
+use crate::oidc::{Provider, access_token, authorize, native_nonce, userinfo};
 use crate::protocol::client_metadata::{GrantType, TokenEndpointAuthMethod};
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
@@ -236,7 +236,7 @@ async fn subject(provider: &Provider, client: &Client, token: &str, now: Timesta
     if claims.client_id != client.id() {
         return Err(refused("it is another client's"));
     }
-    let live = userinfo::check_live(provider, &claims, now).await.map_err(|error| match error.code {
+    let live = access_token::check_live(provider, &claims, now).await.map_err(|error| match error.code {
         ErrorCode::InvalidToken => refused(error.detail.as_deref().unwrap_or_default()),
         _ => error,
     })?;

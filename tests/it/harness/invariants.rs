@@ -224,7 +224,8 @@ impl Graph {
         }
     }
 
-    /// Rule 45: events are numbered without gaps, each has its audit entry, and nothing else has one.
+    /// Rule 45: events are numbered without gaps, each has its audit entry, and nothing else has one but what admins do
+    /// among themselves and at whom they look.
     fn check_events(&self) {
         let mut last: BTreeMap<&str, i64> = BTreeMap::new();
         let mut ordered: Vec<&EventRow> = self.events.iter().collect();
@@ -238,8 +239,9 @@ impl Graph {
             assert_eq!(row.event_seq, last.get(id.as_str()).copied().unwrap_or_default(), "rule 45: events of {id}");
             assert!(row.version >= row.event_seq, "rule 31: the version of {id} did not rise");
         }
-        let audit: BTreeMap<&str, &Vec<String>> = self.audit.iter().map(|row| (row[0].as_str(), row)).collect();
-        assert_eq!((audit.len(), self.audit.len()), (self.events.len(), self.events.len()), "rule 45: audit entries");
+        let of_events: Vec<&Vec<String>> = self.audit.iter().filter(|row| !row[1].starts_with("admin.")).collect();
+        let audit: BTreeMap<&str, &Vec<String>> = of_events.iter().map(|row| (row[0].as_str(), *row)).collect();
+        assert_eq!((audit.len(), of_events.len()), (self.events.len(), self.events.len()), "rule 45: audit entries");
         for event in &self.events {
             let entry = audit.get(event.id.as_str()).unwrap_or_else(|| panic!("rule 45: no audit of {event:?}"));
             let detail: Value = serde_json::from_str(&entry[3]).unwrap();

@@ -8,6 +8,7 @@ mod clients;
 mod credentials;
 mod customers;
 mod grants;
+mod idempotency;
 mod keys;
 mod links;
 mod mail_queue;

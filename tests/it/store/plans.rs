@@ -3,7 +3,7 @@
 //! Identity rule 2. On Postgres the planner is free to scan, has statistics of 20,000 customers, and plans without
 //! knowing the parameters, as it does for a prepared statement in use; an identifier resolves from its index alone.
 
-use samesake::store::HOT_STATEMENTS;
+use samesake::store::{HOT_STATEMENTS, SEARCH_STATEMENTS};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
 use super::samples::{execute, postgres, sqlite};
@@ -71,6 +71,10 @@ async fn fill(env: &Env) {
             "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, root, root_seq, sequence, created_at) \
              {numbers} SELECT {id}, 'customer', 'c' || n, 'customer.created', '{{}}', {id}, 1, n, n FROM {ids}"
         ),
+        format!(
+            "INSERT INTO admin_roles (customer, role, granted_by, granted_at) \
+             {numbers} SELECT {id}, 'viewer', 'test', n FROM {ids}"
+        ),
         // Each number with the next one.
         format!(
             "INSERT INTO merges (id, survivor, absorbed, actor, reason, moved, merged_at) \
@@ -106,6 +110,14 @@ async fn check_sqlite(connection: &mut SqliteConnection) {
         assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{name} scans: {plan:#?}");
         assert!(plan.iter().any(|step| step.contains("INDEX")), "{name}: {plan:#?}");
     }
+    for (name, _, sql) in SEARCH_STATEMENTS {
+        // What is gathered on the way is scanned; the tables are not.
+        let plan = sqlite_plan(connection, sql).await;
+        let scans =
+            |step: &String| ["SCAN customers", "SCAN l ", "SCAN links"].iter().any(|scan| step.starts_with(scan));
+        assert!(plan.iter().all(|step| !scans(step) && step != "SCAN l"), "{name} scans: {plan:#?}");
+        assert!(plan.iter().filter(|step| step.contains("INDEX")).count() >= 2, "{name}: {plan:#?}");
+    }
     let (name, sql) = HOT_STATEMENTS.iter().find(|(name, _)| *name == "link_resolve").unwrap();
     let plan = sqlite_plan(connection, sql).await;
     assert!(plan.iter().all(|step| step.starts_with("SEARCH links USING INDEX links_live")), "{name}: {plan:#?}");
@@ -117,6 +129,10 @@ async fn check_postgres(connection: &mut PgConnection) {
         let plan = postgres_plan(connection, name, sql).await;
         assert!(!plan.iter().any(|step| step.contains("Seq Scan")), "{name} scans: {plan:#?}");
         assert!(plan.iter().any(|step| step.contains("Index")), "{name}: {plan:#?}");
+    }
+    for (name, sql, _) in SEARCH_STATEMENTS {
+        let plan = postgres_plan(connection, name, sql).await;
+        assert!(!plan.iter().any(|step| step.contains("Seq Scan")), "{name} scans: {plan:#?}");
     }
     let plan = index_only_plan(connection).await;
     assert!(plan.iter().any(|step| step.contains("Index Only Scan using links_live")), "{plan:#?}");

@@ -1,0 +1,106 @@
+//! What is known of one customer, gathered for an admin to look at.
+//!
+//! Identity specification, rules 20 and 24. It reads and never decides; sessions are only counted, because what names
+//! them lets nobody but their browser in.
+
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::config::MergeConfig;
+use crate::identity::merge::side;
+use crate::ids::CustomerId;
+use crate::kv::{self, Kv, Op, Reply};
+use crate::session;
+use crate::store::{self, AuditPlace, AuditRow, CredentialKind, CredentialState, Customer, Link, Member, Subject, Tx};
+
+/// How much of each kind a dossier shows at most; what a customer may have is far less.
+const SHOWN: i64 = 200;
+/// Entries that are about admins, not about the customer.
+const ABOUT_ADMINS: &str = "admin.";
+
+/// A customer with everything that is theirs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dossier {
+    /// The living customer.
+    pub customer: Customer,
+    /// All who are this customer today, itself among them.
+    pub members: Vec<Member>,
+    /// The values that count (identity rules 22 and 27), in their stored form.
+    pub profile: Value,
+    pub links: Vec<Link>,
+    pub subjects: Vec<Subject>,
+    pub credentials: Vec<CredentialLine>,
+}
+
+/// A live credential, without its secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialLine {
+    pub kind: CredentialKind,
+    pub created_at: Timestamp,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// The dossier of whoever an ID means today; `None` if it was never issued.
+///
+/// # Errors
+/// If the database fails.
+pub async fn read(
+    tx: &mut Tx,
+    id: CustomerId,
+    config: &MergeConfig,
+    now: Timestamp,
+) -> Result<Option<Dossier>, store::Error> {
+    let Some(customer) = tx.customer_living(id).await? else { return Ok(None) };
+    let members = tx.members_of(customer.id).await?;
+    let seen = side::see_members(&members, customer.id, config, now);
+    let profile = seen.map_or_else(|| customer.profile.clone(), |seen| seen.profile);
+    let links = tx.links_of(customer.id, SHOWN).await?;
+    let subjects = tx.subjects_of(customer.id).await?;
+    let credentials = tx.credentials_of(customer.id).await?;
+    let live = credentials.into_iter().filter(|credential| credential.state == CredentialState::Live);
+    let line = |credential: store::Credential| CredentialLine {
+        kind: credential.kind,
+        created_at: credential.created_at,
+        last_used_at: credential.last_used_at,
+    };
+    let credentials = live.map(line).collect();
+    Ok(Some(Dossier { customer, members, profile, links, subjects, credentials }))
+}
+
+/// What happened to a customer and to all who are this customer today, newest first: at most `limit` entries before a
+/// place, and the place of the last one read.
+///
+/// # Errors
+/// If the database fails.
+pub async fn timeline(
+    tx: &mut Tx,
+    root: CustomerId,
+    before: AuditPlace,
+    limit: usize,
+) -> Result<(Vec<AuditRow>, Option<AuditPlace>), store::Error> {
+    let asked = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut entries = tx.audit_of_root(root, Timestamp::from_micros(0), before, asked).await?;
+    let next = entries.last().filter(|_| entries.len() == limit).map(AuditPlace::from);
+    entries.retain(|entry| !entry.action.starts_with(ABOUT_ADMINS));
+    Ok((entries, next))
+}
+
+/// How many sessions of a customer are live, in all who are this customer today.
+///
+/// # Errors
+/// If the key-value store does not answer.
+pub async fn live_sessions(kv: &Kv, members: &[Member], now: Timestamp) -> Result<usize, kv::Error> {
+    let sets = members.iter().map(|member| Op::Members { key: session::sessions_key(member.id) }).collect();
+    let mut keys = Vec::new();
+    for reply in kv.run(sets).await? {
+        if let Reply::Members(sids) = reply {
+            keys.extend(sids.iter().map(|sid| session::sid_key(sid)));
+        }
+    }
+    let replies = kv.run(keys.into_iter().map(|key| Op::Get { key }).collect()).await?;
+    let is_live = |reply: &Reply| match reply {
+        Reply::Value(value) => session::is_live_record(value.as_deref(), now),
+        Reply::Done(_) | Reply::Count(_) | Reply::Members(_) => false,
+    };
+    Ok(replies.iter().filter(|reply| is_live(reply)).count())
+}

@@ -1,0 +1,180 @@
+//! Admins: who has which role. A client's role stands in its registration and is changed there.
+//!
+//! Nobody changes their own role, so that an installation is not left without an owner by a slip.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::access::Call;
+use super::change::{Answer, Change, Reason, Turn};
+use super::operation::{Access, Conditions, Method, Operation, schema_of};
+use super::page::Page;
+use super::query::{Named, Query};
+use super::view::{Id, Time};
+use crate::app::App;
+use crate::board::admin::{self, Who};
+use crate::board::role::Act;
+use crate::ids::CustomerId;
+use crate::protocol::admin_role::AdminRole;
+use crate::protocol::problem::{Problem, ProblemKind};
+use crate::store::AdminRow;
+
+/// The operations of this file.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "admin_list",
+        method: Method::Get,
+        path: "/admins",
+        summary: "Everybody with a role.",
+        access: Access::Needs(Act::SeeAdmins),
+        query: &[],
+        conditions: Conditions::None,
+        body: None,
+        answer: schema_of::<Page<AdminView>>,
+        tagged: false,
+        problems: &[],
+        route: || get(list),
+    },
+    Operation {
+        id: "admin_grant",
+        method: Method::Post,
+        path: "/admins/{customer}/grant",
+        summary: "Give a living customer a role, in the place of any they have.",
+        access: Access::Needs(Act::ChangeAdmins),
+        query: &[],
+        conditions: Conditions::Key,
+        body: Some(schema_of::<Grant>),
+        answer: schema_of::<RoleNow>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound, ProblemKind::Refused],
+        route: || post(grant),
+    },
+    Operation {
+        id: "admin_revoke",
+        method: Method::Post,
+        path: "/admins/{customer}/revoke",
+        summary: "Take a role away; tokens of its holder count no more at once.",
+        access: Access::Needs(Act::ChangeAdmins),
+        query: &[],
+        conditions: Conditions::Key,
+        body: Some(schema_of::<Revoke>),
+        answer: schema_of::<RoleNow>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound, ProblemKind::Refused],
+        route: || post(revoke),
+    },
+];
+
+/// The schema of a role.
+fn role_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": AdminRole::ALL.map(AdminRole::as_str) })
+}
+
+/// Somebody with a role.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AdminView {
+    pub customer: Id,
+    #[schemars(schema_with = "role_schema")]
+    pub role: AdminRole,
+    pub granted_by: String,
+    pub granted_at: Time,
+}
+
+impl From<AdminRow> for AdminView {
+    fn from(row: AdminRow) -> Self {
+        Self {
+            customer: row.customer.into(),
+            role: row.role,
+            granted_by: row.granted_by,
+            granted_at: row.granted_at.into(),
+        }
+    }
+}
+
+/// A role to give.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    #[schemars(schema_with = "role_schema")]
+    pub role: AdminRole,
+    pub reason: Reason,
+}
+
+/// A role to take away.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revoke {
+    pub reason: Reason,
+}
+
+/// The role a customer has now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RoleNow {
+    pub customer: Id,
+    /// Absent for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "role_schema")]
+    pub role: Option<AdminRole>,
+}
+
+async fn list(State(app): State<App>, _: Call, _: Query) -> Result<Json<Page<AdminView>>, Problem> {
+    let rows = app.store().begin_read().await?.admins().await?;
+    let items = rows.into_iter().map(AdminView::from).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+async fn grant(
+    State(app): State<App>,
+    call: Call,
+    Named(customer): Named<CustomerId>,
+    change: Change<Grant>,
+) -> Result<Response, Problem> {
+    refuse_own(&call, customer)?;
+    let mut tx = app.store().begin().await?;
+    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+        return Ok(response);
+    }
+    tx.customer_find(customer).await?.ok_or_else(Problem::not_found)?;
+    let (role, reason) = (change.body.role, change.body.reason.as_str());
+    match admin::grant(&mut tx, customer, role, &call.admin.actor(), Some(reason), call.now).await? {
+        admin::Change::NotActive => Err(Problem::new(ProblemKind::Refused).detail("Nobody signs in as this customer.")),
+        admin::Change::Done | admin::Change::Nothing => {
+            let answer = Answer::new(&RoleNow { customer: customer.into(), role: Some(role) });
+            change.finish(tx, &call, answer).await
+        }
+    }
+}
+
+async fn revoke(
+    State(app): State<App>,
+    call: Call,
+    Named(customer): Named<CustomerId>,
+    change: Change<Revoke>,
+) -> Result<Response, Problem> {
+    refuse_own(&call, customer)?;
+    let mut tx = app.store().begin().await?;
+    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+        return Ok(response);
+    }
+    let reason = change.body.reason.as_str();
+    match admin::revoke(&mut tx, customer, &call.admin.actor(), Some(reason), call.now).await? {
+        admin::Change::Done => {
+            let answer = Answer::new(&RoleNow { customer: customer.into(), role: None });
+            change.finish(tx, &call, answer).await
+        }
+        admin::Change::Nothing | admin::Change::NotActive => Err(Problem::not_found()),
+    }
+}
+
+fn refuse_own(call: &Call, customer: CustomerId) -> Result<(), Problem> {
+    match call.admin.who {
+        Who::Customer(own) if own == customer => {
+            Err(Problem::new(ProblemKind::Refused).detail("Nobody changes their own role."))
+        }
+        _ => Ok(()),
+    }
+}

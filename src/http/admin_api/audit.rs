@@ -1,0 +1,86 @@
+//! The audit log: who did what, to whom, and who looked at whom; newest first.
+//!
+//! The entries are those of the hash chains; `samesake audit verify` checks that none is missing or was changed.
+
+use axum::Json;
+use axum::extract::State;
+use axum::routing::get;
+
+use super::access::Call;
+use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, Parameter, schema_of};
+use super::page::Page;
+use super::query::Query;
+use super::view::AuditView;
+use crate::app::App;
+use crate::board::role::Act;
+use crate::clock::Timestamp;
+use crate::ids::CustomerId;
+use crate::protocol::problem::{Problem, ProblemKind};
+use crate::store::AuditPlace;
+
+/// The operations of this file.
+pub const OPERATIONS: &[Operation] = &[Operation {
+    id: "audit_list",
+    method: Method::Get,
+    path: "/audit",
+    summary: "The audit log, newest first: of everybody, or of all who are one customer today.",
+    access: Access::Needs(Act::SeeAudit),
+    query: &[
+        Parameter {
+            name: "customer",
+            required: false,
+            words: "Entries about this customer only, whom any ID ever issued may name.",
+            schema: r#"{"type":"string","format":"uuid"}"#,
+        },
+        Parameter {
+            name: "since",
+            required: false,
+            words: "Entries of this time and later.",
+            schema: r#"{"type":"string","format":"date-time"}"#,
+        },
+        Parameter {
+            name: "until",
+            required: false,
+            words: "Entries before this time.",
+            schema: r#"{"type":"string","format":"date-time"}"#,
+        },
+        LIMIT,
+        CURSOR,
+    ],
+    conditions: Conditions::None,
+    body: None,
+    answer: schema_of::<Page<AuditView>>,
+    tagged: false,
+    problems: &[ProblemKind::InvalidCursor, ProblemKind::NotFound],
+    route: || get(list),
+}];
+
+async fn list(State(app): State<App>, _: Call, query: Query) -> Result<Json<Page<AuditView>>, Problem> {
+    let (since, until) = (time(&query, "since")?, time(&query, "until")?);
+    let place: Option<(Timestamp, i32, i64)> = query.place(&app)?;
+    let before = match place {
+        Some((at, chain, seq)) => AuditPlace { at, chain, seq },
+        None => AuditPlace::before(until.unwrap_or(Timestamp::from_micros(i64::MAX))),
+    };
+    let (limit, since) = (query.limit()?, since.unwrap_or(Timestamp::from_micros(0)));
+    let asked = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut tx = app.store().begin_read().await?;
+    let entries = match query.text("customer") {
+        Some(customer) => {
+            let id: CustomerId = customer.parse().map_err(|_| Problem::not_found())?;
+            let living = tx.customer_living(id).await?.ok_or_else(Problem::not_found)?;
+            tx.audit_of_root(living.id, since, before, asked).await?
+        }
+        None => tx.audit_since(since, before, asked).await?,
+    };
+    let last = entries.last().filter(|_| entries.len() == limit).map(|row| (row.at, row.chain, row.seq));
+    let items = entries.into_iter().map(AuditView::from).collect();
+    Ok(Json(Page::new(&app, &query.scope, items, last)))
+}
+
+/// RFC 3339.
+fn time(query: &Query, name: &str) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = query.text(name) else { return Ok(None) };
+    let wrong = || Problem::new(ProblemKind::InvalidRequest).fault(name, "must be a time such as 2026-11-22T06:00:00Z");
+    Timestamp::parse(text).map(Some).ok_or_else(wrong)
+}

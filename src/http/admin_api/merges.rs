@@ -1,0 +1,326 @@
+//! Merges: planned, made, looked at, and undone.
+//!
+//! Identity specification, rules 28 to 32: a merge is executed by the hash of the plan that was seen; if it would be
+//! something else by now, the answer is the plan as it would be. What a merge may be is the core's to say.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::access::Call;
+use super::change::{Answer, Asked, Change, Reason, Turn};
+use super::merge_view::{MergeDone, MergeView, PlanView, UndoPlanView, line};
+use super::operation::{Access, Conditions, Method, Operation, schema_of};
+use super::page::Page;
+use super::query::{Named, Query};
+use super::view::Id;
+use crate::app::App;
+use crate::board::admin;
+use crate::board::role::Act;
+use crate::identity::merge::{self, Outcome, Plan, PlanRequest, Planned, Terms, UndoPlan, UndoRequest, Undone};
+use crate::ids::{CustomerId, LinkId, MergeId};
+use crate::protocol::problem::{Problem, ProblemKind};
+
+/// The operations of this file.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "merge_plan",
+        method: Method::Post,
+        path: "/merges/plan",
+        summary: "What a merge of two customers would do, before anything moves.",
+        access: Access::Needs(Act::PreviewMerge),
+        query: &[],
+        conditions: Conditions::None,
+        body: Some(schema_of::<Wanted>),
+        answer: schema_of::<PlanView>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound, ProblemKind::Refused],
+        route: || post(plan),
+    },
+    Operation {
+        id: "merge_execute",
+        method: Method::Post,
+        path: "/merges",
+        summary: "Merge two customers, exactly as planned.",
+        access: Access::Needs(Act::Merge),
+        query: &[],
+        conditions: Conditions::Key,
+        body: Some(schema_of::<Agreed>),
+        answer: schema_of::<MergeDone>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound, ProblemKind::Refused, ProblemKind::Stale, ProblemKind::ApprovalNeeded],
+        route: || post(execute),
+    },
+    Operation {
+        id: "merge_get",
+        method: Method::Get,
+        path: "/merges/{merge}",
+        summary: "A merge on record.",
+        access: Access::Needs(Act::SeeQueue),
+        query: &[],
+        conditions: Conditions::None,
+        body: None,
+        answer: schema_of::<MergeView>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound],
+        route: || get(see),
+    },
+    Operation {
+        id: "customer_merges",
+        method: Method::Get,
+        path: "/customers/{customer}/merges",
+        summary: "The merges that made a customer what they are, and can be undone.",
+        access: Access::Needs(Act::SeeCustomers),
+        query: &[],
+        conditions: Conditions::None,
+        body: None,
+        answer: schema_of::<Page<MergeView>>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound],
+        route: || get(list),
+    },
+    Operation {
+        id: "merge_undo_plan",
+        method: Method::Post,
+        path: "/merges/{merge}/undo/plan",
+        summary: "What undoing a merge would do.",
+        access: Access::Needs(Act::PreviewMerge),
+        query: &[],
+        conditions: Conditions::None,
+        body: Some(schema_of::<UndoWanted>),
+        answer: schema_of::<UndoPlanView>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound],
+        route: || post(undo_plan),
+    },
+    Operation {
+        id: "merge_undo",
+        method: Method::Post,
+        path: "/merges/{merge}/undo",
+        summary: "Undo a merge, exactly as planned.",
+        access: Access::Needs(Act::Unmerge),
+        query: &[],
+        conditions: Conditions::Key,
+        body: Some(schema_of::<UndoAgreed>),
+        answer: schema_of::<UndoDone>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound, ProblemKind::Refused, ProblemKind::Stale],
+        route: || post(undo),
+    },
+];
+
+/// Two customers to be one.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Whose ID lives on.
+    #[schemars(with = "Id")]
+    pub survivor: CustomerId,
+    #[schemars(with = "Id")]
+    pub absorbed: CustomerId,
+    /// Fields that are decided: name of the field to the customer whose value counts.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Id>", extend("propertyNames" = { "pattern": "^[!-~]{1,100}$" }))]
+    pub choices: BTreeMap<String, CustomerId>,
+}
+
+/// Two customers to be one, as planned.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Agreed {
+    /// Whose ID lives on.
+    #[schemars(with = "Id")]
+    pub survivor: CustomerId,
+    #[schemars(with = "Id")]
+    pub absorbed: CustomerId,
+    /// As it was planned.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Id>", extend("propertyNames" = { "pattern": "^[!-~]{1,100}$" }))]
+    pub choices: BTreeMap<String, CustomerId>,
+    pub reason: Reason,
+    /// Of the plan that was seen.
+    pub plan_hash: String,
+}
+
+/// How a merge is to be undone.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UndoWanted {
+    /// Links that came after the merge and go with the restored customer.
+    #[serde(default)]
+    #[schemars(with = "Vec<Id>")]
+    pub take: Vec<LinkId>,
+}
+
+/// How a merge is to be undone, as planned.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UndoAgreed {
+    /// As it was planned.
+    #[serde(default)]
+    #[schemars(with = "Vec<Id>")]
+    pub take: Vec<LinkId>,
+    pub reason: Reason,
+    /// Of the plan that was seen.
+    pub plan_hash: String,
+}
+
+/// A merge that was undone.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UndoDone {
+    pub merge: Id,
+    pub from: Id,
+    pub restored: Id,
+    /// Whether it was undone already.
+    pub repeated: bool,
+}
+
+/// What is asked of the core, in the name of who asks.
+pub async fn request(
+    app: &App,
+    call: &Call,
+    (survivor, absorbed): (CustomerId, CustomerId),
+    choices: BTreeMap<String, CustomerId>,
+    reason: &str,
+) -> Result<PlanRequest, Problem> {
+    // The names stand in the merge's record.
+    if choices.keys().any(|name| name.len() > 100 || !name.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(Problem::new(ProblemKind::InvalidContent).fault("/choices", "holds what is no field"));
+    }
+    let staff = app.store().begin_read().await?.admins().await?.into_iter().map(|admin| admin.customer).collect();
+    let by = call.admin.initiator();
+    Ok(PlanRequest { survivor, absorbed, by, reason: reason.to_owned(), choices, staff })
+}
+
+async fn plan(State(app): State<App>, call: Call, Asked(wanted): Asked<Wanted>) -> Result<Json<PlanView>, Problem> {
+    let request = request(&app, &call, (wanted.survivor, wanted.absorbed), wanted.choices, "").await?;
+    let plan = match merge::plan(app.store(), &app.config.merge, &request, call.now).await? {
+        Outcome::Done(Planned::New(plan))
+        | Outcome::Refused(plan)
+        | Outcome::Stale(plan)
+        | Outcome::NeedsApproval(plan) => *plan,
+        Outcome::Done(Planned::Already(_)) => {
+            return Err(Problem::new(ProblemKind::Refused).detail("They are one customer already."));
+        }
+        Outcome::Unknown(_) => return Err(Problem::not_found()),
+    };
+    let mut tx = app.store().begin().await?;
+    let both = [plan.survivor, plan.absorbed];
+    admin::record_look(&mut tx, &call.admin, call.operation.id, &both, call.now).await?;
+    tx.commit().await?;
+    Ok(Json(plan.into()))
+}
+
+async fn execute(State(app): State<App>, call: Call, change: Change<Agreed>) -> Result<Response, Problem> {
+    let agreed = &change.body;
+    let (both, reason) = ((agreed.survivor, agreed.absorbed), agreed.reason.as_str());
+    let request = request(&app, &call, both, agreed.choices.clone(), reason).await?;
+    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
+        return Ok(response);
+    }
+    let key = change.effect_key(&call);
+    let terms = Terms { hash: Some(&change.body.plan_hash), idempotency_key: Some(&key) };
+    match merge::execute(app.store(), &app.config.merge, &request, terms, call.now).await? {
+        Outcome::Done(executed) => change.keep(app.store(), &call, Answer::new(&MergeDone::from(executed))).await,
+        other => change.release(app.store(), &call, refused(other)).await,
+    }
+}
+
+/// What an outcome that is not `Done` is called here.
+pub fn refused<T>(outcome: Outcome<T>) -> Problem {
+    let (kind, plan) = match outcome {
+        Outcome::Done(_) => return Problem::new(ProblemKind::ServerError),
+        Outcome::Unknown(_) => return Problem::not_found(),
+        Outcome::Refused(plan) => (ProblemKind::Refused, plan),
+        Outcome::Stale(plan) => (ProblemKind::Stale, plan),
+        Outcome::NeedsApproval(plan) => (ProblemKind::ApprovalNeeded, plan),
+    };
+    with_plan(Problem::new(kind), *plan)
+}
+
+fn with_plan(problem: Problem, plan: Plan) -> Problem {
+    let problem = match (plan.refusals.as_slice(), plan.questions.as_slice()) {
+        ([], []) => problem,
+        ([], questions) => problem.detail(format!("To be decided: {}", line(questions))),
+        (refusals, _) => problem.detail(line(refusals)),
+    };
+    problem.with("plan", serde_json::to_value(PlanView::from(plan)).unwrap_or_default())
+}
+
+async fn see(
+    State(app): State<App>,
+    call: Call,
+    Named(id): Named<MergeId>,
+    _: Query,
+) -> Result<Json<MergeView>, Problem> {
+    let mut tx = app.store().begin().await?;
+    let merge = tx.merge_find(id).await?.ok_or_else(Problem::not_found)?;
+    let both = [merge.survivor, merge.absorbed];
+    admin::record_look(&mut tx, &call.admin, call.operation.id, &both, call.now).await?;
+    tx.commit().await?;
+    Ok(Json(merge.into()))
+}
+
+async fn list(
+    State(app): State<App>,
+    call: Call,
+    Named(id): Named<CustomerId>,
+    _: Query,
+) -> Result<Json<Page<MergeView>>, Problem> {
+    let mut tx = app.store().begin().await?;
+    let living = tx.customer_living(id).await?.ok_or_else(Problem::not_found)?;
+    let merges = tx.merges_open(living.id).await?;
+    admin::record_look(&mut tx, &call.admin, call.operation.id, &[living.id], call.now).await?;
+    tx.commit().await?;
+    Ok(Json(Page { items: merges.into_iter().map(MergeView::from).collect(), next: None }))
+}
+
+async fn undo_plan(
+    State(app): State<App>,
+    call: Call,
+    Named(merge): Named<MergeId>,
+    Asked(wanted): Asked<UndoWanted>,
+) -> Result<Json<UndoPlanView>, Problem> {
+    let request = UndoRequest { merge, by: call.admin.initiator(), reason: String::new(), take: wanted.take };
+    let plan = merge::undo_plan(app.store(), &app.config.merge, &request, call.now).await?;
+    let plan = plan.ok_or_else(Problem::not_found)?;
+    let mut tx = app.store().begin().await?;
+    let both = [plan.from, plan.restored];
+    admin::record_look(&mut tx, &call.admin, call.operation.id, &both, call.now).await?;
+    tx.commit().await?;
+    Ok(Json(plan.into()))
+}
+
+async fn undo(
+    State(app): State<App>,
+    call: Call,
+    Named(merge): Named<MergeId>,
+    change: Change<UndoAgreed>,
+) -> Result<Response, Problem> {
+    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
+        return Ok(response);
+    }
+    let (by, agreed) = (call.admin.initiator(), &change.body);
+    let reason = agreed.reason.as_str().to_owned();
+    let request = UndoRequest { merge, by, reason, take: agreed.take.clone() };
+    let hash = Some(agreed.plan_hash.as_str());
+    let problem = match merge::undo(app.store(), &app.config.merge, &request, hash, call.now).await? {
+        Undone::Done { merge, from, restored, repeated } => {
+            let done = UndoDone { merge: merge.into(), from: from.into(), restored: restored.into(), repeated };
+            return change.keep(app.store(), &call, Answer::new(&done)).await;
+        }
+        Undone::Unknown => Problem::not_found(),
+        Undone::Refused(plan) => with_undo_plan(Problem::new(ProblemKind::Refused).detail(line(&plan.refusals)), *plan),
+        Undone::Stale(plan) => with_undo_plan(Problem::new(ProblemKind::Stale), *plan),
+    };
+    change.release(app.store(), &call, problem).await
+}
+
+fn with_undo_plan(problem: Problem, plan: UndoPlan) -> Problem {
+    problem.with("plan", serde_json::to_value(UndoPlanView::from(plan)).unwrap_or_default())
+}

@@ -1,0 +1,146 @@
+//! "Not the same person": said of two customers, remembered, and lifted again.
+//!
+//! Identity specification, rule 35: neither that pair nor any chain that would join it is proposed or made until then.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::access::Call;
+use super::change::{Answer, Change, Reason, Turn};
+use super::merge_view::NotSameView;
+use super::operation::{Access, Conditions, Method, Operation, schema_of};
+use super::page::Page;
+use super::query::{Named, Query};
+use super::view::Id;
+use crate::app::App;
+use crate::board::role::Act;
+use crate::identity::not_same::{self, Marked};
+use crate::ids::CustomerId;
+use crate::protocol::problem::{Problem, ProblemKind};
+
+/// The operations of this file.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "not_same_mark",
+        method: Method::Post,
+        path: "/not-same",
+        summary: "Say that two customers are not the same person.",
+        access: Access::Needs(Act::MarkNotSame),
+        query: &[],
+        conditions: Conditions::Key,
+        body: Some(schema_of::<Mark>),
+        answer: schema_of::<Marks>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound, ProblemKind::Refused],
+        route: || post(mark),
+    },
+    Operation {
+        id: "not_same_lift",
+        method: Method::Post,
+        path: "/not-same/lift",
+        summary: "Take it back that two customers are not the same person.",
+        access: Access::Needs(Act::MarkNotSame),
+        query: &[],
+        conditions: Conditions::Key,
+        body: Some(schema_of::<Lift>),
+        answer: schema_of::<Marks>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound],
+        route: || post(lift),
+    },
+    Operation {
+        id: "customer_not_same",
+        method: Method::Get,
+        path: "/customers/{customer}/not-same",
+        summary: "Who is not the same person as a customer.",
+        access: Access::Needs(Act::SeeCustomers),
+        query: &[],
+        conditions: Conditions::None,
+        body: None,
+        answer: schema_of::<Page<NotSameView>>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound],
+        route: || get(list),
+    },
+];
+
+/// Two who are not the same person.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    #[schemars(with = "Id")]
+    pub a: CustomerId,
+    #[schemars(with = "Id")]
+    pub b: CustomerId,
+    pub reason: Reason,
+}
+
+/// Two who may be the same person after all.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lift {
+    #[schemars(with = "Id")]
+    pub a: CustomerId,
+    #[schemars(with = "Id")]
+    pub b: CustomerId,
+}
+
+/// How it is now.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Marks {
+    pub not_same: bool,
+    /// Whether it was so already.
+    pub repeated: bool,
+}
+
+async fn mark(State(app): State<App>, call: Call, change: Change<Mark>) -> Result<Response, Problem> {
+    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
+        return Ok(response);
+    }
+    let Mark { a, b, reason } = &change.body;
+    let marked = not_same::mark(app.store(), *a, *b, call.admin.actor(), reason.as_str(), call.now).await?;
+    settle(&app, &call, change, marked, true).await
+}
+
+async fn lift(State(app): State<App>, call: Call, change: Change<Lift>) -> Result<Response, Problem> {
+    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
+        return Ok(response);
+    }
+    let Lift { a, b } = &change.body;
+    let marked = not_same::lift(app.store(), *a, *b, call.admin.actor(), call.now).await?;
+    settle(&app, &call, change, marked, false).await
+}
+
+async fn settle<T: Send>(
+    app: &App,
+    call: &Call,
+    change: Change<T>,
+    marked: Marked,
+    not_same: bool,
+) -> Result<Response, Problem> {
+    let problem = match marked {
+        Marked::Done | Marked::Already => {
+            let answer = Answer::new(&Marks { not_same, repeated: marked == Marked::Already });
+            return change.keep(app.store(), call, answer).await;
+        }
+        Marked::Merged => Problem::new(ProblemKind::Refused).detail("They are one customer: undo the merge first."),
+        Marked::Unknown => Problem::not_found(),
+    };
+    change.release(app.store(), call, problem).await
+}
+
+async fn list(
+    State(app): State<App>,
+    _: Call,
+    Named(id): Named<CustomerId>,
+    _: Query,
+) -> Result<Json<Page<NotSameView>>, Problem> {
+    let mut tx = app.store().begin_read().await?;
+    let living = tx.customer_living(id).await?.ok_or_else(Problem::not_found)?;
+    let pairs = tx.not_same_of(living.id).await?;
+    Ok(Json(Page { items: pairs.into_iter().map(NotSameView::from).collect(), next: None }))
+}

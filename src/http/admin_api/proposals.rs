@@ -1,0 +1,216 @@
+//! Proposals: a merge that wants a second person, and what that person says.
+//!
+//! Identity specification, rule 30: whoever proposed cannot approve, two approvals by one are one, and a plan that would
+//! be another by now voids the proposal. The last approval makes the merge.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::access::Call;
+use super::change::{Answer, Change, Turn};
+use super::merge_view::{MergeDone, ProposalLine, ProposalView};
+use super::merges::{self, Agreed};
+use super::operation::{Access, Conditions, LIMIT, Method, Operation, schema_of};
+use super::page::Page;
+use super::query::{Named, Query};
+use crate::app::App;
+use crate::board::admin;
+use crate::board::role::Act;
+use crate::identity::merge::{self, Approved, Outcome, Proposal};
+use crate::ids::{CustomerId, ProposalId};
+use crate::protocol::problem::{Problem, ProblemKind};
+
+/// The operations of this file.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "proposal_list",
+        method: Method::Get,
+        path: "/proposals",
+        summary: "Merges that wait for approval, oldest first.",
+        access: Access::Needs(Act::SeeQueue),
+        query: &[LIMIT],
+        conditions: Conditions::None,
+        body: None,
+        answer: schema_of::<Page<ProposalView>>,
+        tagged: false,
+        problems: &[],
+        route: || get(list),
+    },
+    Operation {
+        id: "proposal_make",
+        method: Method::Post,
+        path: "/proposals",
+        summary: "Propose a merge, exactly as planned, for others to approve.",
+        access: Access::Needs(Act::ProposeMerge),
+        query: &[],
+        conditions: Conditions::Key,
+        body: Some(schema_of::<Agreed>),
+        answer: schema_of::<ProposalLine>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound, ProblemKind::Refused, ProblemKind::Stale],
+        route: || post(make),
+    },
+    Operation {
+        id: "proposal_get",
+        method: Method::Get,
+        path: "/proposals/{proposal}",
+        summary: "A proposal, with its plan and who has approved it.",
+        access: Access::Needs(Act::SeeQueue),
+        query: &[],
+        conditions: Conditions::None,
+        body: None,
+        answer: schema_of::<ProposalView>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound],
+        route: || get(see),
+    },
+    Operation {
+        id: "proposal_approve",
+        method: Method::Post,
+        path: "/proposals/{proposal}/approve",
+        summary: "Approve what somebody else proposed; the last approval makes the merge.",
+        access: Access::Needs(Act::Approve),
+        query: &[],
+        conditions: Conditions::Key,
+        body: Some(schema_of::<Nothing>),
+        answer: schema_of::<Approval>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound, ProblemKind::Refused, ProblemKind::Stale],
+        route: || post(approve),
+    },
+    Operation {
+        id: "proposal_withdraw",
+        method: Method::Post,
+        path: "/proposals/{proposal}/withdraw",
+        summary: "Take an open proposal back.",
+        access: Access::Needs(Act::ProposeMerge),
+        query: &[],
+        conditions: Conditions::Key,
+        body: Some(schema_of::<Nothing>),
+        answer: schema_of::<ProposalLine>,
+        tagged: false,
+        problems: &[ProblemKind::NotFound, ProblemKind::Refused],
+        route: || post(withdraw),
+    },
+];
+
+/// An object without members.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// What an approval did.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Approval {
+    /// It was the last one needed.
+    Executed { merge: MergeDone },
+    /// So many are still needed.
+    Waiting { missing: i64 },
+}
+
+async fn list(State(app): State<App>, call: Call, query: Query) -> Result<Json<Page<ProposalView>>, Problem> {
+    let limit = i64::try_from(query.limit()?).unwrap_or(i64::MAX);
+    let mut items = Vec::new();
+    let mut seen = Vec::new();
+    for proposal in merge::proposals(app.store(), limit).await? {
+        seen.extend([proposal.plan.survivor, proposal.plan.absorbed]);
+        items.push(view(&app, proposal).await?);
+    }
+    look(&app, &call, &seen).await?;
+    Ok(Json(Page { items, next: None }))
+}
+
+async fn see(
+    State(app): State<App>,
+    call: Call,
+    Named(id): Named<ProposalId>,
+    _: Query,
+) -> Result<Json<ProposalView>, Problem> {
+    let proposal = merge::proposal(app.store(), id).await?.ok_or_else(Problem::not_found)?;
+    look(&app, &call, &[proposal.plan.survivor, proposal.plan.absorbed]).await?;
+    Ok(Json(view(&app, proposal).await?))
+}
+
+async fn make(State(app): State<App>, call: Call, change: Change<Agreed>) -> Result<Response, Problem> {
+    let agreed = &change.body;
+    let (both, reason) = ((agreed.survivor, agreed.absorbed), agreed.reason.as_str());
+    let request = merges::request(&app, &call, both, agreed.choices.clone(), reason).await?;
+    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
+        return Ok(response);
+    }
+    let planned = merge::plan(app.store(), &app.config.merge, &request, call.now).await?;
+    if let Outcome::Done(merge::Planned::New(plan)) = planned
+        && plan.hash() != change.body.plan_hash
+    {
+        let stale: Outcome<()> = Outcome::Stale(plan);
+        return change.release(app.store(), &call, merges::refused(stale)).await;
+    }
+    match merge::propose(app.store(), &app.config.merge, &request, call.now).await? {
+        Outcome::Done(proposal) => change.keep(app.store(), &call, Answer::new(&ProposalLine::from(&proposal))).await,
+        other => change.release(app.store(), &call, merges::refused(other)).await,
+    }
+}
+
+async fn approve(
+    State(app): State<App>,
+    call: Call,
+    Named(id): Named<ProposalId>,
+    change: Change<Nothing>,
+) -> Result<Response, Problem> {
+    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
+        return Ok(response);
+    }
+    let refused = |words: &str| Problem::new(ProblemKind::Refused).detail(words);
+    let problem = match merge::approve(app.store(), &app.config.merge, id, &call.admin.actor(), call.now).await? {
+        Approved::Executed(executed) => {
+            let answer = Answer::new(&Approval::Executed { merge: executed.into() });
+            return change.keep(app.store(), &call, answer).await;
+        }
+        Approved::Waiting { missing } => {
+            let answer = Answer::new(&Approval::Waiting { missing });
+            return change.keep(app.store(), &call, answer).await;
+        }
+        Approved::Unknown => Problem::not_found(),
+        Approved::ByProposer => refused("Nobody approves what they proposed."),
+        Approved::Closed(state) => refused(&format!("The proposal is {}.", state.as_str())),
+        Approved::Voided => Problem::new(ProblemKind::Stale).detail("The proposal is void."),
+    };
+    change.release(app.store(), &call, problem).await
+}
+
+async fn withdraw(
+    State(app): State<App>,
+    call: Call,
+    Named(id): Named<ProposalId>,
+    change: Change<Nothing>,
+) -> Result<Response, Problem> {
+    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
+        return Ok(response);
+    }
+    let withdrawn = merge::withdraw(app.store(), id, &call.admin.actor(), call.now).await?;
+    match merge::proposal(app.store(), id).await? {
+        None => change.release(app.store(), &call, Problem::not_found()).await,
+        Some(_) if !withdrawn => {
+            let problem = Problem::new(ProblemKind::Refused).detail("The proposal is not open.");
+            change.release(app.store(), &call, problem).await
+        }
+        Some(proposal) => change.keep(app.store(), &call, Answer::new(&ProposalLine::from(&proposal))).await,
+    }
+}
+
+async fn view(app: &App, proposal: Proposal) -> Result<ProposalView, Problem> {
+    let approved_by = merge::approvers(app.store(), proposal.id).await?;
+    Ok(ProposalView::new(proposal, approved_by))
+}
+
+async fn look(app: &App, call: &Call, seen: &[CustomerId]) -> Result<(), Problem> {
+    let mut tx = app.store().begin().await?;
+    admin::record_look(&mut tx, &call.admin, call.operation.id, seen, call.now).await?;
+    tx.commit().await?;
+    Ok(())
+}
