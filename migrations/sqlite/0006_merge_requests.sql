@@ -13,3 +13,5 @@ CREATE TABLE merge_requests (
 ) STRICT;
 CREATE UNIQUE INDEX merge_requests_open ON merge_requests (a, b) WHERE state = 'open';
 CREATE INDEX merge_requests_waiting ON merge_requests (opened_at, id) WHERE state = 'open';
+CREATE INDEX merge_requests_a ON merge_requests (a);
+CREATE INDEX merge_requests_b ON merge_requests (b);

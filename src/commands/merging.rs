@@ -3,9 +3,10 @@
 //! A refusal is an error: its reasons are printed, and the exit code is 1. Whoever runs a command here runs the
 //! installation, and needs no second person.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde::Serialize;
 
+use crate::app::Secrets;
 use crate::cli::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge, Installation};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -133,9 +134,10 @@ pub(super) async fn not_same(command: &CustomerNotSame) -> anyhow::Result<()> {
 
 /// Erases a customer.
 pub(super) async fn erase(command: &CustomerErase) -> anyhow::Result<()> {
-    let (_, store) = open(&command.installation).await?;
-    let by = Actor::Admin(operator());
-    match erase::erase(&store, command.id, by, &command.reason, Clock::system().now()).await? {
+    let (config, store) = open(&command.installation).await?;
+    let master = config.secrets.master_key().context("no master key is configured")?;
+    let (key, by) = (Secrets::derive(master).task, Actor::Admin(operator()));
+    match erase::erase(&store, &key, command.id, by, &command.reason, Clock::system().now()).await? {
         Erased::Done { customer, members } => {
             println!("customer {customer} is erased, {} rows in all", members.len());
             Ok(())

@@ -2,12 +2,17 @@
 //! and 34).
 //!
 //! The ID stays taken and answers "gone", never a stranger; whoever returns is a new customer. A merge of the erased is
-//! not undone any more. Done twice it is done once.
+//! not undone any more. Done twice it is done once. A job ends the sessions, and gives back to the
+//! providers what tokens they gave us to keep.
 
 use super::merge::Refusal;
+use super::unlinking;
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
 use crate::ids::CustomerId;
+use crate::jobs::{self, First, Task};
+use crate::secret::DerivedKey;
+use crate::session::FOR_EVER;
 use crate::store::{self, CustomerState, Store};
 
 /// What became of it.
@@ -27,12 +32,13 @@ pub enum Erased {
     Refused(Refusal),
 }
 
-/// Erases the living customer behind an ID.
+/// Erases the living customer behind an ID. `task_key` seals what is left to the jobs.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn erase(
     store: &Store,
+    task_key: &DerivedKey,
     id: CustomerId,
     by: Actor,
     reason: &str,
@@ -48,6 +54,12 @@ pub async fn erase(
         return Ok(Erased::Refused(Refusal::LegalHold { customer: held.id }));
     }
     let members: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
+    let mut tasks = Vec::new();
+    for link in tx.links_live(root.id).await? {
+        tasks.extend(unlinking::give_back(&mut tx, &link).await?);
+        tasks.push(Task::EndSessions { link: link.id, until: FOR_EVER });
+    }
+    jobs::queue_all(&mut tx, task_key, tasks, First::Job, now).await?;
     tx.grants_revoke_customer(root.id, "erased", now).await?;
     tx.customer_erase(root.id, now).await?;
     for member in &members {

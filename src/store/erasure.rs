@@ -20,6 +20,12 @@ const PAGE: i64 = 1000;
 /// What blanks everything of one root that holds personal data. `$1` is the root, `$2` the time.
 const BLANK: &[&str] = &[
     "DELETE FROM upstream_tokens WHERE $2 > 0 AND link IN (SELECT id FROM links WHERE root = $1)",
+    "UPDATE flags SET cleared_at = COALESCE(cleared_at, $2) \
+     WHERE customer IN (SELECT id FROM customers WHERE canonical = $1)",
+    "UPDATE merge_requests SET proofs = '[]', state = 'closed', closed_at = COALESCE(closed_at, $2) \
+     WHERE a IN (SELECT id FROM customers WHERE canonical = $1) OR b IN (SELECT id FROM customers WHERE canonical = $1)",
+    "DELETE FROM candidates WHERE $2 > 0 AND (a IN (SELECT id FROM customers WHERE canonical = $1) \
+     OR b IN (SELECT id FROM customers WHERE canonical = $1))",
     "UPDATE credentials SET state = 'ended', secret = '', updated_at = $2 WHERE root = $1",
     "UPDATE merges SET plan = NULL, reason = '{}' WHERE $2 > 0 \
      AND (survivor IN (SELECT id FROM customers WHERE canonical = $1) \

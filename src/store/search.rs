@@ -65,7 +65,8 @@ pub(super) const LINKS_ANYWHERE: &str = "WITH RECURSIVE used (namespace) AS ( \
          WHERE l.exclusive AND l.state = 'live' AND l.namespace > used.namespace) \
        FROM used WHERE used.namespace IS NOT NULL) \
      SELECT l.id, l.namespace, l.external_id, l.exclusive, l.customer, l.root, l.state, l.source, l.proof, \
-       l.verified_at, l.display, l.profile, l.first_seen, l.last_seen, l.ended_at \
+       l.verified_at, l.display, l.profile, l.first_seen, l.last_seen, l.ended_at, \
+       l.disabled_at, l.disabled_reason, l.mail_stopped_at \
      FROM used CROSS JOIN links l WHERE l.namespace = used.namespace AND l.external_id = $1 \
        AND l.exclusive AND l.state = 'live' ORDER BY l.namespace LIMIT 50";
 

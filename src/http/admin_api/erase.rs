@@ -63,8 +63,10 @@ async fn erase_customer(
         return change.release(app.store(), &call, problem).await;
     }
     let reason = change.body.reason.as_str();
-    let problem = match erase::erase(app.store(), id, call.admin.actor(), reason, call.now).await? {
+    let erased = erase::erase(app.store(), &app.secrets.task, id, call.admin.actor(), reason, call.now).await?;
+    let problem = match erased {
         Erased::Done { customer, members } => {
+            app.task_queued.notify_one();
             let gone = Gone { customer: customer.into(), members: members.into_iter().map(Id::from).collect() };
             return change.keep(app.store(), &call, Answer::new(&gone)).await;
         }

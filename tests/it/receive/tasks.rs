@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use samesake::events::Actor;
+use samesake::identity::erase::{self, Erased};
 use samesake::ids::LinkId;
 use samesake::jobs::{self, First, Task};
 use serde_json::json;
@@ -50,6 +52,28 @@ on_both! {
         })
         .await;
         assert_eq!(apple.revoked(), ["r0"]);
+        invariants::check(env).await;
+    }
+
+    /// Whoever is erased has no account at Apple left here either.
+    async fn the_providers_token_is_given_back_when_the_customer_is_erased(env: &Env) {
+        let apple = Apple::start_at(env.clock.clone()).await;
+        apple.stand.log_in_as(json!({"sub": "000123.abc.0456"}));
+        let app = TestApp::builder(env).connector(apple.config(json!({"store_tokens": true}))).start().await;
+        let customer = app.customer(HOME, "Ann").await;
+        let browser = Browser::new();
+        let page = app.log_in(&browser, app.url("/account"), HOME).await;
+        let page = browser.submit(&page, "/account/connect", &[("connector", "apple")]).await;
+        let page = browser.submit(&page, "apple", &[]).await;
+        assert_eq!(page.url.path(), "/account", "{}", page.text());
+        let key = &app.app.secrets.task;
+        let erase = async || erase::erase(&app.store, key, customer, Actor::System, "asked for", env.clock.now()).await;
+        assert!(matches!(erase().await.unwrap(), Erased::Done { .. }));
+        assert_eq!(erase().await.unwrap(), Erased::Already { customer });
+        app.app.worker.run_once().await.unwrap();
+        assert_eq!((waiting(&app).await, apple.revoked()), (0, vec!["r0".to_owned()]));
+        let page = browser.get(app.url("/account")).await;
+        assert_eq!(page.url.path(), "/login", "nobody is signed in any more: {}", page.text());
         invariants::check(env).await;
     }
 
