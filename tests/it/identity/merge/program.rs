@@ -5,10 +5,10 @@ use std::process::Stdio;
 
 use samesake::ids::CustomerId;
 use serde_json::Value;
+use sqlx::AssertSqlSafe;
 
 use super::{Board, at};
-use crate::harness::{Env, Gateway, invariants};
-use crate::identity::races::Dice;
+use crate::harness::{Env, Gateway, invariants, until};
 use crate::store::samples::postgres;
 use crate::{on_both, on_servers};
 
@@ -49,15 +49,25 @@ on_both! {
     }
 }
 
+/// What a merge writes, in no order.
+const TABLES: [&str; 9] =
+    ["customers", "links", "subjects", "credentials", "consents", "merges", "outbox", "audit", "audit_chains"];
+
 on_servers! {
+    /// Each table in turn lets nobody write, so that the program stops there for certain and is killed.
     async fn a_kill_at_any_point_of_a_merge_leaves_it_made_or_not_made(env: &Env) {
         let board = Board::new(env.store().await);
         let gateway = Gateway::configured(env, "").await;
-        let mut dice = Dice(0x6b69_6c6c);
-        let (mut cut, mut made) = (0, 0);
-        for round in 0..16 {
-            let survivor = board.customer(&format!("s{round}"), at(0)).await;
-            let absorbed = board.customer(&format!("a{round}"), at(0)).await;
+        let mut cut = Vec::new();
+        for table in TABLES {
+            let survivor = board.customer(&format!("s-{table}"), at(0)).await;
+            let absorbed = board.customer(&format!("a-{table}"), at(0)).await;
+            board.subject("shop", absorbed, &format!("sub-{table}"), at(1)).await;
+            let mut barrier = postgres(env).await;
+            sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE")))
+                .execute(&mut barrier)
+                .await
+                .unwrap();
             let mut running = gateway
                 .prepare(&arguments(survivor, absorbed).each_ref().map(String::as_str))
                 .stdin(Stdio::null())
@@ -65,23 +75,21 @@ on_servers! {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            // Looked at so often, then cut: early in some rounds, late in others.
-            let looks = dice.roll(4000);
             let mut ended = false;
-            for _ in 0..looks {
+            until("the program to wait or to end", async || {
                 ended = running.try_wait().unwrap().is_some();
-                if ended {
-                    break;
-                }
-                board.store.ping().await.unwrap();
-            }
+                ended || is_somebody_waiting(env).await
+            })
+            .await;
             running.kill().ok();
             running.wait().unwrap();
-            cut += usize::from(!ended);
+            sqlx::raw_sql("ROLLBACK").execute(&mut barrier).await.unwrap();
             alone(env).await;
-            let joined = board.living(absorbed).await == survivor;
-            made += usize::from(joined);
+            assert_eq!(board.living(absorbed).await == survivor, ended, "{table}: killed before its end, nothing is made");
             invariants::check(env).await;
+            if !ended {
+                cut.push(table);
+            }
             // Asked again, it is made, once.
             let again = run(&gateway, &arguments(survivor, absorbed).each_ref().map(String::as_str)).unwrap();
             assert!(again.contains("was merged into"), "{again}");
@@ -89,9 +97,20 @@ on_servers! {
         }
         let graph = invariants::check(env).await;
         let merged = graph.events.iter().filter(|event| event.kind == "customer.merged").count();
-        assert_eq!((merged, graph.merges.len()), (16, 16), "each merge once");
-        assert!(cut >= 3, "the cuts met nobody: {cut} cut, {made} made before the second try");
+        assert_eq!((merged, graph.merges.len()), (TABLES.len(), TABLES.len()), "each merge once");
+        for table in ["customers", "links", "subjects", "merges", "outbox", "audit_chains"] {
+            assert!(cut.contains(&table), "a merge writes {table}, and was cut only at {cut:?}");
+        }
     }
+}
+
+/// Whether a statement waits for a lock in the test's own database.
+async fn is_somebody_waiting(env: &Env) -> bool {
+    let mut connection = postgres(env).await;
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let (count,): (i64,) = sqlx::query_as(waiting).fetch_one(&mut connection).await.unwrap();
+    count > 0
 }
 
 /// Waits until the database has let go of whoever was killed.
