@@ -91,7 +91,7 @@ on_both! {
         tx.members_consenting(id, "shop").await.unwrap();
         tx.consent_find(id, "shop").await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(store.statements() - before, 6);
+        assert_eq!(store.statements() - before, 8);
 
         let before = store.statements();
         let mut tx = store.begin().await.unwrap();
