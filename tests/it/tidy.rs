@@ -13,6 +13,10 @@ use std::path::PathBuf;
 
 use source::{Source, files_below};
 
+/// All that is to be seen at the top of the repository.
+const TOP_LEVEL: &[&str] =
+    &["Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "config", "docker-compose.yml", "migrations", "src", "tests"];
+
 /// An outside crate and the places that may name it; everywhere else goes through what they offer.
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("axum", &["src/http/", "src/serve.rs", "src/demo"]),
@@ -107,6 +111,14 @@ fn is_below(path: &str, places: &[&str]) -> bool {
 fn module_of(path: &str) -> &str {
     let inside = path.strip_prefix("src/").unwrap_or(path);
     inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
+}
+
+#[test]
+fn the_top_level_holds_what_was_agreed() {
+    let found = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    // What git ignores may lie there, and what begins with a dot is not seen.
+    let seen = found.filter(|name| !name.starts_with('.') && !["target", "samesake-data"].contains(&name.as_str()));
+    assert_eq!(seen.collect::<BTreeSet<_>>(), TOP_LEVEL.iter().map(|name| (*name).to_owned()).collect());
 }
 
 #[test]
