@@ -3,14 +3,14 @@
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
+use super::open;
 use crate::board::admin::{self, Change};
-use crate::cli::{Admin, AdminGrant, AdminList, AdminRevoke, Installation};
+use crate::cli::{Admin, AdminGrant, AdminList, AdminRevoke};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::events::Actor;
 use crate::ids::CustomerId;
 use crate::protocol::client_metadata::ClientMetadata;
-use crate::store::{Store, Tx};
+use crate::store::Tx;
 
 /// Who acts at the command line: whoever may read the configuration.
 const ACTOR: &str = "command line";
@@ -25,13 +25,6 @@ pub(super) async fn run(command: &Admin) -> anyhow::Result<()> {
         Admin::Revoke(command) => revoke(command).await,
         Admin::List(command) => list(command).await,
     }
-}
-
-async fn open(installation: &Installation) -> anyhow::Result<(Config, Store)> {
-    let config = installation.load()?;
-    let store = Store::connect(config.database.url.expose()).await?;
-    store.migrate().await?;
-    Ok((config, store))
 }
 
 async fn customer(tx: &mut Tx, id: &str) -> anyhow::Result<CustomerId> {

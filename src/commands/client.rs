@@ -3,13 +3,13 @@
 use anyhow::bail;
 use serde_json::json;
 
-use crate::cli::{Client, ClientList, ClientPut, ClientRemove, Installation};
+use super::open;
+use crate::cli::{Client, ClientList, ClientPut, ClientRemove};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::oidc::client::hash_client_secret;
 use crate::protocol::client_metadata::{ClientMetadata, TokenEndpointAuthMethod};
 use crate::secret;
-use crate::store::{ClientRow, Store};
+use crate::store::ClientRow;
 
 /// Runs the command.
 ///
@@ -21,13 +21,6 @@ pub(super) async fn run(command: &Client) -> anyhow::Result<()> {
         Client::Put(command) => put(command).await,
         Client::Remove(command) => remove(command).await,
     }
-}
-
-async fn open(installation: &Installation) -> anyhow::Result<(Config, Store)> {
-    let config = installation.load()?;
-    let store = Store::connect(config.database.url.expose()).await?;
-    store.migrate().await?;
-    Ok((config, store))
 }
 
 async fn list(command: &ClientList) -> anyhow::Result<()> {

@@ -5,10 +5,10 @@
 use anyhow::{Context as _, bail};
 
 use super::merging;
+use super::open;
 use crate::app::Secrets;
 use crate::cli::{Customer, CustomerShow, LinkChange};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::identity::customer::{self, View};
 use crate::identity::linking;
 use crate::identity::receive;
@@ -16,7 +16,6 @@ use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
 use crate::jobs::{self, First};
 use crate::mail::queue;
 use crate::mail::templates::{self, Letterhead};
-use crate::store::Store;
 
 /// Runs the command.
 ///
@@ -34,19 +33,13 @@ pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
     }
 }
 
-async fn open(config: &Config) -> anyhow::Result<Store> {
-    let store = Store::connect(config.database.url.expose()).await?;
-    store.migrate().await?;
-    Ok(store)
-}
-
 /// Disconnects an account, even the last way in (spec/identity.md rule 18). Doing it again changes nothing.
 async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
-    let config = command.installation.load()?;
     let reason = reason(command)?;
+    let (config, store) = open(&command.installation).await?;
     let master = config.secrets.master_key().context("no master key is configured")?;
     let secrets = Secrets::derive(master);
-    let (store, now) = (open(&config).await?, Clock::system().now());
+    let now = Clock::system().now();
     let mut tx = store.begin().await?;
     let found = customer::named_link(&mut tx, &command.id, &command.link).await?;
     let Some((customer, link)) = found else { bail!("no such customer, or no such link of theirs") };
@@ -81,9 +74,9 @@ async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
 
 /// Lets a link log in again that its provider spoke against. Doing it again changes nothing.
 async fn enable(command: &LinkChange) -> anyhow::Result<()> {
-    let config = command.installation.load()?;
     let reason = reason(command)?;
-    let (store, now) = (open(&config).await?, Clock::system().now());
+    let (_, store) = open(&command.installation).await?;
+    let now = Clock::system().now();
     let mut tx = store.begin().await?;
     let found = customer::named_link(&mut tx, &command.id, &command.link).await?;
     let Some((customer, link)) = found else { bail!("no such customer, or no such link of theirs") };
@@ -105,8 +98,7 @@ fn reason(command: &LinkChange) -> anyhow::Result<&str> {
 }
 
 async fn show(command: &CustomerShow) -> anyhow::Result<()> {
-    let config = command.installation.load()?;
-    let store = open(&config).await?;
+    let (_, store) = open(&command.installation).await?;
     let views = customer::show(&mut store.begin_read().await?, &command.id).await?;
     if views.is_empty() {
         bail!("nobody is known by this ID");

@@ -7,8 +7,9 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::open;
 use crate::cli::{
-    Duplicates, DuplicatesExport, DuplicatesImport, DuplicatesScan, DuplicatesSettings, DuplicatesStatus, Installation,
+    Duplicates, DuplicatesExport, DuplicatesImport, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
 };
 use crate::clock::Clock;
 use crate::identity::candidates::{self, Refit};
@@ -16,7 +17,7 @@ use crate::identity::duplicates::csv::{Pair, Reader, Writer};
 use crate::identity::duplicates::field::Pattern;
 use crate::identity::duplicates::{Blocks, Model, Policy, Score, splink};
 use crate::ids::CustomerId;
-use crate::store::{DuplicateScan, Store};
+use crate::store::DuplicateScan;
 
 /// Pairs read from the database at once, and imported in one transaction.
 const PAGE: i64 = 1_000;
@@ -35,15 +36,8 @@ pub(super) async fn run(command: &Duplicates) -> anyhow::Result<()> {
     }
 }
 
-async fn open(installation: &Installation) -> anyhow::Result<Store> {
-    let config = installation.load()?;
-    let store = Store::connect(config.database.url.expose()).await?;
-    store.migrate().await?;
-    Ok(store)
-}
-
 async fn scan(command: &DuplicatesScan) -> anyhow::Result<()> {
-    let store = open(&command.installation).await?;
+    let (_, store) = open(&command.installation).await?;
     let clock = Clock::system();
     let loaded =
         candidates::load(&store, clock.now(), |customers| show(&format!("reading {customers} customers"))).await?;
@@ -81,7 +75,7 @@ fn bar(job: &DuplicateScan) -> String {
 }
 
 async fn status(command: &DuplicatesStatus) -> anyhow::Result<()> {
-    let store = open(&command.installation).await?;
+    let (_, store) = open(&command.installation).await?;
     let mut tx = store.begin_read().await?;
     let (scan, counts) = (tx.duplicate_scan_latest().await?, tx.candidates_count().await?);
     if command.json {
@@ -111,7 +105,7 @@ async fn status(command: &DuplicatesStatus) -> anyhow::Result<()> {
 }
 
 async fn export(command: &DuplicatesExport) -> anyhow::Result<()> {
-    let store = open(&command.installation).await?;
+    let (_, store) = open(&command.installation).await?;
     let to: Box<dyn Write> = match &command.file {
         Some(path) => Box::new(File::create(path).with_context(|| format!("{}", path.display()))?),
         None => Box::new(std::io::stdout()),
@@ -136,7 +130,7 @@ async fn export(command: &DuplicatesExport) -> anyhow::Result<()> {
 }
 
 async fn import(command: &DuplicatesImport) -> anyhow::Result<()> {
-    let store = open(&command.installation).await?;
+    let (_, store) = open(&command.installation).await?;
     let file = File::open(&command.file).with_context(|| format!("{}", command.file.display()))?;
     let now = Clock::system().now();
     let mut counts = candidates::Imported::default();
@@ -156,7 +150,7 @@ async fn import(command: &DuplicatesImport) -> anyhow::Result<()> {
 }
 
 async fn settings(command: &DuplicatesSettings) -> anyhow::Result<()> {
-    let store = open(&command.installation).await?;
+    let (_, store) = open(&command.installation).await?;
     if let Some(path) = &command.import {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
         let model = splink::import(&serde_json::from_str(&text)?)?;

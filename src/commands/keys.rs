@@ -3,11 +3,11 @@
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
+use super::open;
 use crate::app::key_policy;
 use crate::cli::{Keys, KeysList, KeysRotate};
 use crate::clock::Clock;
 use crate::keys::{self, Changes, Rotation};
-use crate::store::Store;
 
 /// Runs the command.
 ///
@@ -21,9 +21,7 @@ pub(super) async fn run(command: &Keys) -> anyhow::Result<()> {
 }
 
 async fn list(command: &KeysList) -> anyhow::Result<()> {
-    let config = command.installation.load()?;
-    let store = Store::connect(config.database.url.expose()).await?;
-    store.migrate().await?;
+    let (_, store) = open(&command.installation).await?;
     let rows = store.begin_read().await?.keys_all().await?;
     if command.json {
         let rows: Vec<_> = rows
@@ -45,10 +43,8 @@ async fn list(command: &KeysList) -> anyhow::Result<()> {
 }
 
 async fn rotate(command: &KeysRotate) -> anyhow::Result<()> {
-    let config = command.installation.load()?;
+    let (config, store) = open(&command.installation).await?;
     let master = config.secrets.master_key().context("no master key is configured")?;
-    let store = Store::connect(config.database.url.expose()).await?;
-    store.migrate().await?;
     let (policy, now) = (key_policy(&config), Clock::system().now());
     if command.emergency {
         print(&keys::emergency_rotate(&store, &master, policy, now).await?);

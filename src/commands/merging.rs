@@ -6,27 +6,20 @@
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+use super::open;
 use crate::app::Secrets;
-use crate::cli::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge, Installation};
+use crate::cli::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::events::Actor;
 use crate::identity::erase::{self, Erased};
 use crate::identity::merge::{
     self, Initiator, MovedLink, Outcome, Plan, PlanRequest, Planned, Terms, UndoPlan, UndoRequest, Undone,
 };
 use crate::identity::not_same::{self, Marked};
-use crate::store::{AuditCheck, Store};
+use crate::store::AuditCheck;
 
 /// How many chains the audit log has.
 const CHAINS: i32 = 16;
-
-async fn open(installation: &Installation) -> anyhow::Result<(Config, Store)> {
-    let config = installation.load()?;
-    let store = Store::connect(config.database.url.expose()).await?;
-    store.migrate().await?;
-    Ok((config, store))
-}
 
 /// The name of whoever sits at the terminal, as the audit log will have it.
 fn operator() -> String {

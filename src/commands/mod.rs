@@ -16,7 +16,9 @@ mod webhooks;
 
 pub use check_config::check_config;
 
-use crate::cli::Command;
+use crate::cli::{Command, Installation};
+use crate::config::Config;
+use crate::store::Store;
 
 /// Runs one command to its end.
 ///
@@ -41,4 +43,12 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
 
 fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
+
+/// The configuration that a command runs with, and its database, brought up to this version.
+async fn open(installation: &Installation) -> anyhow::Result<(Config, Store)> {
+    let config = installation.load()?;
+    let store = Store::connect(config.database.url.expose()).await?;
+    store.migrate().await?;
+    Ok((config, store))
 }

@@ -3,9 +3,9 @@
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use crate::cli::{Installation, Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
+use super::open;
+use crate::cli::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
 use crate::events::relay::{self, Replay};
 use crate::store::{DeadLetter, Numbering, Store, WebhookState};
 
@@ -22,13 +22,6 @@ pub(super) async fn run(command: &Webhooks) -> anyhow::Result<()> {
         Webhooks::Replay(command) => replay(command).await,
         Webhooks::Resume(command) => resume(command).await,
     }
-}
-
-async fn open(installation: &Installation) -> anyhow::Result<(Config, Store)> {
-    let config = installation.load()?;
-    let store = Store::connect(config.database.url.expose()).await?;
-    store.migrate().await?;
-    Ok((config, store))
 }
 
 /// A receiver as it stands, with what was put aside for it.

@@ -131,20 +131,6 @@ impl Tx {
         fetch_all!(self, Merge, MERGES_OPEN, root,)
     }
 
-    /// Every merge that one row took part in, undone ones too, newest first; at most 200.
-    pub async fn merges_of(&mut self, customer: CustomerId) -> Result<Vec<Merge>> {
-        fetch_all!(
-            self,
-            Merge,
-            concat!(
-                "SELECT ",
-                merge_columns!(),
-                " FROM merges WHERE survivor = $1 OR absorbed = $1 ORDER BY merged_at DESC, id DESC LIMIT 200"
-            ),
-            customer,
-        )
-    }
-
     /// Marks an open merge as undone; `false` if it was.
     pub async fn merge_undone(&mut self, id: MergeId, by: &str, now: Timestamp) -> Result<bool> {
         let undone = exec!(
