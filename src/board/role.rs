@@ -19,9 +19,13 @@ pub enum Act {
     SeeAudit,
     /// Disconnect a link of a customer.
     Unlink,
+    /// Let a link log in again that its provider spoke against.
+    EnableLink,
+    /// Say that an ID of an app or a system is a customer's.
+    AssertLink,
     /// Say that two customers are not the same person, or take it back.
     MarkNotSame,
-    /// Take a candidate or a request off the queue.
+    /// Take a candidate, a request or a conflict off the queue.
     Dismiss,
     /// Propose a merge for others to approve.
     ProposeMerge,
@@ -41,13 +45,15 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::SeeCustomers,
         Self::SeeLinks,
         Self::SeeQueue,
         Self::PreviewMerge,
         Self::SeeAudit,
         Self::Unlink,
+        Self::EnableLink,
+        Self::AssertLink,
         Self::MarkNotSame,
         Self::Dismiss,
         Self::ProposeMerge,
@@ -63,8 +69,10 @@ impl Act {
     pub const fn needs(self) -> AdminRole {
         match self {
             Self::SeeCustomers | Self::SeeLinks | Self::SeeQueue => AdminRole::Viewer,
-            Self::PreviewMerge | Self::SeeAudit | Self::Unlink => AdminRole::Support,
-            Self::MarkNotSame | Self::Dismiss | Self::ProposeMerge | Self::Merge | Self::Unmerge => AdminRole::Merger,
+            Self::PreviewMerge | Self::SeeAudit | Self::Unlink | Self::EnableLink => AdminRole::Support,
+            Self::AssertLink | Self::MarkNotSame | Self::Dismiss | Self::ProposeMerge | Self::Merge | Self::Unmerge => {
+                AdminRole::Merger
+            }
             Self::Approve => AdminRole::Approver,
             Self::Erase | Self::SeeAdmins | Self::ChangeAdmins => AdminRole::Owner,
         }
@@ -73,7 +81,17 @@ impl Act {
     /// Whether it wants a login of the last half hour: it cannot be taken back by a click, or hands one customer's
     /// things to another.
     pub const fn needs_fresh_login(self) -> bool {
-        matches!(self, Self::Merge | Self::Unmerge | Self::Approve | Self::Erase | Self::ChangeAdmins)
+        matches!(
+            self,
+            Self::Unlink
+                | Self::EnableLink
+                | Self::AssertLink
+                | Self::Merge
+                | Self::Unmerge
+                | Self::Approve
+                | Self::Erase
+                | Self::ChangeAdmins
+        )
     }
 }
 

@@ -46,6 +46,11 @@ pub enum Event {
         link: LinkId,
         reason: String,
     },
+    /// An admin says that it is the customer's, with this reason: nobody proved it.
+    LinkAsserted {
+        link: LinkId,
+        reason: String,
+    },
     /// Its provider spoke against it: it stays, but does not log in.
     LinkDisabled {
         link: LinkId,
@@ -87,6 +92,12 @@ pub enum Event {
     ConflictOpened {
         kind: String,
     },
+    /// An admin looked into it and has done what there was to do.
+    ConflictClosed {
+        conflict: Uuid,
+        kind: String,
+        reason: String,
+    },
     /// Names of what changed, never values.
     ProfileUpdated {
         fields: Vec<String>,
@@ -100,6 +111,12 @@ pub enum Event {
     MergeRequested {
         request: Uuid,
         with: CustomerId,
+    },
+    /// An admin decided that the two stay two, with this reason.
+    MergeRequestDeclined {
+        request: Uuid,
+        with: CustomerId,
+        reason: String,
     },
     ConsentGranted {
         client_id: String,
@@ -171,6 +188,7 @@ impl Event {
             Self::LinkRemoved { .. } => "link.removed",
             Self::LinkProved { .. } => "link.proved",
             Self::LinkForcedOff { .. } => "link.forced_off",
+            Self::LinkAsserted { .. } => "link.asserted",
             Self::LinkDisabled { .. } => "link.disabled",
             Self::LinkEnabled { .. } => "link.enabled",
             Self::MailStopped { .. } => "mail.stopped",
@@ -179,10 +197,12 @@ impl Event {
             Self::SessionEndedUpstream { .. } => "session.ended_upstream",
             Self::ProviderTold { .. } => "provider.told",
             Self::ConflictOpened { .. } => "conflict.opened",
+            Self::ConflictClosed { .. } => "conflict.closed",
             Self::ProfileUpdated { .. } => "profile.updated",
             Self::CredentialAdded { .. } => "credential.added",
             Self::CredentialRemoved { .. } => "credential.removed",
             Self::MergeRequested { .. } => "merge.requested",
+            Self::MergeRequestDeclined { .. } => "merge.request_declined",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::CustomerMerged { .. } => "customer.merged",
             Self::CustomerAbsorbed { .. } => "customer.absorbed",

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod addresses;
+pub mod asserting;
 pub mod candidates;
 pub mod consent;
 pub mod customer;

@@ -92,7 +92,7 @@ impl ProblemKind {
             Self::Refused => ("refused", "The rules do not allow it", 409),
             Self::ApprovalNeeded => ("approval-needed", "Somebody else must approve it first", 409),
             Self::Gone => ("gone", "The customer was erased", 410),
-            Self::VersionMismatch => ("version-mismatch", "The customer has changed since", 412),
+            Self::VersionMismatch => ("version-mismatch", "It has changed since it was seen", 412),
             Self::TooLarge => ("too-large", "The request is too large", 413),
             Self::UnsupportedMediaType => ("unsupported-media-type", "The body must be JSON", 415),
             Self::InvalidContent => ("invalid-content", "The content does not fit", 422),

@@ -4,6 +4,7 @@
 //! the effect: a repetition gets the same answer, two at once have one effect, and a refusal leaves the key free.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -93,10 +94,15 @@ impl<T: Send> Change<T> {
 
     /// Refuses unless the customer is as the request saw them.
     pub fn check_version(&self, version: i64) -> Result<(), Problem> {
+        self.check_tag(&version.to_string()).map_err(|problem| problem.with("version", version))
+    }
+
+    /// Refuses unless anything else is as the request saw it.
+    pub fn check_tag(&self, version: &str) -> Result<(), Problem> {
         match &self.versions {
             Some(Versions::Any) => Ok(()),
-            Some(Versions::These(seen)) if seen.contains(&version) => Ok(()),
-            _ => Err(Problem::new(ProblemKind::VersionMismatch).with("version", version)),
+            Some(Versions::These(seen)) if seen.iter().any(|seen| seen == version) => Ok(()),
+            _ => Err(Problem::new(ProblemKind::VersionMismatch)),
         }
     }
 
@@ -129,8 +135,9 @@ impl IntoResponse for Answer {
     }
 }
 
-/// The entity tag of a customer.
-pub fn tag(version: i64) -> HeaderValue {
+/// The entity tag of something in one of its versions: a customer's number, or a word that names the state of another
+/// thing, of visible ASCII without quotation marks.
+pub fn tag(version: impl Display) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
@@ -138,7 +145,7 @@ pub fn tag(version: i64) -> HeaderValue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Versions {
     Any,
-    These(Vec<i64>),
+    These(Vec<String>),
 }
 
 impl Versions {
@@ -150,8 +157,8 @@ impl Versions {
             [all] if all.trim() == "*" => Some(Self::Any),
             lines => {
                 let tags = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
-                let versions = tags.filter_map(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-                Some(Self::These(versions.collect()))
+                let versions = tags.filter_map(|tag| tag.strip_prefix('"')?.strip_suffix('"'));
+                Some(Self::These(versions.map(str::to_owned).collect()))
             }
         }
     }
@@ -281,10 +288,12 @@ mod tests {
         let read = |values: &[&str]| Versions::read(&headers("if-match", values));
         assert_eq!(read(&[]), None);
         assert_eq!(read(&["*"]), Some(Versions::Any));
-        assert_eq!(read(&["\"7\""]), Some(Versions::These(vec![7])));
-        assert_eq!(read(&["\"7\", \"8\"", "\"9\""]), Some(Versions::These(vec![7, 8, 9])));
-        for nothing in ["W/\"7\"", "7", "\"x\"", "", "*, \"x\""] {
-            assert_eq!(read(&[nothing]), Some(Versions::These(vec![])), "{nothing}");
+        let these = |versions: &[&str]| Some(Versions::These(versions.iter().map(|&one| one.to_owned()).collect()));
+        assert_eq!(read(&["\"7\""]), these(&["7"]));
+        assert_eq!(read(&["\"7\", \"open.8\"", "\"9\""]), these(&["7", "open.8", "9"]));
+        assert_eq!(read(&["*, \"x\""]), these(&["x"]));
+        for nothing in ["W/\"7\"", "7", "", "\""] {
+            assert_eq!(read(&[nothing]), these(&[]), "{nothing}");
         }
     }
 

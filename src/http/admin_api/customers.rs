@@ -104,7 +104,7 @@ async fn see(State(app): State<App>, call: Call, Named(id): Named<CustomerId>, _
     tx.commit().await?;
     let sessions = dossier::live_sessions(app.kv(), &dossier.members, call.now).await?;
     let version = tag(dossier.customer.version);
-    let view = CustomerView::new(dossier, id, sessions);
+    let view = CustomerView::new(dossier, id, sessions, call.now);
     Ok(([(ETAG, version)], Json(view)).into_response())
 }
 

@@ -148,7 +148,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     if operation.conditions == Conditions::KeyAndVersion {
         parameters.push(json!({
             "name": "If-Match", "in": "header", "required": true,
-            "description": "The `ETag` of the customer that was seen.",
+            "description": "The `ETag` of what was seen; `*` for whatever is there.",
             "schema": { "type": "string" },
         }));
     }
@@ -159,7 +159,7 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Map<Stri
     let schema: Schema = (operation.answer)(generator);
     let mut success = json!({ "description": "Done.", "content": { "application/json": { "schema": schema } } });
     if let (true, Some(members)) = (operation.tagged, success.as_object_mut()) {
-        let tag = json!({ "ETag": { "description": "The customer's version.", "schema": { "type": "string" } } });
+        let tag = json!({ "ETag": { "description": "The version, for `If-Match`.", "schema": { "type": "string" } } });
         members.insert("headers".to_owned(), tag);
     }
     let mut responses = Map::from_iter([("200".to_owned(), success)]);

@@ -74,5 +74,5 @@ async fn resolve(State(app): State<App>, call: Call, query: Query) -> Result<Jso
     admin::record_look(&mut tx, &call.admin, call.operation.id, &[link.root], call.now).await?;
     tx.commit().await?;
     let merged_from = (link.customer != link.root).then(|| link.customer.into());
-    Ok(Json(Resolved { customer: link.root.into(), merged_from, link: link.into() }))
+    Ok(Json(Resolved { customer: link.root.into(), merged_from, link: LinkView::new(link, call.now) }))
 }

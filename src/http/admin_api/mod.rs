@@ -7,11 +7,16 @@
 pub mod access;
 pub mod admins;
 pub mod audit;
+pub mod candidate_view;
+pub mod candidates;
 pub mod change;
+pub mod conflicts;
+pub mod customer_links;
 pub mod customers;
 pub mod document;
 pub mod erase;
 pub mod links;
+pub mod merge_requests;
 pub mod merge_view;
 pub mod merges;
 pub mod not_same;
@@ -43,6 +48,10 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         customers::OPERATIONS,
         erase::OPERATIONS,
         links::OPERATIONS,
+        customer_links::OPERATIONS,
+        candidates::OPERATIONS,
+        merge_requests::OPERATIONS,
+        conflicts::OPERATIONS,
         merges::OPERATIONS,
         proposals::OPERATIONS,
         not_same::OPERATIONS,

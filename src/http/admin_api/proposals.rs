@@ -47,7 +47,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Propose a merge, exactly as planned, for others to approve.",
         access: Access::Needs(Act::ProposeMerge),
         query: &[],
-        conditions: Conditions::Key,
+        conditions: Conditions::KeyAndPlan,
         body: Some(schema_of::<Agreed>),
         answer: schema_of::<ProposalLine>,
         tagged: false,

@@ -3,6 +3,7 @@
 //! These are promises to programs: members are added, never changed. The words are those of the specification.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,6 +43,12 @@ impl From<MergeId> for Id {
 impl From<ProposalId> for Id {
     fn from(id: ProposalId) -> Self {
         Self(id.0)
+    }
+}
+
+impl From<Uuid> for Id {
+    fn from(id: Uuid) -> Self {
+        Self(id)
     }
 }
 
@@ -220,10 +227,23 @@ pub struct LinkView {
     pub source: String,
     /// Whether it resolves.
     pub live: bool,
+    /// Why a live link does not log in, and since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<DisabledView>,
+    /// Since when nothing is sent to this address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_stopped_at: Option<Time>,
     pub first_seen: Time,
     pub last_seen: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
+}
+
+/// What a provider said against one of its accounts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DisabledView {
+    pub reason: String,
+    pub since: Time,
 }
 
 /// How surely an identifier is the customer's.
@@ -232,15 +252,19 @@ pub struct LinkView {
 pub enum ProofLevel {
     /// The customer showed that it is theirs.
     Proved,
+    /// They showed it too long ago: it may be somebody else's by now.
+    Stale,
     /// An app or a system of the company says so.
     Asserted,
     /// Somebody said so: a hint that leads nowhere.
     Claimed,
 }
 
-impl From<Link> for LinkView {
-    fn from(link: Link) -> Self {
+impl LinkView {
+    /// A link as it stands at a time: proofs grow old.
+    pub fn new(link: Link, now: Timestamp) -> Self {
         let level = match (link.verified_at, link.exclusive) {
+            (Some(at), _) if is_stale(&link, at, now) => ProofLevel::Stale,
             (Some(_), _) => ProofLevel::Proved,
             (None, true) => ProofLevel::Asserted,
             (None, false) => ProofLevel::Claimed,
@@ -256,12 +280,25 @@ impl From<Link> for LinkView {
             verified_at: link.verified_at.map(Time::from),
             source: link.source,
             live: link.state == crate::store::LinkState::Live,
+            disabled: link
+                .disabled_reason
+                .zip(link.disabled_at)
+                .map(|(reason, since)| DisabledView { reason: reason.as_str().to_owned(), since: since.into() }),
+            mail_stopped_at: link.mail_stopped_at.map(Time::from),
             first_seen: link.first_seen.into(),
             last_seen: link.last_seen.into(),
             ended_at: link.ended_at.map(Time::from),
         }
     }
 }
+
+/// Identity specification, rule 1: numbers are recycled.
+fn is_stale(link: &Link, proved_at: Timestamp, now: Timestamp) -> bool {
+    link.namespace == "phone" && now.since(proved_at) > PHONE_PROOF
+}
+
+/// For how long the proof of a number counts.
+const PHONE_PROOF: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 /// What a sector calls the customer.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -332,7 +369,7 @@ impl From<AuditRow> for AuditView {
 
 impl CustomerView {
     /// A dossier as it was asked for by an ID.
-    pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize) -> Self {
+    pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize, now: Timestamp) -> Self {
         let Dossier { customer, members, profile, links, subjects, credentials } = dossier;
         Self {
             id: customer.id.into(),
@@ -343,7 +380,7 @@ impl CustomerView {
             updated_at: customer.updated_at.into(),
             profile: values(&profile, &links),
             members: members.into_iter().map(MemberView::from).collect(),
-            links: links.into_iter().map(LinkView::from).collect(),
+            links: links.into_iter().map(|link| LinkView::new(link, now)).collect(),
             subjects: subjects.into_iter().map(SubjectView::from).collect(),
             credentials: credentials.into_iter().map(CredentialView::from).collect(),
             live_sessions,
