@@ -3,6 +3,7 @@
 mod candidates;
 mod cluster;
 mod exchange;
+mod freshness;
 mod model;
 #[path = "../../people/mod.rs"]
 mod people;
