@@ -13,6 +13,7 @@ pub mod bulk;
 pub mod cluster;
 mod compare;
 pub mod csv;
+pub mod evaluate;
 pub mod field;
 pub mod fit;
 mod hash;
@@ -24,6 +25,7 @@ pub mod rules;
 pub mod score;
 mod similarity;
 pub mod splink;
+pub mod table;
 
 pub use band::{Band, Policy};
 pub use blocking::Blocks;

@@ -3,6 +3,7 @@
 mod candidates;
 mod cluster;
 mod exchange;
+mod file;
 mod model;
 #[path = "../../people/mod.rs"]
 mod people;
