@@ -4,6 +4,7 @@ mod candidates;
 mod cluster;
 mod exchange;
 mod freshness;
+mod file;
 mod model;
 #[path = "../../people/mod.rs"]
 mod people;
