@@ -28,7 +28,6 @@ use crate::identity::namespace::Namespace;
 use crate::ids::{CustomerId, LinkId};
 use crate::jobs::{self, First};
 use crate::protocol::problem::{Problem, ProblemKind};
-use crate::store::Tx;
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[
@@ -166,13 +165,6 @@ async fn see(
     Ok(([(ETAG, tag(living.version))], Json(LinkView::new(link, call.now))).into_response())
 }
 
-/// Locks the customer and compares the version, so that nothing comes between that and the change.
-async fn lock<T: Send>(tx: &mut Tx, change: &Change<T>, customer: CustomerId) -> Result<CustomerId, Problem> {
-    let living = tx.customer_lock(customer).await?.ok_or_else(Problem::not_found)?;
-    change.check_version(living.version)?;
-    Ok(living.id)
-}
-
 async fn add(
     State(app): State<App>,
     call: Call,
@@ -221,7 +213,7 @@ async fn remove(
     if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
         return Ok(response);
     }
-    let customer = lock(&mut tx, &change, customer).await?;
+    let customer = change.lock(&mut tx, customer).await?.id;
     let notices = Notices::new(&app.config, &app.secrets.mail);
     let (name, reason) = (call.admin.name(), change.body.reason.as_str().to_owned());
     let deed = Deed { admin: &name, reason: &reason };
@@ -253,7 +245,7 @@ async fn enable(
     if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
         return Ok(response);
     }
-    let customer = lock(&mut tx, &change, customer).await?;
+    let customer = change.lock(&mut tx, customer).await?.id;
     let name = call.admin.name();
     let deed = Deed { admin: &name, reason: change.body.reason.as_str() };
     let repeated = match links::enable(&mut tx, (customer, link), deed, call.now).await? {

@@ -15,7 +15,7 @@ use crate::board::search::{Found, FoundBy};
 use crate::clock::Timestamp;
 use crate::identity::profile::{Attribute, Profile};
 use crate::ids::{CustomerId, EventId, LinkId, MergeId, ProposalId};
-use crate::store::{AuditRow, Link, Member, Subject};
+use crate::store::{AuditRow, Flag, Link, Member, Subject};
 
 /// An identifier of ours.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -170,6 +170,25 @@ pub struct CustomerView {
     pub credentials: Vec<CredentialView>,
     /// How many browsers are signed in.
     pub live_sessions: usize,
+    /// Why nobody may merge, part or erase them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<String>,
+    /// Why somebody should look at them.
+    pub flags: Vec<FlagView>,
+}
+
+/// Trouble with one of a customer's accounts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FlagView {
+    pub kind: String,
+    pub link: Id,
+    pub raised_at: Time,
+}
+
+impl From<Flag> for FlagView {
+    fn from(flag: Flag) -> Self {
+        Self { kind: flag.kind, link: flag.link.into(), raised_at: flag.raised_at.into() }
+    }
 }
 
 /// A value of the profile, and where it comes from.
@@ -199,11 +218,19 @@ pub struct MemberView {
     pub id: Id,
     pub state: CustomerState,
     pub created_at: Time,
+    /// Whose customer this one is, where brands are kept apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand: Option<String>,
 }
 
 impl From<Member> for MemberView {
     fn from(member: Member) -> Self {
-        Self { id: member.id.into(), state: member.state.into(), created_at: member.created_at.into() }
+        Self {
+            id: member.id.into(),
+            state: member.state.into(),
+            created_at: member.created_at.into(),
+            brand: member.brand,
+        }
     }
 }
 
@@ -370,7 +397,8 @@ impl From<AuditRow> for AuditView {
 impl CustomerView {
     /// A dossier as it was asked for by an ID.
     pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize, now: Timestamp) -> Self {
-        let Dossier { customer, members, profile, links, subjects, credentials } = dossier;
+        let Dossier { customer, members, profile, links, subjects, credentials, flags } = dossier;
+        let legal_hold = members.iter().find_map(|member| member.legal_hold.clone());
         Self {
             id: customer.id.into(),
             merged_from: (asked != customer.id).then(|| asked.into()),
@@ -384,6 +412,8 @@ impl CustomerView {
             subjects: subjects.into_iter().map(SubjectView::from).collect(),
             credentials: credentials.into_iter().map(CredentialView::from).collect(),
             live_sessions,
+            legal_hold,
+            flags: flags.into_iter().map(FlagView::from).collect(),
         }
     }
 }
