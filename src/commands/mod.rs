@@ -9,6 +9,7 @@ mod customer;
 mod demo;
 mod duplicates;
 mod keys;
+mod linking;
 mod merging;
 mod migrate;
 mod serve;
