@@ -4,8 +4,7 @@
 
 use anyhow::{Context as _, bail};
 
-use super::open;
-use super::{linking, merging};
+use super::{keeping, linking, merging, open, reason};
 use crate::app::Secrets;
 use crate::cli::{Customer, CustomerShow, LinkChange};
 use crate::clock::Clock;
@@ -35,6 +34,9 @@ pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
         Customer::Unmerge(command) => merging::unmerge(command).await,
         Customer::NotSame(command) => merging::not_same(command).await,
         Customer::Erase(command) => merging::erase(command).await,
+        Customer::Hold(command) => keeping::hold(command).await,
+        Customer::Release(command) => keeping::release(command).await,
+        Customer::Brand(command) => keeping::brand(command).await,
     }
 }
 
@@ -101,15 +103,6 @@ async fn enable(command: &LinkChange) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A reason that says something.
-pub(super) fn reason(text: &str) -> anyhow::Result<&str> {
-    match text.trim() {
-        "" => bail!("--reason must say why"),
-        reason if reason.len() > 1000 => bail!("--reason is longer than 1,000 bytes"),
-        reason => Ok(reason),
-    }
-}
-
 async fn show(command: &CustomerShow) -> anyhow::Result<()> {
     let (config, store) = open(&command.installation).await?;
     let rules = Rules::of(&config, Clock::system().now());
@@ -130,6 +123,12 @@ fn print(view: &View) {
     println!("  found by {}", view.found_by);
     if let Some(merged_from) = &view.merged_from {
         println!("  merged from {merged_from}");
+    }
+    if let Some(reason) = &view.legal_hold {
+        println!("  legal hold: {reason}");
+    }
+    for brand in &view.brands {
+        println!("  brand {brand}");
     }
     for flag in &view.flags {
         println!("  flagged: {}  {}  since {}", flag.kind, flag.link, flag.raised_at);

@@ -32,7 +32,7 @@ pub(super) async fn link(command: &CustomerLink) -> anyhow::Result<()> {
         source: "admin",
         proof,
         actor: Actor::Admin(command.admin.clone()),
-        reason: super::customer::reason(&command.reason)?,
+        reason: super::reason(&command.reason)?,
     };
     let mut tries = 1;
     let attached = loop {
