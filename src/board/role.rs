@@ -21,7 +21,7 @@ pub enum Act {
     Unlink,
     /// Let a link log in again that its provider spoke against.
     EnableLink,
-    /// Say that an ID of an app or a system is a customer's.
+    /// Say that an app's or a system's ID, a number or a browser is a customer's.
     AssertLink,
     /// Say that two customers are not the same person, or take it back.
     MarkNotSame,

@@ -4,13 +4,14 @@
 
 use anyhow::{Context as _, bail};
 
-use super::{keeping, merging, open, reason};
+use super::{keeping, linking, merging, open, reason};
 use crate::app::Secrets;
 use crate::board::links::{self, Deed, Enabled, Removed};
 use crate::board::notices::Notices;
 use crate::cli::{Customer, CustomerShow, LinkChange};
 use crate::clock::Clock;
 use crate::identity::customer::{self, View};
+use crate::identity::namespace::Rules;
 use crate::jobs::{self, First};
 
 /// Runs the command.
@@ -20,6 +21,8 @@ use crate::jobs::{self, First};
 pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
     match command {
         Customer::Show(command) => show(command).await,
+        Customer::Resolve(command) => linking::resolve(command).await,
+        Customer::Link(command) => linking::link(command).await,
         Customer::Unlink(command) => unlink(command).await,
         Customer::Enable(command) => enable(command).await,
         Customer::Merge(command) => merging::merge(command).await,
@@ -50,7 +53,7 @@ async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
             println!("{}:{} was disconnected before", link.namespace, link.external_id);
             return Ok(());
         }
-        Removed::NotThatKind => bail!("only accounts at providers and IDs of apps and systems can be disconnected"),
+        Removed::NotThatKind => bail!("an address is the customer's to remove"),
         Removed::Unknown => bail!("no such customer, or no such link of theirs"),
     };
     jobs::queue_all(&mut tx, &secrets.task, tasks, First::Job, now).await?;
@@ -77,8 +80,9 @@ async fn enable(command: &LinkChange) -> anyhow::Result<()> {
 }
 
 async fn show(command: &CustomerShow) -> anyhow::Result<()> {
-    let (_, store) = open(&command.installation).await?;
-    let views = customer::show(&mut store.begin_read().await?, &command.id).await?;
+    let (config, store) = open(&command.installation).await?;
+    let rules = Rules::of(&config, Clock::system().now());
+    let views = customer::show(&mut store.begin_read().await?, &command.id, rules).await?;
     if views.is_empty() {
         bail!("nobody is known by this ID");
     }
@@ -108,10 +112,11 @@ fn print(view: &View) {
     println!("  links");
     for link in &view.links {
         let proof = link.proof.as_deref().unwrap_or("unproved");
+        let stale = if link.stale { " (stale)" } else { "" };
         let disabled = link.disabled.as_ref().map(|reason| format!(" (disabled: {reason})")).unwrap_or_default();
         let stopped = if link.mail_stopped_at.is_some() { " (mail stopped)" } else { "" };
         println!(
-            "    {}:{}  {}{disabled}{stopped}  {proof}  last seen {}",
+            "    {}:{}  {}{disabled}{stopped}  {proof}{stale}  last seen {}",
             link.namespace, link.external_id, link.state, link.last_seen
         );
     }

@@ -3,7 +3,6 @@
 //! These are promises to programs: members are added, never changed. The words are those of the specification.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use uuid::Uuid;
 use crate::board::dossier::{CredentialLine, Dossier};
 use crate::board::search::{Found, FoundBy};
 use crate::clock::Timestamp;
+use crate::identity::namespace::Rules;
 use crate::identity::profile::{Attribute, Profile};
 use crate::ids::{CustomerId, EventId, LinkId, MergeId, ProposalId};
 use crate::store::{AuditRow, Flag, Link, Member, Subject};
@@ -279,7 +279,7 @@ pub struct DisabledView {
 pub enum ProofLevel {
     /// The customer showed that it is theirs.
     Proved,
-    /// They showed it too long ago: it may be somebody else's by now.
+    /// They did, but so long ago that it may be somebody else's by now.
     Stale,
     /// An app or a system of the company says so.
     Asserted,
@@ -288,10 +288,10 @@ pub enum ProofLevel {
 }
 
 impl LinkView {
-    /// A link as it stands at a time: proofs grow old.
-    pub fn new(link: Link, now: Timestamp) -> Self {
+    /// A link, by what its namespace declares.
+    pub fn new(link: Link, rules: Rules<'_>) -> Self {
         let level = match (link.verified_at, link.exclusive) {
-            (Some(at), _) if is_stale(&link, at, now) => ProofLevel::Stale,
+            (Some(_), _) if rules.is_stale(&link) => ProofLevel::Stale,
             (Some(_), _) => ProofLevel::Proved,
             (None, true) => ProofLevel::Asserted,
             (None, false) => ProofLevel::Claimed,
@@ -318,14 +318,6 @@ impl LinkView {
         }
     }
 }
-
-/// Identity specification, rule 1: numbers are recycled.
-fn is_stale(link: &Link, proved_at: Timestamp, now: Timestamp) -> bool {
-    link.namespace == "phone" && now.since(proved_at) > PHONE_PROOF
-}
-
-/// For how long the proof of a number counts.
-const PHONE_PROOF: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 /// What a sector calls the customer.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -396,7 +388,7 @@ impl From<AuditRow> for AuditView {
 
 impl CustomerView {
     /// A dossier as it was asked for by an ID.
-    pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize, now: Timestamp) -> Self {
+    pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize, rules: Rules<'_>) -> Self {
         let Dossier { customer, members, profile, links, subjects, credentials, flags } = dossier;
         let legal_hold = members.iter().find_map(|member| member.legal_hold.clone());
         Self {
@@ -408,7 +400,7 @@ impl CustomerView {
             updated_at: customer.updated_at.into(),
             profile: values(&profile, &links),
             members: members.into_iter().map(MemberView::from).collect(),
-            links: links.into_iter().map(|link| LinkView::new(link, now)).collect(),
+            links: links.into_iter().map(|link| LinkView::new(link, rules)).collect(),
             subjects: subjects.into_iter().map(SubjectView::from).collect(),
             credentials: credentials.into_iter().map(CredentialView::from).collect(),
             live_sessions,
