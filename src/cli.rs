@@ -27,7 +27,8 @@ use crate::protocol::jwk::SigningAlgorithm;
 
 pub use admin::{Admin, AdminGrant, AdminList, AdminRevoke, LinkChange};
 pub use duplicates::{
-    Duplicates, DuplicatesExport, DuplicatesImport, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
+    Duplicates, DuplicatesExport, DuplicatesFile, DuplicatesImport, DuplicatesScan, DuplicatesSettings,
+    DuplicatesStatus,
 };
 pub use merging::{
     Audit, AuditVerify, CustomerBrand, CustomerErase, CustomerHold, CustomerMerge, CustomerNotSame, CustomerUnmerge,

@@ -8,6 +8,7 @@ mod connector_transfer;
 mod customer;
 mod demo;
 mod duplicates;
+mod duplicates_file;
 mod keeping;
 mod keys;
 mod merging;
