@@ -124,6 +124,16 @@ impl ClientRegistry {
         clients
     }
 
+    /// The names of a sector's clients, in order.
+    pub fn names_in(&self, sector: &str) -> Vec<String> {
+        let snapshot = self.snapshot();
+        let clients = snapshot.values().filter(|client| client.sector == sector);
+        let mut names: Vec<String> = clients.map(|client| client.name().to_owned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// Origins of registered redirect URIs: the browser apps that may read our answers (CORS).
     pub fn owns_origin(&self, origin: &str) -> bool {
         self.snapshot().values().flat_map(|c| &c.metadata.redirect_uris).any(|uri| {

@@ -33,6 +33,10 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/end-session", "POST", 303, "public"),
     ("/sign-in", "GET", 303, "begins"),
     ("/account", "GET", 303, "begins"),
+    // The desk, of admins who are signed in
+    ("/admin", "GET", 303, "begins"),
+    ("/admin/search", "GET", 303, "begins"),
+    ("/admin/customers/{customer}", "GET", 303, "begins"),
     // What needs a registered client
     ("/authorize", "GET", 400, "refused"),
     ("/authorize", "POST", 303, "public"), // once more by GET, with the cookies of this browser
