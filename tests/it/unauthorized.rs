@@ -37,6 +37,18 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/admin", "GET", 303, "begins"),
     ("/admin/search", "GET", 303, "begins"),
     ("/admin/customers/{customer}", "GET", 303, "begins"),
+    ("/admin/compare", "GET", 303, "begins"),
+    ("/admin/merges", "POST", 303, "begins"),
+    ("/admin/merges/new", "GET", 303, "begins"),
+    ("/admin/merges/{merge}", "GET", 303, "begins"),
+    ("/admin/merges/{merge}/undo", "GET", 303, "begins"),
+    ("/admin/merges/{merge}/undo", "POST", 303, "begins"),
+    ("/admin/proposals", "GET", 303, "begins"),
+    ("/admin/proposals/{proposal}", "GET", 303, "begins"),
+    ("/admin/proposals/{proposal}/approve", "POST", 303, "begins"),
+    ("/admin/proposals/{proposal}/withdraw", "POST", 303, "begins"),
+    ("/admin/not-same", "POST", 303, "begins"),
+    ("/admin/not-same/lift", "POST", 303, "begins"),
     // What needs a registered client
     ("/authorize", "GET", 400, "refused"),
     ("/authorize", "POST", 303, "public"), // once more by GET, with the cookies of this browser

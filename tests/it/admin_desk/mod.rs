@@ -5,6 +5,9 @@
 
 mod access;
 mod customers;
+mod merging;
+mod roles;
+mod walk;
 
 use samesake::board::admin::{Change, grant};
 use samesake::events::Actor;
@@ -84,4 +87,20 @@ pub async fn actions_of(app: &TestApp, customer: CustomerId) -> Vec<String> {
 /// A value of a profile that is nobody's idea of a name.
 pub fn hostile() -> Value {
     json!(r#"<script>alert("1")</script>'"><img src=x onerror=alert(1)>{{7*7}}"#)
+}
+
+/// Where the dry run of a merge is.
+pub fn plan_path(survivor: CustomerId, absorbed: CustomerId) -> String {
+    format!("/admin/merges/new?survivor={survivor}&absorbed={absorbed}")
+}
+
+/// Presses a button at the end of a dry run, with a reason.
+pub async fn agree(browser: &Browser, plan: &Page, act: &str) -> Page {
+    browser.submit(plan, "/admin/merges", &[("reason", "they wrote to us"), ("act", act)]).await
+}
+
+/// Whether a customer lives on in another one.
+pub async fn is_merged(app: &TestApp, customer: CustomerId) -> bool {
+    let mut tx = app.store.background().begin_read().await.unwrap();
+    tx.customer_living(customer).await.unwrap().unwrap().id != customer
 }
