@@ -47,6 +47,9 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/admin/proposals/{proposal}", "GET", 303, "begins"),
     ("/admin/proposals/{proposal}/approve", "POST", 303, "begins"),
     ("/admin/proposals/{proposal}/withdraw", "POST", 303, "begins"),
+    ("/admin/queue/watch", "POST", 303, "begins"),
+    ("/admin/queue/decline", "POST", 303, "begins"),
+    ("/admin/queue/close", "POST", 303, "begins"),
     ("/admin/not-same", "POST", 303, "begins"),
     ("/admin/not-same/lift", "POST", 303, "begins"),
     // What needs a registered client

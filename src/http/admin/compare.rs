@@ -33,6 +33,8 @@ struct ComparePage<'a> {
     score: Option<Score>,
     /// What became of the pair, if somebody decided.
     decided: &'static str,
+    /// Whether the pair is in the queue.
+    waits: bool,
     /// Whom to keep, of two: whom more apps know, else the elder.
     keep: Option<(CustomerId, &'static str)>,
 }
@@ -125,7 +127,9 @@ pub async fn get(visitor: Visitor) -> Result<Response, Failure> {
         sides.push(side(&desk.app, dossier, sessions));
     }
     let state = pair.as_ref().map(|pair| pair.candidate.state);
+    let waits = pair.as_ref().is_some_and(|pair| pair.candidate.band == "queue");
     let page = ComparePage {
+        waits: waits && state == Some(CandidateState::Open),
         frame: Frame::of(&desk, Here::Elsewhere).await?,
         rights: Rights::from(&desk),
         rows: rows(&desk.app, &dossiers),

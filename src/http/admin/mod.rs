@@ -16,6 +16,7 @@ pub mod plan_view;
 pub mod proposals;
 pub mod queue;
 pub mod search;
+pub mod settle;
 pub mod timeline;
 pub mod undo;
 pub mod waterfall;
@@ -44,6 +45,9 @@ pub fn routes() -> Router<App> {
         .route("/admin/proposals/{proposal}", get(proposals::see))
         .route("/admin/proposals/{proposal}/approve", post(proposals::post_approve))
         .route("/admin/proposals/{proposal}/withdraw", post(proposals::withdraw))
+        .route("/admin/queue/watch", post(settle::watch))
+        .route("/admin/queue/decline", post(settle::decline))
+        .route("/admin/queue/close", post(settle::close))
         .route("/admin/not-same", post(not_same::mark))
         .route("/admin/not-same/lift", post(not_same::lift))
 }

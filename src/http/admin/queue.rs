@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
 
 use super::access::{Desk, Visitor};
 use super::customer::person;
-use super::frame::{Frame, Here, Moment, Person};
+use super::frame::{Frame, Here, Moment, Person, Rights};
 use super::waterfall::Chances;
 use crate::board::role::Act;
 use crate::http::admin_api::page::{Page, Scope};
@@ -27,6 +28,7 @@ const OTHERS: i64 = 50;
 #[template(path = "desk/queue.html", config = ".askama.toml")]
 struct QueuePage<'a> {
     frame: Frame<'a>,
+    rights: Rights,
     pairs: Vec<Pair>,
     next: Option<String>,
     /// Whether it is the first page: the others hold pairs only.
@@ -57,6 +59,7 @@ struct Pair {
 
 /// Two about whom something waits.
 struct Waiting {
+    id: Uuid,
     a: Person,
     b: Person,
     what: &'static str,
@@ -87,6 +90,7 @@ pub async fn get(visitor: Visitor) -> Result<Response, Failure> {
     look(&desk, &pairs, requests.iter().chain(&conflicts)).await?;
     let page = QueuePage {
         frame: Frame::of(&desk, Here::Queue).await?,
+        rights: Rights::from(&desk),
         pairs,
         next: Page::<()>::new(&desk.app, &scope, Vec::new(), last.filter(|_| is_more)).next,
         first: place.is_none(),
@@ -119,6 +123,7 @@ async fn requests(tx: &mut Tx) -> Result<Vec<Waiting>, Failure> {
     let mut waiting = Vec::new();
     for request in tx.merge_requests_open(OTHERS).await? {
         waiting.push(Waiting {
+            id: request.id,
             a: person(tx, request.a).await?,
             b: person(tx, request.b).await?,
             what: "proved both to be theirs and asks for one account",
@@ -132,6 +137,7 @@ async fn conflicts(tx: &mut Tx) -> Result<Vec<Waiting>, Failure> {
     let mut waiting = Vec::new();
     for conflict in tx.conflicts_open(OTHERS).await? {
         waiting.push(Waiting {
+            id: conflict.id,
             a: person(tx, conflict.other).await?,
             b: person(tx, conflict.customer).await?,
             what: match conflict.kind {

@@ -11,6 +11,7 @@ use super::frame::{Frame, Here, Person, Rights};
 use super::plan_view::refusal;
 use super::words;
 use crate::app::App;
+use crate::board::dossier;
 use crate::board::role::Act;
 use crate::events::Parted;
 use crate::http::error::Failure;
@@ -34,6 +35,8 @@ struct UndoPage<'a> {
     restored: Person,
     refusals: Vec<String>,
     moved: usize,
+    /// Browsers that have to sign in anew.
+    sessions: usize,
     links: Vec<LinkLine>,
     stay: Vec<LinkLine>,
     taken: Vec<LinkLine>,
@@ -109,8 +112,10 @@ async fn show(desk: &Desk, plan: UndoPlan, request: &UndoRequest, notice: &'stat
     desk.looked("desk: undo plan", &[plan.from, plan.restored]).await?;
     let mut tx = desk.app.store().begin_read().await?;
     let (from, restored) = (person(&mut tx, plan.from).await?, person(&mut tx, plan.restored).await?);
+    let members = tx.members_of(plan.from).await?;
     drop(tx);
     let app = &desk.app;
+    let sessions = dossier::live_sessions(app.kv(), &members, desk.context.now).await?;
     let lines = |links: &[MovedLink]| links.iter().take(200).map(|link| line(app, link, &request.take)).collect();
     let page = UndoPage {
         frame: Frame::of(desk, Here::Elsewhere).await?,
@@ -121,6 +126,7 @@ async fn show(desk: &Desk, plan: UndoPlan, request: &UndoRequest, notice: &'stat
         restored,
         refusals: plan.refusals.iter().map(refusal).collect(),
         moved: plan.moved.len(),
+        sessions,
         links: lines(&plan.links),
         stay: lines(&plan.stay),
         taken: lines(&plan.taken),

@@ -29,6 +29,9 @@ const FORMS: &[(&str, &str, AdminRole)] = &[
     ("/admin/merges/019a0000-0000-7000-8000-000000000000/undo", "", AdminRole::Merger),
     ("/admin/proposals/019a0000-0000-7000-8000-000000000000/approve", "", AdminRole::Approver),
     ("/admin/proposals/019a0000-0000-7000-8000-000000000000/withdraw", "", AdminRole::Merger),
+    ("/admin/queue/watch", "", AdminRole::Merger),
+    ("/admin/queue/decline", "", AdminRole::Merger),
+    ("/admin/queue/close", "", AdminRole::Merger),
     ("/admin/not-same", "", AdminRole::Merger),
     ("/admin/not-same/lift", "", AdminRole::Merger),
 ];
