@@ -1,4 +1,4 @@
-//! What admins do to single links of a customer: disconnect, enable again, assert and withdraw.
+//! What admins do to single links of a customer: take them away, and let them log in again.
 //!
 //! Identity specification, rules 18 to 20. The API, the desk and the command line all come here; who may is asked before.
 //! Everything is the caller's one transaction: the change, the mails about it, and the tasks it leaves.
@@ -7,7 +7,7 @@ use super::notices::Notices;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::events::Actor;
-use crate::identity::asserting;
+use crate::identity::attaching;
 use crate::identity::linking;
 use crate::identity::receive;
 use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
@@ -39,12 +39,12 @@ pub enum Removed {
     Already,
     /// The customer has no such link.
     Unknown,
-    /// Addresses and numbers are the customer's to remove.
+    /// Addresses are the customer's to remove.
     NotThatKind,
 }
 
 /// Removes a link, even the last way in. An account at a provider is disconnected, with everything that came through it;
-/// an ID of an app or a system is given back.
+/// what the company linked is free again.
 ///
 /// # Errors
 /// If the database fails.
@@ -62,11 +62,8 @@ pub async fn remove(
     // A retired ID sees its own side of a merge only; whoever is alive has them all.
     let customer = found.root;
     let Some(connector) = unlinking::connector_of(&found) else {
-        if !asserting::is_asserted(&found) {
-            return Ok(Removed::NotThatKind);
-        }
-        let gone = asserting::withdraw(tx, customer, link, (deed.actor(), deed.reason), now).await?;
-        return Ok(if gone { Removed::Done { tasks: Vec::new(), told: 0 } } else { Removed::Already });
+        let gone = attaching::detach(tx, customer, link, (deed.actor(), deed.reason), now).await?;
+        return Ok(gone.map_or(Removed::NotThatKind, |tasks| Removed::Done { tasks, told: 0 }));
     };
     // Before the change: an address that only this link proved is told too.
     let addresses = linking::proved_addresses(tx, customer).await?;

@@ -21,7 +21,7 @@ pub enum Act {
     Unlink,
     /// Let a link log in again that its provider spoke against.
     EnableLink,
-    /// Say that an ID of an app or a system is a customer's.
+    /// Say that an app's or a system's ID, a number or a browser is a customer's.
     AssertLink,
     /// Say that two customers are not the same person, or take it back.
     MarkNotSame,
@@ -35,6 +35,10 @@ pub enum Act {
     Unmerge,
     /// Approve what somebody else proposed.
     Approve,
+    /// Keep a customer from being merged or erased, and let them go.
+    Hold,
+    /// Say whose brand's a customer is.
+    SetBrand,
     /// Erase a customer for good.
     Erase,
     /// See who has which role.
@@ -45,7 +49,7 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::SeeCustomers,
         Self::SeeLinks,
         Self::SeeQueue,
@@ -60,6 +64,8 @@ impl Act {
         Self::Merge,
         Self::Unmerge,
         Self::Approve,
+        Self::Hold,
+        Self::SetBrand,
         Self::Erase,
         Self::SeeAdmins,
         Self::ChangeAdmins,
@@ -70,11 +76,15 @@ impl Act {
         match self {
             Self::SeeCustomers | Self::SeeLinks | Self::SeeQueue => AdminRole::Viewer,
             Self::PreviewMerge | Self::SeeAudit | Self::Unlink | Self::EnableLink => AdminRole::Support,
-            Self::AssertLink | Self::MarkNotSame | Self::Dismiss | Self::ProposeMerge | Self::Merge | Self::Unmerge => {
-                AdminRole::Merger
-            }
+            Self::SetBrand
+            | Self::AssertLink
+            | Self::MarkNotSame
+            | Self::Dismiss
+            | Self::ProposeMerge
+            | Self::Merge
+            | Self::Unmerge => AdminRole::Merger,
             Self::Approve => AdminRole::Approver,
-            Self::Erase | Self::SeeAdmins | Self::ChangeAdmins => AdminRole::Owner,
+            Self::Hold | Self::Erase | Self::SeeAdmins | Self::ChangeAdmins => AdminRole::Owner,
         }
     }
 
@@ -89,6 +99,7 @@ impl Act {
                 | Self::Merge
                 | Self::Unmerge
                 | Self::Approve
+                | Self::Hold
                 | Self::Erase
                 | Self::ChangeAdmins
         )
@@ -108,7 +119,7 @@ mod tests {
     fn each_role_may_what_the_ones_below_may_and_more() {
         let allowed = |role| Act::ALL.iter().filter(|act| may(role, **act)).count();
         let counts: Vec<usize> = AdminRole::ALL.into_iter().map(allowed).collect();
-        assert_eq!(counts, [3, 6, 11, 12, 15]);
+        assert_eq!(counts, [3, 7, 14, 15, 19]);
         for pair in AdminRole::ALL.windows(2) {
             assert!(Act::ALL.iter().all(|act| !may(pair[0], *act) || may(pair[1], *act)));
         }

@@ -41,13 +41,13 @@ pub enum Event {
         external_id: String,
         proof: String,
     },
-    /// An admin removed it, with this reason, whatever ways in are left.
-    LinkForcedOff {
+    /// The company said that it is the customer's, for this reason.
+    LinkVouched {
         link: LinkId,
         reason: String,
     },
-    /// An admin says that it is the customer's, with this reason: nobody proved it.
-    LinkAsserted {
+    /// An admin removed it, with this reason, whatever ways in are left.
+    LinkForcedOff {
         link: LinkId,
         reason: String,
     },
@@ -200,8 +200,8 @@ impl Event {
             Self::LinkAdded { .. } => "link.added",
             Self::LinkRemoved { .. } => "link.removed",
             Self::LinkProved { .. } => "link.proved",
+            Self::LinkVouched { .. } => "link.vouched",
             Self::LinkForcedOff { .. } => "link.forced_off",
-            Self::LinkAsserted { .. } => "link.asserted",
             Self::LinkDisabled { .. } => "link.disabled",
             Self::LinkEnabled { .. } => "link.enabled",
             Self::MailStopped { .. } => "mail.stopped",

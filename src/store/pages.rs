@@ -49,13 +49,16 @@ pub(super) const CANDIDATES_PAGE: &str = candidate_lines!(
 
 /// Each half finds its side by an index.
 pub(super) const CANDIDATES_OF: &str = concat!(
-    candidate_lines!("c.state = 'open' AND c.a IN (SELECT id FROM customers WHERE canonical = $1)"),
+    candidate_lines!(
+        "c.state = 'open' AND c.a IN (SELECT id FROM customers WHERE canonical = $1) \
+         AND (c.same, c.a, c.b) < ($2, $3, $4)"
+    ),
     " UNION ALL ",
     candidate_lines!(
         "c.state = 'open' AND c.b IN (SELECT id FROM customers WHERE canonical = $1) \
-         AND c.a NOT IN (SELECT id FROM customers WHERE canonical = $1)"
+         AND c.a NOT IN (SELECT id FROM customers WHERE canonical = $1) AND (c.same, c.a, c.b) < ($2, $3, $4)"
     ),
-    " ORDER BY 3 DESC, 1, 2 LIMIT 100"
+    " ORDER BY 3 DESC, 1 DESC, 2 DESC LIMIT $5"
 );
 
 pub(super) const LINKS_PAGE: &str = "SELECT id, namespace, external_id, exclusive, customer, root, state, source, proof, \
@@ -78,9 +81,15 @@ impl Tx {
         fetch_all!(self, CandidateLine, CANDIDATES_PAGE, band, same, a, b, limit)
     }
 
-    /// Open pairs of which one is this root today, the likeliest first; at most 100.
-    pub async fn candidates_of(&mut self, root: CustomerId) -> Result<Vec<CandidateLine>> {
-        fetch_all!(self, CandidateLine, CANDIDATES_OF, root)
+    /// Open pairs of which one is this root today, the likeliest first, behind one; at most `limit`.
+    pub async fn candidates_of(
+        &mut self,
+        root: CustomerId,
+        after: Option<(f64, CustomerId, CustomerId)>,
+        limit: i64,
+    ) -> Result<Vec<CandidateLine>> {
+        let (same, a, b) = after.unwrap_or((2.0, CustomerId(LAST), CustomerId(LAST)));
+        fetch_all!(self, CandidateLine, CANDIDATES_OF, root, same, a, b, limit)
     }
 
     /// One pair, in whichever order.

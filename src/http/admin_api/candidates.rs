@@ -99,12 +99,12 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/customers/{customer}/candidates",
         summary: "With whom a customer may be one person, the likeliest first.",
         access: Access::Needs(Act::SeeQueue),
-        query: &[],
+        query: &[LIMIT, CURSOR],
         conditions: Conditions::None,
         body: None,
         answer: schema_of::<Page<CandidateView>>,
         tagged: false,
-        problems: &[ProblemKind::NotFound],
+        problems: &[ProblemKind::NotFound, ProblemKind::InvalidCursor],
         route: || get(of_customer),
     },
 ];
@@ -147,32 +147,39 @@ async fn list(State(app): State<App>, call: Call, query: Query) -> Result<Json<P
     if !matches!(band, "queue" | "watch" | "automatic") {
         return Err(Problem::new(ProblemKind::InvalidRequest).fault("band", "is queue, watch or automatic"));
     }
-    // A score as its bits: JSON would round it, and the place would be another.
-    let place: Option<(u64, CustomerId, CustomerId)> = query.place(&app)?;
-    let after = place.map(|(bits, a, b)| (f64::from_bits(bits), a, b));
-    let limit = query.limit()?;
-    let mut tx = app.store().begin().await?;
+    let after = place(&app, &query)?;
+    let (limit, mut tx) = (query.limit()?, app.store().begin().await?);
     let lines = tx.candidates_page(band, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
     look(&mut tx, &call, &lines).await?;
     tx.commit().await?;
-    let last = lines.last().filter(|_| lines.len() == limit).map(|line| &line.candidate);
-    let next = last.map(|last| (last.same.to_bits(), last.a, last.b));
-    let items = lines.iter().map(CandidateView::from).collect();
-    Ok(Json(Page::new(&app, &query.scope, items, next)))
+    Ok(page(&app, &query, limit, &lines))
 }
 
 async fn of_customer(
     State(app): State<App>,
     call: Call,
     Named(id): Named<CustomerId>,
-    _: Query,
+    query: Query,
 ) -> Result<Json<Page<CandidateView>>, Problem> {
-    let mut tx = app.store().begin().await?;
+    let after = place(&app, &query)?;
+    let (limit, mut tx) = (query.limit()?, app.store().begin().await?);
     let living = tx.customer_living(id).await?.ok_or_else(Problem::not_found)?;
-    let lines = tx.candidates_of(living.id).await?;
+    let lines = tx.candidates_of(living.id, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
     look(&mut tx, &call, &lines).await?;
     tx.commit().await?;
-    Ok(Json(Page { items: lines.iter().map(CandidateView::from).collect(), next: None }))
+    Ok(page(&app, &query, limit, &lines))
+}
+
+/// Behind which pair a page begins. The score is in its bits: JSON would round it, and the place would be another.
+fn place(app: &App, query: &Query) -> Result<Option<(f64, CustomerId, CustomerId)>, Problem> {
+    let place: Option<(u64, CustomerId, CustomerId)> = query.place(app)?;
+    Ok(place.map(|(bits, a, b)| (f64::from_bits(bits), a, b)))
+}
+
+fn page(app: &App, query: &Query, limit: usize, lines: &[CandidateLine]) -> Json<Page<CandidateView>> {
+    let last = lines.last().filter(|_| lines.len() == limit).map(|line| &line.candidate);
+    let next = last.map(|last| (last.same.to_bits(), last.a, last.b));
+    Json(Page::new(app, &query.scope, lines.iter().map(CandidateView::from).collect(), next))
 }
 
 async fn see(

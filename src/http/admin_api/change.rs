@@ -19,12 +19,15 @@ use serde_json::Value;
 use super::access::Call;
 use super::operation::Conditions;
 use crate::app::App;
+use crate::ids::CustomerId;
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::secret;
-use crate::store::{Store, Tx};
+use crate::store::{Customer, Store, Tx};
 
 /// The longest key.
 const MAX_KEY: usize = 255;
+/// More than a hash in text needs.
+const MAX_HASH: usize = 100;
 
 /// A changing request with its body.
 pub struct Change<T> {
@@ -95,6 +98,14 @@ impl<T: Send> Change<T> {
     /// Refuses unless the customer is as the request saw them.
     pub fn check_version(&self, version: i64) -> Result<(), Problem> {
         self.check_tag(&version.to_string()).map_err(|problem| problem.with("version", version))
+    }
+
+    /// Locks the living customer behind an ID, and refuses unless they are as the request saw them: nothing comes between
+    /// that and the change.
+    pub async fn lock(&self, tx: &mut Tx, customer: CustomerId) -> Result<Customer, Problem> {
+        let living = tx.customer_lock(customer).await?.ok_or_else(Problem::not_found)?;
+        self.check_version(living.version)?;
+        Ok(living)
     }
 
     /// Refuses unless anything else is as the request saw it.
@@ -268,6 +279,39 @@ impl JsonSchema for Reason {
             "description": "Why, for whoever reads the audit log.", "type": "string", "minLength": 1, "maxLength": 500,
             "pattern": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f]+$",
         })
+    }
+}
+
+/// The hash of a plan, as the plan named it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PlanHash(String);
+
+impl PlanHash {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for PlanHash {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if (1..=MAX_HASH).contains(&text.len()) { Ok(Self(text)) } else { Err("a plan's hash is short") }
+    }
+}
+
+impl JsonSchema for PlanHash {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PlanHash".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_HASH })
     }
 }
 

@@ -23,12 +23,14 @@ use crate::board::links::{self, Deed, Enabled, Removed};
 use crate::board::notices::Notices;
 use crate::board::role::Act;
 use crate::clock::Timestamp;
-use crate::identity::asserting::{self, Asserted};
-use crate::identity::namespace::Namespace;
+use crate::identity::attaching::{self, Attached, Said};
+use crate::identity::limit::Limit;
+use crate::identity::namespace::{Namespace, Rules};
+use crate::identity::resolve::Identifier;
 use crate::ids::{CustomerId, LinkId};
 use crate::jobs::{self, First};
 use crate::protocol::problem::{Problem, ProblemKind};
-use crate::store::Tx;
+use crate::store;
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[
@@ -50,7 +52,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "customer_link_add",
         method: Method::Post,
         path: "/customers/{customer}/links",
-        summary: "Say that an ID of an app (`app:<app>`) or of another system (`ext:<system>`) is the customer's.",
+        summary: "Say that an app's or another system's ID, a number or a browser is the customer's.",
         access: Access::Needs(Act::AssertLink),
         query: &[],
         conditions: Conditions::Key,
@@ -78,7 +80,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "customer_link_remove",
         method: Method::Post,
         path: "/customers/{customer}/links/{link}/remove",
-        summary: "Disconnect an account at a provider, even the last way in, or take an ID of an app or system back.",
+        summary: "Disconnect an account at a provider, even the last way in, or take away what was linked.",
         access: Access::Needs(Act::Unlink),
         query: &[],
         conditions: Conditions::KeyAndVersion,
@@ -104,16 +106,29 @@ pub const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// An ID that the company itself knows to be a customer's.
+/// What the company itself knows to be a customer's.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewLink {
-    /// `app:<app>` or `ext:<system>`.
-    #[schemars(regex(pattern = r"^(app|ext):[!-~]+$"), length(max = 100))]
+    /// `app:<app>`, `ext:<system>`, `phone` or `visitor:<sector>`.
+    #[schemars(regex(pattern = r"^(phone|(app|ext|visitor):[!-~]+)$"), length(max = 100))]
     pub namespace: String,
     #[schemars(regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"), length(min = 1, max = 255))]
     pub external_id: String,
+    /// How and when the customer proved it; a number needs it.
+    pub proof: Option<Proof>,
     pub reason: Reason,
+}
+
+/// What proved an identifier outside, and when.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// Such as `sms` or `passport`.
+    #[schemars(regex(pattern = r"^[a-z0-9_]+$"), length(min = 1, max = 50))]
+    pub by: String,
+    #[schemars(extend("format" = "date-time"), length(max = 40))]
+    pub at: String,
 }
 
 /// Why a link is changed.
@@ -148,7 +163,7 @@ async fn list(
     admin::record_look(&mut tx, &call.admin, call.operation.id, &[living.id], call.now).await?;
     tx.commit().await?;
     let next = links.last().filter(|_| links.len() == limit).map(|last| (last.first_seen, last.id));
-    let items = links.into_iter().map(|link| LinkView::new(link, call.now)).collect();
+    let items = links.into_iter().map(|link| LinkView::new(link, Rules::of(&app.config, call.now))).collect();
     Ok(Json(Page::new(&app, &query.scope, items, next)))
 }
 
@@ -163,15 +178,11 @@ async fn see(
     let link = links::of_customer(&mut tx, customer, link).await?.ok_or_else(Problem::not_found)?;
     admin::record_look(&mut tx, &call.admin, call.operation.id, &[living.id], call.now).await?;
     tx.commit().await?;
-    Ok(([(ETAG, tag(living.version))], Json(LinkView::new(link, call.now))).into_response())
+    Ok(([(ETAG, tag(living.version))], Json(LinkView::new(link, Rules::of(&app.config, call.now)))).into_response())
 }
 
-/// Locks the customer and compares the version, so that nothing comes between that and the change.
-async fn lock<T: Send>(tx: &mut Tx, change: &Change<T>, customer: CustomerId) -> Result<CustomerId, Problem> {
-    let living = tx.customer_lock(customer).await?.ok_or_else(Problem::not_found)?;
-    change.check_version(living.version)?;
-    Ok(living.id)
-}
+/// How often a link that lost against others is tried again.
+const TRIES: usize = 5;
 
 async fn add(
     State(app): State<App>,
@@ -179,36 +190,70 @@ async fn add(
     Named(customer): Named<CustomerId>,
     change: Change<NewLink>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    let NewLink { namespace, external_id, reason } = &change.body;
-    let wrong = |at: &str, words: &str| Problem::new(ProblemKind::InvalidContent).fault(at, words);
-    let words = "is `app:<app>` or `ext:<system>`";
-    let parsed = Namespace::parse(namespace).filter(|_| is_name(namespace));
-    let parsed = parsed.ok_or_else(|| wrong("/namespace", words))?;
-    let deed = (call.admin.actor(), reason.as_str());
-    let refused = |words: &str| Problem::new(ProblemKind::Refused).detail(words);
-    let (link, repeated) = match asserting::assert(&mut tx, customer, (&parsed, external_id), deed, call.now).await? {
-        Asserted::Added(link) => (link, false),
-        Asserted::Already(link) => (link, true),
-        Asserted::Taken { owner } => {
-            return Err(refused("It is another customer's.").with("customer", owner.to_string()));
-        }
-        Asserted::Full => return Err(refused("The customer has as many of these as they may have.")),
-        Asserted::NotActive => return Err(refused("The customer is blocked or erased.")),
-        Asserted::WrongNamespace => return Err(wrong("/namespace", words)),
-        Asserted::WrongId => return Err(wrong("/external_id", "stands for nobody")),
-        Asserted::Unknown => return Err(Problem::not_found()),
+    let rules = Rules::of(&app.config, call.now);
+    let identifier = identifier(&change.body, rules)?;
+    let proof = proof(&change.body)?;
+    let said = Said {
+        source: "admin",
+        proof: proof.as_ref().map(|(by, at)| (by.as_str(), *at)),
+        actor: call.admin.actor(),
+        reason: change.body.reason.as_str(),
     };
-    let now = LinkNow { link: link.id.into(), customer: link.root.into(), live: true, repeated };
-    change.finish(tx, &call, Answer::new(&now)).await
+    for _ in 0..TRIES {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
+        }
+        let attached = match attaching::attach(&mut tx, customer, &identifier, &said, rules).await {
+            Err(store::Error::Contention) => continue,
+            attached => attached?,
+        };
+        let (link, repeated) = settled(attached)?;
+        let living = tx.customer_living(customer).await?.ok_or_else(Problem::not_found)?;
+        let now = LinkNow { link: link.into(), customer: living.id.into(), live: true, repeated };
+        return change.finish(tx, &call, Answer::new(&now)).await;
+    }
+    Err(store::Error::Contention.into())
 }
 
-/// What stands in every row of a namespace is short and plain.
-fn is_name(namespace: &str) -> bool {
-    namespace.len() <= 100 && namespace.bytes().all(|byte| byte.is_ascii_graphic())
+fn wrong(at: &str, words: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::InvalidContent).fault(at, words)
+}
+
+/// What is to be linked, in the normal form of its namespace.
+fn identifier(new: &NewLink, rules: Rules<'_>) -> Result<Identifier, Problem> {
+    let is_name = new.namespace.len() <= 100 && new.namespace.bytes().all(|byte| byte.is_ascii_graphic());
+    let namespace = Namespace::parse(&new.namespace).filter(|_| is_name);
+    let namespace = namespace.ok_or_else(|| wrong("/namespace", "is none of these"))?;
+    let external_id = namespace.identifier(&new.external_id, rules.namespaces);
+    let external_id = external_id.map_err(|unfit| wrong("/external_id", unfit.to_string()))?;
+    Ok(Identifier { namespace, external_id })
+}
+
+fn proof(new: &NewLink) -> Result<Option<(String, Timestamp)>, Problem> {
+    let Some(Proof { by, at }) = &new.proof else { return Ok(None) };
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if !(1..=50).contains(&by.len()) || !by.bytes().all(is_word) {
+        return Err(wrong("/proof/by", "is a word of lower-case letters, digits and underscores"));
+    }
+    let at = Timestamp::parse(at).ok_or_else(|| wrong("/proof/at", "is a time of RFC 3339"))?;
+    Ok(Some((by.clone(), at)))
+}
+
+/// The link that was attached, and whether it was before.
+fn settled(attached: Attached) -> Result<(LinkId, bool), Problem> {
+    let refused = |words: &str| Problem::new(ProblemKind::Refused).detail(words);
+    match attached {
+        Attached::Added(link) | Attached::Renewed(link) => Ok((link, false)),
+        Attached::Already(link) => Ok((link, true)),
+        Attached::Taken(owner) => Err(refused("It is another customer's.").with("customer", owner.to_string())),
+        Attached::Full(Limit::Live) => Err(refused("The customer has as many of these as they may have.")),
+        Attached::Full(Limit::Week) => Err(refused("As many of these as may be began in the last seven days.")),
+        Attached::Refused => Err(refused("The customer is blocked or erased.")),
+        Attached::Unproved => Err(wrong("/proof", "must be there, not too old, and not in the future")),
+        Attached::NotThisWay => Err(wrong("/namespace", "is linked by its owner only")),
+        Attached::Unknown => Err(Problem::not_found()),
+    }
 }
 
 async fn remove(
@@ -221,7 +266,7 @@ async fn remove(
     if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
         return Ok(response);
     }
-    let customer = lock(&mut tx, &change, customer).await?;
+    let customer = change.lock(&mut tx, customer).await?.id;
     let notices = Notices::new(&app.config, &app.secrets.mail);
     let (name, reason) = (call.admin.name(), change.body.reason.as_str().to_owned());
     let deed = Deed { admin: &name, reason: &reason };
@@ -231,7 +276,7 @@ async fn remove(
         Removed::Already => (Vec::new(), true),
         Removed::Unknown => return Err(Problem::not_found()),
         Removed::NotThatKind => {
-            let words = "Only accounts at providers and IDs of apps and systems are removed.";
+            let words = "An address is the customer's to remove.";
             return Err(Problem::new(ProblemKind::Refused).detail(words));
         }
     };
@@ -253,7 +298,7 @@ async fn enable(
     if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
         return Ok(response);
     }
-    let customer = lock(&mut tx, &change, customer).await?;
+    let customer = change.lock(&mut tx, customer).await?.id;
     let name = call.admin.name();
     let deed = Deed { admin: &name, reason: change.body.reason.as_str() };
     let repeated = match links::enable(&mut tx, (customer, link), deed, call.now).await? {

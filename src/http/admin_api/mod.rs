@@ -15,6 +15,7 @@ pub mod customer_links;
 pub mod customers;
 pub mod document;
 pub mod erase;
+pub mod keeping;
 pub mod links;
 pub mod merge_requests;
 pub mod merge_view;
@@ -47,6 +48,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         document::OPERATIONS,
         customers::OPERATIONS,
         erase::OPERATIONS,
+        keeping::OPERATIONS,
         links::OPERATIONS,
         customer_links::OPERATIONS,
         candidates::OPERATIONS,

@@ -3,7 +3,6 @@
 //! These are promises to programs: members are added, never changed. The words are those of the specification.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,9 +12,10 @@ use uuid::Uuid;
 use crate::board::dossier::{CredentialLine, Dossier};
 use crate::board::search::{Found, FoundBy};
 use crate::clock::Timestamp;
+use crate::identity::namespace::Rules;
 use crate::identity::profile::{Attribute, Profile};
 use crate::ids::{CustomerId, EventId, LinkId, MergeId, ProposalId};
-use crate::store::{AuditRow, Link, Member, Subject};
+use crate::store::{AuditRow, Flag, Link, Member, Subject};
 
 /// An identifier of ours.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -170,6 +170,25 @@ pub struct CustomerView {
     pub credentials: Vec<CredentialView>,
     /// How many browsers are signed in.
     pub live_sessions: usize,
+    /// Why nobody may merge, part or erase them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<String>,
+    /// Why somebody should look at them.
+    pub flags: Vec<FlagView>,
+}
+
+/// Trouble with one of a customer's accounts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FlagView {
+    pub kind: String,
+    pub link: Id,
+    pub raised_at: Time,
+}
+
+impl From<Flag> for FlagView {
+    fn from(flag: Flag) -> Self {
+        Self { kind: flag.kind, link: flag.link.into(), raised_at: flag.raised_at.into() }
+    }
 }
 
 /// A value of the profile, and where it comes from.
@@ -199,11 +218,19 @@ pub struct MemberView {
     pub id: Id,
     pub state: CustomerState,
     pub created_at: Time,
+    /// Whose customer this one is, where brands are kept apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand: Option<String>,
 }
 
 impl From<Member> for MemberView {
     fn from(member: Member) -> Self {
-        Self { id: member.id.into(), state: member.state.into(), created_at: member.created_at.into() }
+        Self {
+            id: member.id.into(),
+            state: member.state.into(),
+            created_at: member.created_at.into(),
+            brand: member.brand,
+        }
     }
 }
 
@@ -252,7 +279,7 @@ pub struct DisabledView {
 pub enum ProofLevel {
     /// The customer showed that it is theirs.
     Proved,
-    /// They showed it too long ago: it may be somebody else's by now.
+    /// They did, but so long ago that it may be somebody else's by now.
     Stale,
     /// An app or a system of the company says so.
     Asserted,
@@ -261,10 +288,10 @@ pub enum ProofLevel {
 }
 
 impl LinkView {
-    /// A link as it stands at a time: proofs grow old.
-    pub fn new(link: Link, now: Timestamp) -> Self {
+    /// A link, by what its namespace declares.
+    pub fn new(link: Link, rules: Rules<'_>) -> Self {
         let level = match (link.verified_at, link.exclusive) {
-            (Some(at), _) if is_stale(&link, at, now) => ProofLevel::Stale,
+            (Some(_), _) if rules.is_stale(&link) => ProofLevel::Stale,
             (Some(_), _) => ProofLevel::Proved,
             (None, true) => ProofLevel::Asserted,
             (None, false) => ProofLevel::Claimed,
@@ -291,14 +318,6 @@ impl LinkView {
         }
     }
 }
-
-/// Identity specification, rule 1: numbers are recycled.
-fn is_stale(link: &Link, proved_at: Timestamp, now: Timestamp) -> bool {
-    link.namespace == "phone" && now.since(proved_at) > PHONE_PROOF
-}
-
-/// For how long the proof of a number counts.
-const PHONE_PROOF: Duration = Duration::from_secs(180 * 24 * 60 * 60);
 
 /// What a sector calls the customer.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -369,8 +388,9 @@ impl From<AuditRow> for AuditView {
 
 impl CustomerView {
     /// A dossier as it was asked for by an ID.
-    pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize, now: Timestamp) -> Self {
-        let Dossier { customer, members, profile, links, subjects, credentials } = dossier;
+    pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize, rules: Rules<'_>) -> Self {
+        let Dossier { customer, members, profile, links, subjects, credentials, flags } = dossier;
+        let legal_hold = members.iter().find_map(|member| member.legal_hold.clone());
         Self {
             id: customer.id.into(),
             merged_from: (asked != customer.id).then(|| asked.into()),
@@ -380,10 +400,12 @@ impl CustomerView {
             updated_at: customer.updated_at.into(),
             profile: values(&profile, &links),
             members: members.into_iter().map(MemberView::from).collect(),
-            links: links.into_iter().map(|link| LinkView::new(link, now)).collect(),
+            links: links.into_iter().map(|link| LinkView::new(link, rules)).collect(),
             subjects: subjects.into_iter().map(SubjectView::from).collect(),
             credentials: credentials.into_iter().map(CredentialView::from).collect(),
             live_sessions,
+            legal_hold,
+            flags: flags.into_iter().map(FlagView::from).collect(),
         }
     }
 }

@@ -84,6 +84,11 @@ async fn fill(env: &Env) {
             "INSERT INTO not_same (a, b, actor, reason, created_at) \
              {numbers} SELECT {least}, {greatest}, 'admin', '{{}}', n FROM {ids} WHERE n < 20000"
         ),
+        format!(
+            "INSERT INTO candidates (a, b, same, household, reasons, model, band, state, created_at, updated_at) \
+             {numbers} SELECT {least}, {greatest}, n / 20000.0, 0, '{{}}', 'm', 'queue', 'open', n, n \
+             FROM {ids} WHERE n < 20000"
+        ),
     ];
     execute(env, &statements.join("; ")).await;
 }
