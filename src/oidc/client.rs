@@ -124,14 +124,11 @@ impl ClientRegistry {
         clients
     }
 
-    /// The names of a sector's clients, in order.
-    pub fn names_in(&self, sector: &str) -> Vec<String> {
-        let snapshot = self.snapshot();
-        let clients = snapshot.values().filter(|client| client.sector == sector);
-        let mut names: Vec<String> = clients.map(|client| client.name().to_owned()).collect();
-        names.sort();
-        names.dedup();
-        names
+    /// The clients that share this sector's subjects, by name.
+    pub fn of_sector(&self, sector: &str) -> Vec<Arc<Client>> {
+        let mut clients: Vec<_> = self.snapshot().values().filter(|c| c.sector == sector).cloned().collect();
+        clients.sort_by(|a, b| a.name().cmp(b.name()));
+        clients
     }
 
     /// Origins of registered redirect URIs: the browser apps that may read our answers (CORS).

@@ -102,7 +102,9 @@ pub fn source(app: &App, text: &str) -> String {
 
 /// An app's sector, by the apps in it.
 pub fn sector(app: &App, sector: &str) -> String {
-    let names = app.provider.clients.names_in(sector);
+    let clients = app.provider.clients.of_sector(sector);
+    let mut names: Vec<&str> = clients.iter().map(|client| client.name()).collect();
+    names.dedup();
     if names.is_empty() { cut(sector, 60) } else { cut(&names.join(", "), 120) }
 }
 

@@ -8,6 +8,7 @@ mod assets;
 mod brand;
 mod color;
 mod consent;
+mod joining;
 mod linking;
 mod login;
 mod outcome;
@@ -29,7 +30,10 @@ pub use assets::{ASSETS, Asset, asset};
 pub(in crate::http) use assets::{DESK, asset_url};
 pub use brand::{Brand, BrandSettings, Logo};
 pub use consent::{ConsentPage, ScopeLine, SelectAccountPage};
-pub use linking::{AccountExistsPage, AccountPage, AddressPage, BothMinePage, Came, ConnectionLine, ProvedBy};
+pub use joining::{AppLine, JoinPage, JoinedPage, Knew, ValueLine, ValueOf, WayLine};
+pub use linking::{
+    AccountExistsPage, AccountPage, AddressPage, BothMinePage, Came, ConnectionLine, Hindrance, ProvedBy,
+};
 pub use login::{CodePage, ConnectorButton, LoginPage, SignUpPage};
 pub use outcome::{Action, DeveloperDetail, ErrorPage, ExpiredPage, FormPostPage};
 pub use session::{LoggedOutPage, LogoutPage, SignedInPage};
