@@ -13,7 +13,7 @@ use crate::events::{self, Actor, Event};
 use crate::identity::address::EmailAddress;
 use crate::identity::candidates::{self, Refit};
 use crate::identity::duplicates::{Blocks, Policy};
-use crate::identity::namespace::Namespace;
+use crate::identity::namespace::{Namespace, Rules};
 use crate::identity::profile::Profile;
 use crate::identity::sign_in::{self, SignedUp};
 use crate::ids::{CustomerId, LinkId};
@@ -201,7 +201,7 @@ fn claimed(customer: CustomerId, address: &str, now: Timestamp) -> Link {
 
 /// The search that `samesake duplicates scan` makes.
 async fn search(app: &App, clock: &Clock) -> anyhow::Result<()> {
-    let loaded = candidates::load(app.store(), clock.now(), |_| {}).await?;
+    let loaded = candidates::load(app.store(), Rules::of(&app.config, clock.now()), |_| {}).await?;
     let blocks = Blocks::new(&loaded.records);
     let model = candidates::model(app.store(), &loaded, &blocks, Refit::Never, clock.now()).await?;
     candidates::scan(app.store(), clock, &loaded, (&model, &blocks), Policy::default(), |_| {}).await?;

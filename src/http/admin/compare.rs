@@ -13,6 +13,7 @@ use super::words;
 use crate::app::App;
 use crate::board::dossier::{self, Dossier};
 use crate::board::role::Act;
+use crate::clock::Timestamp;
 use crate::http::error::Failure;
 use crate::http::pages::{Brand, View};
 use crate::identity::profile::Profile;
@@ -124,7 +125,7 @@ pub async fn get(visitor: Visitor) -> Result<Response, Failure> {
     let mut sides = Vec::new();
     for dossier in &dossiers {
         let sessions = dossier::live_sessions(desk.app.kv(), &dossier.members, desk.context.now).await?;
-        sides.push(side(&desk.app, dossier, sessions));
+        sides.push(side(&desk.app, dossier, sessions, desk.context.now));
     }
     let state = pair.as_ref().map(|pair| pair.candidate.state);
     let waits = pair.as_ref().is_some_and(|pair| pair.candidate.band == "queue");
@@ -162,7 +163,7 @@ async fn dossiers(desk: &Desk) -> Result<Vec<Dossier>, Failure> {
     if dossiers.is_empty() { Err(desk.missing()) } else { Ok(dossiers) }
 }
 
-fn side(app: &App, dossier: &Dossier, sessions: usize) -> Side {
+fn side(app: &App, dossier: &Dossier, sessions: usize, now: Timestamp) -> Side {
     let mut apps: Vec<String> = dossier
         .subjects
         .iter()
@@ -172,7 +173,7 @@ fn side(app: &App, dossier: &Dossier, sessions: usize) -> Side {
     apps.sort();
     Side {
         person: Person::new(&dossier.customer, &Profile::from_json(&dossier.profile)),
-        links: links(app, &dossier.links).into_iter().filter(|link| link.live).collect(),
+        links: links(app, &dossier.links, now).into_iter().filter(|link| link.live).collect(),
         apps,
         sessions,
         since: Moment(dossier.customer.created_at),

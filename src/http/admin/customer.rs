@@ -21,6 +21,7 @@ use crate::clock::Timestamp;
 use crate::http::admin_api::page::{Page, Scope};
 use crate::http::error::{self, Failure};
 use crate::http::pages::{Action, Brand, View};
+use crate::identity::namespace::Rules;
 use crate::identity::profile::Profile;
 use crate::ids::{CustomerId, MergeId};
 use crate::store::{AuditPlace, AuditRow, CustomerState, Link, LinkState, Merge, NotSame, Tx};
@@ -134,7 +135,7 @@ pub async fn get(visitor: Visitor, At(id): At<CustomerId>) -> Result<Response, F
         version: dossier.customer.version,
         picture: Picture::of(app, &dossier, live_sessions),
         values: values(app, &profile, &dossier.links),
-        links: links(app, &dossier.links),
+        links: links(app, &dossier.links, now),
         apps: apps(app, &dossier),
         credentials: credentials(&dossier),
         live_sessions,
@@ -182,11 +183,12 @@ pub fn values(app: &App, profile: &Profile, links: &[Link]) -> Vec<ValueLine> {
 }
 
 /// Live links first.
-pub fn links(app: &App, links: &[Link]) -> Vec<LinkLine> {
+pub fn links(app: &App, links: &[Link], now: Timestamp) -> Vec<LinkLine> {
+    let rules = Rules::of(&app.config, now);
     let line = |link: &Link| LinkLine {
         kind: words::namespace(app, &link.namespace),
         shown: words::cut(link.display.as_deref().unwrap_or(&link.external_id), 200),
-        standing: words::standing(link),
+        standing: words::standing(link, rules),
         source: words::source(app, &link.source),
         seen: Moment(link.last_seen),
         live: link.state == LinkState::Live,

@@ -22,7 +22,7 @@ const TOP: i32 = 8;
 /// The most tiles on one side and the most customers in the middle.
 const MOST: usize = 8;
 const MOST_MEMBERS: usize = 5;
-const LETTERS: usize = 19;
+const LETTERS: usize = 17;
 const ROOT_RADIUS: i32 = 26;
 const RADIUS: i32 = 16;
 

@@ -147,6 +147,7 @@ async fn conflicts(tx: &mut Tx) -> Result<Vec<Waiting>, Failure> {
                 ConflictKind::ValueTaken => {
                     "the second was restored from a merge, and the first has an address of theirs by now"
                 }
+                ConflictKind::ProofAged => "the second proved a number that the first had proved too long ago to keep",
             },
             at: Moment(conflict.created_at),
         });

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::app::App;
-use crate::identity::namespace::Namespace;
+use crate::identity::namespace::{Namespace, Rules};
 use crate::identity::profile::Profile;
 use crate::store::{CustomerState, DisabledReason, Link, LinkState};
 
@@ -119,13 +119,14 @@ pub const fn state(state: CustomerState) -> &'static str {
 }
 
 /// How surely a link is the customer's, and whether it leads to them.
-pub fn standing(link: &Link) -> &'static str {
+pub fn standing(link: &Link, rules: Rules<'_>) -> &'static str {
     if link.state == LinkState::Ended {
         return "ended";
     }
     match (&link.disabled_reason, link.verified_at, link.exclusive) {
         (Some(DisabledReason::Hijacking), ..) => "disabled: taken over",
         (Some(_), ..) => "disabled by its provider",
+        (None, Some(_), _) if rules.is_stale(link) => "proved, but too long ago",
         (None, Some(_), _) => "proved",
         (None, None, true) => "asserted by a system",
         (None, None, false) => "a hint only",

@@ -139,7 +139,7 @@ async fn walk(env: &Env, screen: Screen, name: &'static str) {
     dora.at("merge", "They are one customer").await;
     assert!(is_merged(&app, ben).await);
     dora.open(&format!("/admin/customers/{ann}")).await;
-    dora.at("customer-merged", "Ann Lee").await;
+    dora.at("customer-merged", "Anne Lee-Smith").await;
     dora.follow("a[href$='/undo']").await;
     dora.at("undo", "What undoing would do").await;
     dora.enter("textarea[name=reason]", "Two sisters after all.").await;
