@@ -7,6 +7,7 @@ mod access;
 mod customers;
 mod merging;
 mod roles;
+mod settling;
 mod walk;
 
 use samesake::board::admin::{Change, grant};
