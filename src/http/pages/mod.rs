@@ -28,7 +28,7 @@ use url::Url;
 pub use assets::{ASSETS, Asset, asset};
 pub use brand::{Brand, BrandSettings, Logo};
 pub use consent::{ConsentPage, ScopeLine, SelectAccountPage};
-pub use linking::{AccountExistsPage, AccountPage, AddressPage, BothMinePage, Came, ConnectionLine, ProvedBy};
+pub use linking::{AccountExistsPage, AccountPage, AddressPage, BothMinePage, Came, ConnectionLine, ProvedBy, Stopped};
 pub use login::{CodePage, ConnectorButton, LoginPage, SignUpPage};
 pub use outcome::{Action, DeveloperDetail, ErrorPage, ExpiredPage, FormPostPage};
 pub use session::{LoggedOutPage, LogoutPage, SignedInPage};

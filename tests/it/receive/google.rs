@@ -60,6 +60,9 @@ on_both! {
         assert!(!is_signed_in(&app, &phone).await);
         assert!(is_signed_in(&app, &desk).await, "this one came another way");
         assert!(!refreshes(&rp, &offline).await, "a hijacker may have the tokens");
+        // Whoever is in another way sees it on the account page, and what to do.
+        let page = desk.get(app.url("/account")).await;
+        assert!(page.contains("closed this account or sees it at risk"), "{}", page.text());
         let page = try_google(&app, &phone).await;
         assert_eq!((page.status.as_u16(), page.url.path()), (422, "/callback/google"));
         assert!(page.contains("sign in another way") && page.forms().iter().any(|form| form.action == "/login/password"));
@@ -79,6 +82,7 @@ on_both! {
         assert_eq!(event(&app, &upstream, "account-enabled", json!({}), json!({})).await, 202);
         let page = try_google(&app, &phone).await;
         assert_eq!(page.url.path(), "/account", "{}", page.text());
+        assert!(!page.contains("at risk"), "{}", page.text());
         assert_eq!(flags(&app, "social:google", "ann-1").await, Vec::<String>::new());
         let graph = invariants::check(env).await;
         assert_eq!(graph.customers.len(), 1);

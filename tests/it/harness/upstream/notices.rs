@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use samesake::secret::random_token;
+use samesake::secret::{from_base64url, random_token};
 use serde_json::{Value, json};
 
 use super::{CLIENT_ID, Upstream, forged};
@@ -35,6 +35,17 @@ impl Upstream {
             "events": {format!("{RISC}{kind}"): said},
         });
         self.notice("secevent+jwt", claims, changes)
+    }
+
+    /// The same as the last argument says, by a provider that does not name its key.
+    pub fn logout_token_without_kid(&self, changes: Value) -> String {
+        let token = self.logout_token(changes);
+        let key = Arc::clone(self.shared.state().keys.last().unwrap());
+        let mut parts =
+            token.split('.').map(|part| serde_json::from_slice::<Value>(&from_base64url(part).unwrap_or_default()));
+        let (mut header, claims) = (parts.next().unwrap().unwrap(), parts.next().unwrap().unwrap());
+        header.as_object_mut().unwrap().remove("kid");
+        key.sign(&header, &claims)
     }
 
     fn notice(&self, typ: &str, mut claims: Value, changes: Value) -> String {
