@@ -7,6 +7,7 @@ mod admin;
 mod duplicates;
 mod linking;
 mod merging;
+mod receiver;
 mod transfer;
 mod webhooks;
 
@@ -35,6 +36,7 @@ pub use linking::{CustomerLink, CustomerResolve};
 pub use merging::{
     Audit, AuditVerify, CustomerBrand, CustomerErase, CustomerHold, CustomerMerge, CustomerNotSame, CustomerUnmerge,
 };
+pub use receiver::ConnectorReceiver;
 pub use transfer::ConnectorTransfer;
 pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
 
@@ -368,6 +370,8 @@ impl ClientFlags {
 pub enum Connector {
     /// Ask the provider everything that needs no customer, and say in words what is wrong
     Test(ConnectorTest),
+    /// Print what to register at the provider, so that it tells what happens to its accounts
+    Receiver(ConnectorReceiver),
     /// Give accounts the subjects that they have now at the provider
     Transfer(ConnectorTransfer),
 }

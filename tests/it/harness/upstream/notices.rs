@@ -4,10 +4,13 @@
 
 use std::sync::Arc;
 
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use samesake::secret::{from_base64url, random_token};
 use serde_json::{Value, json};
 
-use super::{CLIENT_ID, Upstream, forged};
+use super::{CLIENT_ID, Endpoint, Fault, Shared, Upstream, faults, forged};
 
 /// The event of a logout token.
 pub const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -56,6 +59,27 @@ impl Upstream {
         let forged = self.shared.faults.find(|fault| forged(fault, &key, &header, &claims));
         forged.unwrap_or_else(|| key.sign(&header, &claims))
     }
+}
+
+/// Who sends the events, as Google says it: its issuer has a slash at the end.
+pub(super) async fn risc_configuration(State(shared): State<Arc<Shared>>) -> Response {
+    if let Some(bad) = shared.arrive(Endpoint::Discovery).await {
+        return bad;
+    }
+    let issuer = &shared.issuer;
+    let mut document = json!({
+        "issuer": format!("{issuer}/"),
+        "jwks_uri": format!("{issuer}/jwks"),
+        "delivery_methods_supported": ["https://schemas.openid.net/secevent/risc/delivery-method/push"],
+    });
+    faults::edit(
+        &mut document,
+        shared.faults.edits(|fault| match fault {
+            Fault::Metadata(name, value) => Some((name, value.clone())),
+            _ => None,
+        }),
+    );
+    Json(document).into_response()
 }
 
 /// Replaces and adds members; null leaves one out.
