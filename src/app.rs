@@ -197,7 +197,7 @@ impl App {
             namespaces: config.namespaces.clone(),
         };
         let relay = Relay::new(&provider.store, outbound, provider.clients.clone(), clock.clone(), receivers(&config));
-        let throttle = Throttle::new(master.derive("throttle"));
+        let throttle = Throttle::new(master.derive("throttle"), config.throttle.clone());
         let known_customers = KnownCustomers::new(subject_key);
         let secrets = Secrets::derive(master);
         let worker = Worker::new(&provider, secrets.task.clone(), clock.clone());

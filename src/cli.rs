@@ -8,6 +8,7 @@ mod duplicates;
 mod linking;
 mod merging;
 mod queues;
+mod receiver;
 mod transfer;
 mod webhooks;
 
@@ -40,6 +41,7 @@ pub use queues::{
     Band, CandidateJudgment, CandidateList, CandidateShow, Candidates, Conflicts, CustomerPropose, Deed, Listing,
     MergeRequests, ProposalChange, Settle, Shown,
 };
+pub use receiver::ConnectorReceiver;
 pub use transfer::ConnectorTransfer;
 pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
 
@@ -382,6 +384,8 @@ impl ClientFlags {
 pub enum Connector {
     /// Ask the provider everything that needs no customer, and say in words what is wrong
     Test(ConnectorTest),
+    /// Print what to register at the provider, so that it tells what happens to its accounts
+    Receiver(ConnectorReceiver),
     /// Give accounts the subjects that they have now at the provider
     Transfer(ConnectorTransfer),
 }

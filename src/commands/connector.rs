@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use super::connector_transfer;
+use super::{connector_receiver, connector_transfer};
 use crate::cli::{Connector, ConnectorTest};
 use crate::clock::Clock;
 use crate::connector::{Registry, Verdict};
@@ -16,6 +16,7 @@ use crate::outbound::{Outbound, OutboundPolicy};
 pub(super) async fn run(command: &Connector) -> anyhow::Result<()> {
     match command {
         Connector::Test(command) => test(command).await,
+        Connector::Receiver(command) => connector_receiver::run(command),
         Connector::Transfer(command) => connector_transfer::run(command).await,
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod check_config;
 mod client;
 mod connector;
+mod connector_receiver;
 mod connector_transfer;
 mod customer;
 mod demo;

@@ -30,6 +30,7 @@ mod section;
 mod server;
 mod session;
 mod source;
+mod throttle;
 mod webhook;
 
 use std::path::Path;
@@ -57,6 +58,7 @@ pub use section::read_client_file;
 pub use server::ServerConfig;
 pub use session::{KeysConfig, SessionConfig, TokensConfig};
 pub use source::{DEFAULT_TOML, ENVIRONMENT_PREFIX, Override};
+pub use throttle::{Limit, Limits, ThrottlePolicy};
 pub use webhook::Webhook;
 
 use mail::MailSection;
@@ -78,6 +80,7 @@ pub struct Config {
     pub tokens: TokensConfig,
     pub keys: KeysConfig,
     pub password: PasswordConfig,
+    pub throttle: ThrottlePolicy,
     pub mail: MailConfig,
     pub merge: MergeConfig,
     pub namespaces: NamespacesConfig,
@@ -189,6 +192,8 @@ impl Config {
         let tokens = layers.section("tokens");
         let keys = layers.section("keys");
         let password = layers.section("password");
+        let throttle = layers.named_tables("throttle");
+        let throttle = ThrottlePolicy::new(throttle, &mut layers.problems);
         let mail = layers.section::<MailSection>("mail");
         let merge = layers.section::<MergeConfig>("merge");
         let namespaces = NamespacesConfig::new(layers.named_tables("namespaces"));
@@ -213,6 +218,7 @@ impl Config {
             tokens: tokens?,
             keys: keys?,
             password: password?,
+            throttle,
             mail,
             merge: MergeConfig { namespaces: namespaces.clone(), ..merge? },
             namespaces,
@@ -254,6 +260,7 @@ impl Config {
         self.tokens.check(problems);
         self.keys.check(problems);
         self.password.check(problems);
+        self.throttle.check(problems);
         self.mail.check(problems);
         self.merge.check(problems);
         self.brand.check(problems);

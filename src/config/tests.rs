@@ -2,6 +2,7 @@
 
 mod connector;
 mod namespace;
+mod throttle;
 mod webhook;
 
 use std::fs;

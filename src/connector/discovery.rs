@@ -15,7 +15,7 @@ use openidconnect::core::{
 use openidconnect::{AdditionalProviderMetadata, IssuerUrl, ProviderMetadata, TokenUrl};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::ConnectorError;
@@ -146,6 +146,8 @@ pub struct Discovery {
     metadata: Option<Url>,
     /// The metadata themselves, of a provider that publishes none we could use.
     fixed: Option<Metadata>,
+    /// Whether the metadata are those of who sends security events: its issuer and keys, and no more.
+    is_transmitter: bool,
     outbound: Outbound,
     state: RwLock<State>,
     /// Held by whoever is fetching.
@@ -216,7 +218,7 @@ impl Failure {
 impl Discovery {
     pub(super) fn new(issuer: IssuerUrl, outbound: Outbound) -> Self {
         let flight = tokio::sync::Mutex::default();
-        Self { issuer, metadata: None, fixed: None, outbound, state: RwLock::default(), flight }
+        Self { issuer, metadata: None, fixed: None, is_transmitter: false, outbound, state: RwLock::default(), flight }
     }
 
     /// Keys only: what else is known of the provider is given here.
@@ -227,6 +229,12 @@ impl Discovery {
         let issuer = IssuerUrl::new(issuer.to_owned()).map_err(|error| format!("issuer: {error}"))?;
         let metadata = serde_json::from_value(metadata).map_err(|error| format!("metadata: {error}"))?;
         Ok(Self { fixed: Some(metadata), ..Self::new(issuer, outbound) })
+    }
+
+    /// The issuer and the keys of a provider's security event tokens, from its own document (OpenID RISC Profile §3;
+    /// Google's `risc-configuration`). The issuer may be spelled with a slash at the end, unlike that of its ID tokens.
+    pub(super) fn of_transmitter(configuration: Url, issuer: IssuerUrl, outbound: Outbound) -> Self {
+        Self { metadata: Some(configuration), is_transmitter: true, ..Self::new(issuer, outbound) }
     }
 
     /// The same with the metadata elsewhere. They still have to be of exactly the issuer.
@@ -304,7 +312,10 @@ impl Discovery {
         };
         let jwks_uri = metadata.jwks_uri().url().clone();
         // The metadata is judged before any other address of it is asked.
-        let provider = Provider::check(metadata, CoreJsonWebKeySet::default(), &self.issuer)?;
+        let spelled = metadata.issuer().clone();
+        let is_ours = |issuer: &IssuerUrl| issuer.trim_end_matches('/') == self.issuer.trim_end_matches('/');
+        let issuer = if self.is_transmitter && is_ours(&spelled) { &spelled } else { &self.issuer };
+        let provider = Provider::check(metadata, CoreJsonWebKeySet::default(), issuer)?;
         Ok(provider.with_keys(self.fetch_keys(&jwks_uri).await?))
     }
 
@@ -314,7 +325,23 @@ impl Discovery {
             None => (self.issuer.join(".well-known/openid-configuration"))
                 .map_err(|_| ConnectorError::invalid("the issuer is not a URL that can be extended"))?,
         };
-        self.fetch_json(url, "the metadata cannot be read").await
+        let unreadable = "the metadata cannot be read";
+        if !self.is_transmitter {
+            return self.fetch_json(url, unreadable).await;
+        }
+        let mut document: Map<String, Value> = self.fetch_json(url, unreadable).await?;
+        // What only a provider has that somebody signs in at: none of it is used.
+        let unused = self.issuer.as_str();
+        for (name, value) in [
+            ("authorization_endpoint", json!(unused)),
+            ("token_endpoint", json!(unused)),
+            ("response_types_supported", json!([])),
+            ("subject_types_supported", json!([])),
+            ("id_token_signing_alg_values_supported", json!(["RS256"])),
+        ] {
+            document.insert(name.to_owned(), value);
+        }
+        serde_json::from_value(Value::Object(document)).map_err(|_| ConnectorError::invalid(unreadable))
     }
 
     async fn fetch_keys(&self, jwks_uri: &Url) -> Result<CoreJsonWebKeySet, ConnectorError> {

@@ -122,6 +122,11 @@ impl OAuth2Provider for Facebook {
         claims
     }
 
+    /// An hour or two become sixty days. <https://developers.facebook.com/docs/facebook-login/guides/access-tokens/get-long-lived>
+    fn longer_lived(&self) -> Option<&'static str> {
+        Some("fb_exchange_token")
+    }
+
     fn pkce(&self) -> bool {
         false
     }

@@ -35,10 +35,11 @@ impl OidcProvider for Google {
         domain.chain(self.store_tokens.then(|| ("access_type", "offline".to_owned()))).collect()
     }
 
-    /// Cross-Account Protection. Its configuration (`/.well-known/risc-configuration`) names the keys of the ID tokens, and
-    /// the issuer with a slash at the end. <https://developers.google.com/identity/protocols/risc>
+    /// Cross-Account Protection. Its issuer has a slash at the end, unlike that of the ID tokens. <https://developers.google.com/identity/protocols/risc>
     fn feed(&self, issuer: &str) -> Feed {
-        Feed::SecurityEvents { issuer: format!("{}/", issuer.trim_end_matches('/')) }
+        Feed::SecurityEvents {
+            configuration: format!("{}/.well-known/risc-configuration", issuer.trim_end_matches('/')),
+        }
     }
 
     fn check(&self, claims: &Claims) -> Result<(), &'static str> {

@@ -224,6 +224,8 @@ pub struct UpstreamCallback {
     pub iss: Option<String>,
     /// Apple's: the customer's name, as JSON, at the first login only. Nobody has signed it.
     pub user: Option<String>,
+    /// What a native app got from the provider beside the ID token: asks userinfo for what that one lacks.
+    pub access_token: Option<Secret<String>>,
 }
 
 impl fmt::Debug for UpstreamCallback {

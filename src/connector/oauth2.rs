@@ -27,7 +27,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::config::{ConnectorAuthMethod, ConnectorConfig};
-use crate::outbound::{HeaderMap, Outbound, OutboundRequest, StatusCode, header};
+use crate::outbound::{HeaderMap, Method, Outbound, OutboundRequest, StatusCode, header};
 use crate::secret::Secret;
 
 /// What one provider does its own way.
@@ -62,6 +62,12 @@ pub trait OAuth2Provider: Send + Sync {
     /// The claims of such a token in the form in which [`OAuth2Provider::customer`] answers.
     fn native_customer(&self, claims: Claims) -> Claims {
         claims
+    }
+
+    /// The grant by which a token is changed for one that lasts longer, where tokens are kept. The token's parameter has
+    /// the same name.
+    fn longer_lived(&self) -> Option<&'static str> {
+        None
     }
 
     /// What the provider calls `login_hint`.
@@ -136,6 +142,38 @@ impl<P: OAuth2Provider> OAuth2Connector<P> {
         request.request_async(&TokenEndpoint(&self.outbound)).await.map_err(refused_exchange)
     }
 
+    /// The tokens of a login, if they are kept. A login does not fail over one that could not be changed.
+    async fn kept(&self, answer: &BasicTokenResponse, now: Timestamp) -> Option<UpstreamTokens> {
+        let kept = UpstreamTokens::kept(&self.config, answer, now)?;
+        let Some(grant) = self.provider.longer_lived() else { return Some(kept) };
+        match self.prolong(grant, answer.access_token().secret()).await {
+            Ok(longer) => UpstreamTokens::kept(&self.config, &longer, now),
+            Err(error) => {
+                tracing::warn!(connector.id = self.config.id, %error, "the provider's token stays a short-lived one");
+                Some(kept)
+            }
+        }
+    }
+
+    async fn prolong(&self, grant: &str, token: &str) -> Result<BasicTokenResponse, ConnectorError> {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", grant)
+            .append_pair("client_id", &self.config.client_id)
+            .append_pair("client_secret", self.config.client_secret.expose())
+            .append_pair(grant, token)
+            .finish();
+        let form = header::HeaderValue::from_static("application/x-www-form-urlencoded");
+        let mut request = OutboundRequest::get_json(self.endpoints.token.clone(), DOCUMENT_BYTES);
+        request.method = Method::POST;
+        request.headers.insert(header::CONTENT_TYPE, form);
+        request.body = body.into();
+        let response = self.outbound.send(request).await?;
+        if response.status != StatusCode::OK {
+            return Err(ConnectorError::provider(&format!("status.{}", response.status.as_u16())));
+        }
+        serde_json::from_slice(&response.body).map_err(|_| ConnectorError::invalid("the answer is no token"))
+    }
+
     fn client(&self) -> BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet> {
         let auth_type = match self.config.auth_method() {
             ConnectorAuthMethod::ClientSecretBasic => AuthType::BasicAuth,
@@ -207,7 +245,7 @@ impl<P: OAuth2Provider> Connector for OAuth2Connector<P> {
         let mut claims = self.provider.customer(&api).await?;
         let other_names = self.provider.other_names(&mut claims);
         let identity = claims::identity(claims, None)?;
-        Ok(UpstreamIdentity { other_names, tokens: UpstreamTokens::kept(&self.config, &tokens, now), ..identity })
+        Ok(UpstreamIdentity { other_names, tokens: self.kept(&tokens, now).await, ..identity })
     }
 
     async fn verify_native(

@@ -108,6 +108,8 @@ pub struct OidcConnector<P> {
     outbound: Outbound,
     breaker: Breaker,
     discovery: Discovery,
+    /// Whose security events are taken, if the provider sends any.
+    transmitter: Option<Discovery>,
     provider: P,
 }
 
@@ -130,7 +132,14 @@ impl<P: OidcProvider> OidcConnector<P> {
     pub(super) fn of(provider: P, issuer: &str, config: ConnectorConfig, outbound: Outbound) -> Result<Self, String> {
         let (breaker, outbound) = Breaker::around(&config, &outbound);
         let discovery = Discovery::new(issuer_url(issuer)?, outbound.clone());
-        Ok(Self { config, outbound, breaker, discovery, provider })
+        let transmitter = match provider.feed(issuer) {
+            Feed::SecurityEvents { configuration } => {
+                let configuration = Url::parse(&configuration).map_err(|error| format!("issuer: {error}"))?;
+                Some(Discovery::of_transmitter(configuration, issuer_url(issuer)?, outbound.clone()))
+            }
+            Feed::None | Feed::Notifications => None,
+        };
+        Ok(Self { config, outbound, breaker, discovery, transmitter, provider })
     }
 
     /// The same for metadata that are not where the issuer says.
@@ -147,7 +156,7 @@ impl<P: OidcProvider> OidcConnector<P> {
         let metadata = Url::parse(metadata).map_err(|error| format!("issuer: {error}"))?;
         let (breaker, outbound) = Breaker::around(&config, &outbound);
         let discovery = Discovery::new(issuer_url(issuer)?, outbound.clone()).with_metadata_at(metadata);
-        Ok(Self { config, outbound, breaker, discovery, provider })
+        Ok(Self { config, outbound, breaker, discovery, transmitter: None, provider })
     }
 
     fn client(&self, provider: &Provider) -> Client {
@@ -228,6 +237,11 @@ impl<P: OidcProvider> OidcConnector<P> {
         let claims = id_token::verify(provider, id_token, &expected, nonce)?;
         self.provider.check(&claims).map_err(Unverified::Refused)?;
         Ok(claims)
+    }
+
+    /// Whether userinfo is worth a request beside this ID token.
+    fn wants_userinfo(&self, id_token: &Claims) -> bool {
+        self.config.userinfo || claims::wants_userinfo(id_token, &self.config.scopes())
     }
 
     async fn userinfo(&self, url: &Url, access_token: &AccessToken, subject: &str) -> Result<Claims, ConnectorError> {
@@ -323,9 +337,7 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
         let userinfo_endpoint = provider.userinfo_endpoint().cloned();
         let id_token = self.verify(provider, &tokens, pending, now).await?;
         let userinfo = match (userinfo_endpoint, id_token.get("sub").and_then(Value::as_str)) {
-            (Some(url), Some(subject))
-                if self.config.userinfo || claims::wants_userinfo(&id_token, &self.config.scopes()) =>
-            {
+            (Some(url), Some(subject)) if self.wants_userinfo(&id_token) => {
                 claims::check_subject(subject)?;
                 Some(self.userinfo(&url, tokens.access_token(), subject).await?)
             }
@@ -350,7 +362,18 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
         };
         let claims = native::verify(&source, id_token, nonce, now).await?;
         self.provider.check(&claims).map_err(ConnectorError::invalid)?;
-        self.provider.identity(claims, None, beside)
+        // Who it is, the ID token has proved: the access token only tells more of the same subject.
+        let userinfo = match (&beside.access_token, claims.get("sub").and_then(Value::as_str)) {
+            (Some(token), Some(subject)) if self.wants_userinfo(&claims) => {
+                let provider = self.discovery.provider(now).await?;
+                match provider.userinfo_endpoint() {
+                    Some(url) => Some(self.userinfo(url, &AccessToken::new(token.expose().clone()), subject).await?),
+                    None => None,
+                }
+            }
+            _ => None,
+        };
+        self.provider.identity(claims, userinfo, beside)
     }
 
     async fn refresh(&self, refresh_token: &Secret<String>, now: Timestamp) -> Result<UpstreamTokens, ConnectorError> {
@@ -377,7 +400,8 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
     }
 
     async fn account_events(&self, token: &str, now: Timestamp) -> Result<Notice<Vec<AccountEvent>>, NoticeError> {
-        security_event::account_events(&self.feed(), &self.discovery, &self.config, token, now).await
+        let sender = self.transmitter.as_ref().unwrap_or(&self.discovery);
+        security_event::account_events(&self.feed(), sender, &self.config, token, now).await
     }
 
     async fn revoke(&self, token: &Secret<String>, now: Timestamp) -> Result<(), ConnectorError> {

@@ -24,8 +24,8 @@ const MAX_ID_BYTES: usize = 255;
 pub enum Feed {
     /// It does not.
     None,
-    /// Security event tokens pushed to us (RFC 8935), from this issuer.
-    SecurityEvents { issuer: String },
+    /// Security event tokens pushed to us (RFC 8935); where the sender's issuer and keys are to be read.
+    SecurityEvents { configuration: String },
     /// Apple's own: a token within a JSON object.
     Notifications,
 }
@@ -84,7 +84,7 @@ pub(super) async fn logout_token(
     now: Timestamp,
 ) -> Result<Notice<LoggedOut>, NoticeError> {
     let typ = ["logout+jwt", "JWT", ""];
-    let claims = Check { typ: &typ, issuer: None, expiry: Expiry::Checked }.run(discovery, config, token, now).await?;
+    let claims = Check { typ: &typ, expiry: Expiry::Checked }.run(discovery, config, token, now).await?;
     let (id, at) = id_and_time(&claims, now)?;
     Ok(Notice { id, at, told: LoggedOut::parse(&claims).map_err(NoticeError::unfit)? })
 }
@@ -101,12 +101,10 @@ pub(super) async fn account_events(
     now: Timestamp,
 ) -> Result<Notice<Vec<AccountEvent>>, NoticeError> {
     let typ = ["secevent+jwt", "JWT", ""];
-    let issuer = match feed {
-        Feed::None => return Err(NoticeError::NotOffered),
-        Feed::SecurityEvents { issuer } => Some(issuer.as_str()),
-        Feed::Notifications => None,
-    };
-    let check = Check { typ: &typ, issuer, expiry: Expiry::CheckedIfThere };
+    if *feed == Feed::None {
+        return Err(NoticeError::NotOffered);
+    }
+    let check = Check { typ: &typ, expiry: Expiry::CheckedIfThere };
     let claims = check.run(discovery, config, token, now).await?;
     let (id, mut at) = id_and_time(&claims, now)?;
     let told = match feed {
@@ -117,7 +115,8 @@ pub(super) async fn account_events(
         }
         _ => {
             // Google names its subjects with the issuer of the token, or with that of its ID tokens.
-            let issuers = issuer.map_or(vec![], |issuer| vec![issuer, issuer.trim_end_matches('/')]);
+            let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+            let issuers = [issuer, issuer.trim_end_matches('/')];
             security_event::security_events(&claims, &issuers).map_err(NoticeError::unfit)?
         }
     };
@@ -139,8 +138,6 @@ fn id_and_time(claims: &Claims, now: Timestamp) -> Result<(String, Timestamp), N
 /// What a token has to be, beside one for us.
 struct Check<'a> {
     typ: &'a [&'a str],
-    /// If not the one of the provider's metadata.
-    issuer: Option<&'a str>,
     expiry: Expiry,
 }
 
@@ -175,7 +172,7 @@ impl Check<'_> {
 
     fn verify(&self, provider: &Provider, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
         let keys = serde_json::to_string(&provider.keys).map_err(|_| TokenError::KeySet)?;
-        let issuer = self.issuer.unwrap_or_else(|| provider.issuer().as_str());
+        let issuer = provider.issuer().as_str();
         let expect = Expect { typ: self.typ, issuer, audience: None, now, expiry: self.expiry };
         verify_with_jwks(&keys, token, &expect)
     }

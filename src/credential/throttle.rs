@@ -10,13 +10,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::config::{Limit, ThrottlePolicy};
 use crate::credential::device::DeviceId;
 use crate::kv::{Op, Reply};
 use crate::secret::{self, DerivedKey};
-
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,52 +53,6 @@ pub struct Attempt<'a> {
     pub browser: Browser,
 }
 
-/// At most so many in each window. Windows begin at whole multiples of their length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    pub most: u64,
-    pub window: Duration,
-}
-
-/// The limits of one action.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Per account, all browsers unknown to it together.
-    pub account: Vec<Limit>,
-    /// Per account and browser known to it.
-    pub known_browser: Vec<Limit>,
-    /// Per network (/24 or /64), browsers unknown to the account they try. A company or a mobile carrier may stand
-    /// behind one, so these are wide.
-    pub network: Vec<Limit>,
-}
-
-/// The limits of every action.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThrottlePolicy {
-    pub password: Limits,
-    pub mail: Limits,
-}
-
-impl Default for ThrottlePolicy {
-    fn default() -> Self {
-        let limits = |numbers: [(u64, Duration); 3]| numbers.map(|(most, window)| Limit { most, window }).to_vec();
-        Self {
-            password: Limits {
-                // NIST SP 800-63B §3.2.2: no more than 100 failed attempts on one account.
-                account: limits([(10, 5 * MINUTE), (30, HOUR), (100, DAY)]),
-                known_browser: limits([(10, 5 * MINUTE), (30, HOUR), (100, DAY)]),
-                network: limits([(100, MINUTE), (1500, HOUR), (10_000, DAY)]),
-            },
-            mail: Limits {
-                // With five tries a code, ten codes a day are 50 guesses at a million.
-                account: limits([(3, 5 * MINUTE), (6, HOUR), (10, DAY)]),
-                known_browser: limits([(4, 5 * MINUTE), (10, HOUR), (20, DAY)]),
-                network: limits([(30, MINUTE), (300, HOUR), (3000, DAY)]),
-            },
-        }
-    }
-}
-
 /// Counts attempts and decides. Holds no state of its own.
 #[derive(Clone, Debug)]
 pub struct Throttle {
@@ -136,13 +87,8 @@ struct Counter {
 }
 
 impl Throttle {
-    /// With the default limits. The key is for this purpose alone.
-    pub fn new(key: DerivedKey) -> Self {
-        Self::with_policy(key, ThrottlePolicy::default())
-    }
-
-    /// With other limits.
-    pub fn with_policy(key: DerivedKey, policy: ThrottlePolicy) -> Self {
+    /// With these limits. The key is for this purpose alone.
+    pub fn new(key: DerivedKey, policy: ThrottlePolicy) -> Self {
         Self { key, policy }
     }
 
@@ -248,6 +194,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::config::Limits;
     use crate::secret::MasterKey;
 
     const NOON: Timestamp = Timestamp::from_seconds(1_800_014_400);
@@ -260,7 +207,7 @@ mod tests {
             network: limit(6, 60),
         };
         let policy = ThrottlePolicy { password: limits.clone(), mail: limits };
-        Throttle::with_policy(MasterKey::generate().derive("throttle"), policy)
+        Throttle::new(MasterKey::generate().derive("throttle"), policy)
     }
 
     fn attempt<'a>(account: &'a str, client: &str, browser: Browser) -> Attempt<'a> {

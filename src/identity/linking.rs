@@ -291,7 +291,12 @@ pub async fn add(
     // It is the row's who brought it, so that it goes with that row if a merge is undone (rule 32).
     let link = Link { root: root.id, ..claim.link(LinkId::new(now), customer, now) };
     let own = tx.customer_find(customer).await?.ok_or(store::Error::Missing)?;
-    let imported = match import::import(&Profile::from_json(&own.profile), &claim.offers, link.id, now) {
+    let mut profile = Profile::from_json(&own.profile);
+    // An account that was disconnected and comes back says what it always said, and not what another one says (rule 5).
+    let before = tx.links_find(&namespace.to_string(), &claim.subject).await?;
+    let former: Vec<LinkId> = before.iter().filter(|link| link.root == root.id).map(|link| link.id).collect();
+    let is_back = profile.take_for(&former, link.id);
+    let imported = match import::import(&profile, &claim.offers, link.id, now) {
         Ok(imported) => imported,
         Err(differs) => return Ok(Linked::Differs(differs)),
     };
@@ -307,6 +312,8 @@ pub async fn add(
     events.extend(of_address);
     if let Some(imported) = imported {
         events.push(update_profile(tx, customer, &imported, now).await?);
+    } else if is_back {
+        tx.member_profile_set(customer, &profile.to_json(), now).await?;
     }
     events::record_all(tx, root.id, Actor::Customer, events, now).await?;
     let address = if first { Mailbox::ProvedFirst } else { Mailbox::AsBefore };

@@ -66,6 +66,21 @@ impl Profile {
         true
     }
 
+    /// Takes what former links of an account brought for what its link of today brought. `false` if they brought nothing.
+    pub(super) fn take_for(&mut self, former: &[LinkId], link: LinkId) -> bool {
+        let mut changed = false;
+        for own in self.0.values_mut() {
+            if own.from.is_some_and(|from| former.contains(&from)) {
+                own.from = Some(link);
+                changed = true;
+            }
+            let before = own.beside.len();
+            own.beside.retain(|beside| !former.contains(&beside.from));
+            changed |= own.beside.len() < before;
+        }
+        changed
+    }
+
     /// Forgets what a link says beside a value; `false` if it says nothing.
     pub(super) fn forget_beside(&mut self, name: &str, from: LinkId) -> bool {
         let Some(own) = self.0.get_mut(name) else { return false };

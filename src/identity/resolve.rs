@@ -117,7 +117,7 @@ mod tests {
         let (app, crm) = (lead("app:shop", "17", 100, 1), lead("ext:crm", "c", 90, 2));
         let (email, phone) = (lead("email", "a@b.example", 60, 2), lead("phone", "+491", 40, 2));
         assert_eq!(meant(&[]), None);
-        assert_eq!(meant(&[phone.clone()]), Some((2, 1, 0)));
+        assert_eq!(meant(std::slice::from_ref(&phone)), Some((2, 1, 0)));
         assert_eq!(meant(&[crm.clone(), email.clone(), phone.clone()]), Some((2, 1, 0)), "they agree");
         assert_eq!(meant(&[crm, email, phone, app]), Some((1, 1, 3)), "one of a higher priority outweighs all others");
     }

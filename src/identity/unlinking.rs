@@ -100,16 +100,17 @@ pub async fn remove(
         Authority::Admin { name, .. } => Actor::Admin(name.to_owned()),
     };
     let mut tasks = Vec::new();
-    for link in &account {
-        tx.grants_revoke_link(root.id, *link, "unlinked", now, now).await?;
-        tx.flags_clear(*link, now).await?;
-        tasks.push(Task::EndSessions { link: *link, until: FOR_EVER });
-    }
     let mut events = Vec::new();
     for link in std::iter::once(&gone).chain(&twins) {
         tasks.extend(give_back(tx, link).await?);
         tx.link_end(link.id, now).await?;
         events.push(removed(link));
+    }
+    // After the links have ended: a code that is redeemed at this moment waits for them, or is here to be revoked.
+    for link in &account {
+        tx.grants_revoke_link(root.id, *link, "unlinked", now, now).await?;
+        tx.flags_clear(*link, now).await?;
+        tasks.push(Task::EndSessions { link: *link, until: FOR_EVER });
     }
     if let Authority::Admin { reason, .. } = authority {
         events.push(Event::LinkForcedOff { link: gone.id, reason: reason.to_owned() });

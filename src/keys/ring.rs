@@ -149,7 +149,7 @@ impl KeyRing {
     pub fn verify<T: DeserializeOwned>(&self, token: &str, expect: &Expect<'_>) -> std::result::Result<T, TokenError> {
         let token = Unverified::parse(token, expect)?;
         let set = self.set();
-        let found = set.published.iter().find(|key| key.kid == token.kid && key.lives(expect.now));
+        let found = set.published.iter().find(|key| Some(&key.kid) == token.kid.as_ref() && key.lives(expect.now));
         token.verify(&found.ok_or(TokenError::UnknownKey)?.key, expect)
     }
 

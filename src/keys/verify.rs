@@ -103,12 +103,21 @@ pub fn verify_with_jwks<T: DeserializeOwned>(
     }
     let set: KeySet = serde_json::from_str(jwks_json).map_err(|_| TokenError::KeySet)?;
     let unverified = Unverified::parse(token, expect)?;
+    let named = |key: &Value| match &unverified.kid {
+        Some(kid) => key.get("kid").and_then(Value::as_str) == Some(kid),
+        None => true,
+    };
     // Keys of kinds we do not know are passed over: they are for other tokens.
-    let candidates = set.keys.into_iter().filter(|key| key.get("kid").and_then(Value::as_str) == Some(&unverified.kid));
-    let keys: Vec<PublicKey> = candidates
+    let mut keys: Vec<PublicKey> = set
+        .keys
+        .into_iter()
+        .filter(named)
         .filter_map(|key| serde_json::from_value::<Jwk>(key).ok())
         .filter_map(|jwk| PublicKey::from_jwk(&jwk))
         .collect();
+    if unverified.kid.is_none() {
+        return unverified.verify_by_the_only(&mut keys, expect);
+    }
     let key = keys.iter().find(|key| key.accepts(unverified.algorithm)).or(keys.first());
     unverified.verify(key.ok_or(TokenError::UnknownKey)?, expect)
 }
@@ -117,7 +126,8 @@ pub fn verify_with_jwks<T: DeserializeOwned>(
 pub(super) struct Unverified<'t> {
     token: &'t str,
     algorithm: SigningAlgorithm,
-    pub(super) kid: String,
+    /// Which key has signed it; a maker with one key need not say so (OpenID Connect Core §10.1).
+    pub(super) kid: Option<String>,
 }
 
 impl<'t> Unverified<'t> {
@@ -140,8 +150,26 @@ impl<'t> Unverified<'t> {
         // RFC 8725 §3.1: only algorithms that we sign with; `none` and the HMACs are not even names here.
         let algorithm = header.get("alg").cloned().map(serde_json::from_value);
         let Some(Ok(algorithm)) = algorithm else { return Err(TokenError::Algorithm) };
-        let kid = header.get("kid").and_then(Value::as_str).ok_or(TokenError::UnknownKey)?.to_owned();
+        let kid = match header.get("kid") {
+            None => None,
+            Some(kid) => Some(kid.as_str().ok_or(TokenError::UnknownKey)?.to_owned()),
+        };
         Ok(Self { token, algorithm, kid })
+    }
+
+    /// A token that names no key is taken for the only one that fits it, and for none where several do: a token is not
+    /// tried on one key after the other. If that one did not sign it, there may be a newer one.
+    fn verify_by_the_only<T: DeserializeOwned>(
+        &self,
+        keys: &mut Vec<PublicKey>,
+        expect: &Expect<'_>,
+    ) -> Result<T, TokenError> {
+        keys.retain(|key| key.accepts(self.algorithm));
+        let [only] = keys.as_slice() else { return Err(TokenError::UnknownKey) };
+        self.verify(only, expect).map_err(|error| match error {
+            TokenError::Signature => TokenError::UnknownKey,
+            error => error,
+        })
     }
 
     /// Checks the signature, then the claims.

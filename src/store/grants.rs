@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::driver::{exec, fetch_one, fetch_optional, from_row};
+use super::driver::{exec, fetch_one, fetch_optional, from_row, per_driver};
 use super::{Result, Tx};
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, GrantId, LinkId, Sid};
@@ -70,6 +70,22 @@ macro_rules! grant_columns {
     };
 }
 
+macro_rules! grant_insert {
+    ($lock:literal) => {
+        concat!(
+            "INSERT INTO grants (",
+            grant_columns!(),
+            ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 \
+             WHERE $17 IS NULL OR EXISTS (SELECT 1 FROM links WHERE id = $17 AND state = 'live' AND disabled_at IS NULL",
+            $lock,
+            ") ON CONFLICT (id) DO NOTHING"
+        )
+    };
+}
+
+/// On Postgres and on SQLite.
+const GRANT_INSERT: (&str, &str) = (grant_insert!(" FOR SHARE"), grant_insert!(""));
+
 pub(super) const GRANT_FIND: &str = concat!("SELECT ", grant_columns!(), " FROM grants WHERE id = $1");
 
 pub(super) const GRANT_ROTATE: &str = concat!(
@@ -88,16 +104,16 @@ pub(super) const GRANTS_REVOKE_CUSTOMER: &str = "UPDATE grants SET revoked_at = 
      AND revoked_at IS NULL";
 
 impl Tx {
-    /// Adds a grant; `false` if its ID is taken, which a replay of the code did before us.
-    pub async fn grant_insert(&mut self, grant: &Grant) -> Result<bool> {
+    /// Adds a grant; `false` if its ID is taken, which a replay of the code did before us, or if the link that the login
+    /// came by logs nobody in any more.
+    ///
+    /// Whoever ends or disables a link at this moment waits for us and then revokes the grant, or is waited for.
+    pub async fn grant_insert(&mut self, grant: &Grant, came_by: Option<LinkId>) -> Result<bool> {
+        // A writing transaction on SQLite has the whole database to itself, and no words for a lock on a row.
+        let sql = per_driver!(self, postgres: GRANT_INSERT.0, sqlite: GRANT_INSERT.1);
         let added = exec!(
             self,
-            concat!(
-                "INSERT INTO grants (",
-                grant_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
-                 ON CONFLICT (id) DO NOTHING"
-            ),
+            sql,
             grant.id,
             &grant.client_id,
             grant.customer,
@@ -114,6 +130,7 @@ impl Tx {
             grant.expires_at,
             grant.revoked_at,
             &grant.revoked_reason,
+            came_by,
         )?;
         Ok(added == 1)
     }

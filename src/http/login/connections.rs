@@ -16,7 +16,7 @@ use super::{acting, both_mine, connector_buttons, see_other, unchanged};
 use crate::app::App;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
-use crate::http::pages::{AccountPage, Came, ConnectionLine, Message, View, WayLine};
+use crate::http::pages::{AccountPage, Came, ConnectionLine, Message, Stopped, View, WayLine};
 use crate::http::session::BrowserSession;
 use crate::identity::addresses::TYPED;
 use crate::identity::import::Differs;
@@ -35,7 +35,7 @@ use crate::secret;
 use crate::session::SsoSession;
 use crate::session::flow::{Flow, Target};
 use crate::session::pending::Action;
-use crate::store::{Link, Member};
+use crate::store::{DisabledReason, Link, Member};
 
 /// The longest address that is taken along as a hint.
 const MAX_HINT: usize = 254;
@@ -94,6 +94,7 @@ fn line(app: &App, rows: &[Member], link: &Link) -> Option<ConnectionLine> {
         came: came(app, rows, link),
         since: day(link.first_seen),
         last_used: None,
+        stopped: None,
         unlink: None,
         confirm: None,
     };
@@ -103,6 +104,7 @@ fn line(app: &App, rows: &[Member], link: &Link) -> Option<ConnectionLine> {
             id,
             label: shown.or_else(|| name_at_provider(link)).unwrap_or_default(),
             last_used: Some(day(link.last_seen)),
+            stopped: link.disabled_reason.map(stopped),
             unlink: Some(link.id.0.to_string()),
             ..line
         },
@@ -114,6 +116,15 @@ fn line(app: &App, rows: &[Member], link: &Link) -> Option<ConnectionLine> {
         }
         _ => return None,
     })
+}
+
+/// What its provider said, as far as the customer can do something about it.
+fn stopped(reason: DisabledReason) -> Stopped {
+    match reason {
+        DisabledReason::ConsentRevoked => Stopped::ConsentRevoked,
+        DisabledReason::AccountDeleted => Stopped::Gone,
+        DisabledReason::AccountDisabled | DisabledReason::Hijacking | DisabledReason::BulkAccount => Stopped::InDoubt,
+    }
 }
 
 /// What an account is called at its provider, if it has no address there.
@@ -230,7 +241,11 @@ pub async fn returned(
             app.mail_queued.notify_one();
             Ok(acting::to_account())
         }
-        Linked::Already { .. } => Ok(acting::to_account()),
+        Linked::Already { .. } => {
+            // What the login brought anew: the consent that was taken back, the provider's tokens.
+            tx.commit().await?;
+            Ok(acting::to_account())
+        }
         Linked::Taken { owner, link } => {
             drop(tx);
             let amr = claim.amr.clone();

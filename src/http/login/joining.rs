@@ -79,7 +79,11 @@ pub async fn link(
             }
             return Ok((customer, link));
         }
-        Linked::Already { customer, link } => return Ok((customer, link)),
+        Linked::Already { customer, link } => {
+            // What the login brought anew: the consent that was taken back, the provider's tokens.
+            tx.commit().await?;
+            return Ok((customer, link));
+        }
         Linked::Missing(claims) => {
             login_page(app, flow, String::new(), Some(Message::ClaimsMissing { name, claims }), None)
         }

@@ -70,6 +70,7 @@ pub async fn callback(
         error_description: params.owned("error_description"),
         iss: params.owned("iss"),
         user: params.owned("user"),
+        access_token: None,
     };
     let redirect_uri = redirect_uri(&app, connector.id())?;
     let identity = match connector.finish(&callback, &upstream.pending, &redirect_uri, context.now).await {

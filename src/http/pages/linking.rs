@@ -76,6 +76,28 @@ impl Came {
     }
 }
 
+/// Why an account at a provider does not sign its customer in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// The customer took back what they had allowed; a login gives it anew.
+    ConsentRevoked,
+    /// The account is no more.
+    Gone,
+    /// The provider closed it, or sees it at risk.
+    InDoubt,
+}
+
+impl Stopped {
+    fn words(self, text: &Text, provider: &str) -> String {
+        let phrase = match self {
+            Self::ConsentRevoked => text.stopped_consent,
+            Self::Gone => text.stopped_gone,
+            Self::InDoubt => text.stopped_doubt,
+        };
+        phrase.with(provider)
+    }
+}
+
 /// One identifier of the customer's, as the account page lists it.
 #[derive(Clone, Debug)]
 pub struct ConnectionLine {
@@ -91,6 +113,8 @@ pub struct ConnectionLine {
     pub since: String,
     /// The day it was last used, where that is known.
     pub last_used: Option<String>,
+    /// Why it does not sign in, and what to do.
+    pub stopped: Option<Stopped>,
     /// What names it when it can be disconnected.
     pub unlink: Option<String>,
     /// The address, when it can be proved.

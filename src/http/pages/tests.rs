@@ -93,6 +93,7 @@ fn account<'a>(brand: &'a Brand, s: &Sample) -> AccountPage<'a> {
         came,
         since: "2026-01-31".into(),
         last_used: None,
+        stopped: None,
         unlink: None,
         confirm: None,
     };
@@ -106,6 +107,7 @@ fn account<'a>(brand: &'a Brand, s: &Sample) -> AccountPage<'a> {
             ConnectionLine { unlink, last_used, ..line("Chirp", s.account, Came::Connected) },
             ConnectionLine { confirm: Some(s.account.into()), ..line(s.account, "", Came::Unproved) },
             line(s.account, s.app, Came::From(s.app.into())),
+            ConnectionLine { stopped: Some(Stopped::InDoubt), ..line(s.app, s.account, Came::Connected) },
         ],
         connectors: vec![ConnectorButton { id: "harbor".into(), name: s.app.into(), kind: "oidc".into() }],
         addresses_offered: true,

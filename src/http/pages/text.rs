@@ -343,6 +343,9 @@ catalogue! {
     came_from: gap = "Confirmed by {}";
     came_brought: text = "Brought along from before";
     came_unproved: text = "Not confirmed";
+    stopped_consent: gap = "Doesn’t sign you in: you took back at {} what you had allowed. Sign in with it again to use it.";
+    stopped_gone: gap = "Doesn’t sign you in: {} says that this account is gone. Disconnect it and add another way.";
+    stopped_doubt: gap = "Doesn’t sign you in: {} closed this account or sees it at risk. Put it right there, and sign in another way until then.";
 
     // Adding an address
     address_title: text = "Add an email address";

@@ -103,7 +103,8 @@ fn a_strange_kid_is_an_unknown_key() {
     for kid in [json!(null), json!(0), json!([KEYS.kid(Es256)])] {
         refused(&signed(&with(KEYS.header(Es256), "kid", kid)), TokenError::UnknownKey);
     }
-    refused(&signed(&json!({"alg": "ES256", "typ": "JWT"})), TokenError::UnknownKey);
+    // Our own tokens always name their key.
+    assert_eq!(KEYS.verify(&signed(&json!({"alg": "ES256", "typ": "JWT"}))).unwrap_err(), TokenError::UnknownKey);
 }
 
 #[test]
@@ -215,6 +216,39 @@ fn a_hostile_key_set_is_survived() {
     }
     let short = json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": kid});
     assert_eq!(verify(&json!({"keys": [short]}).to_string()), Err(TokenError::Signature));
+}
+
+/// A maker with one key need not name it (OpenID Connect Core §10.1); our own tokens always do.
+#[test]
+fn a_token_that_names_no_key_is_taken_for_the_only_one_that_fits() {
+    let jwks: Value = serde_json::from_slice(&KEYS.ring.jwks().body).unwrap();
+    let unnamed = |alg| {
+        let mut header = KEYS.header(alg);
+        header.as_object_mut().unwrap().remove("kid");
+        KEYS.token(alg, &header.to_string(), &claims().to_string())
+    };
+    let verify = |jwks: &Value, token: &str| {
+        super::super::verify_with_jwks::<Value>(&jwks.to_string(), token, &expect()).map(|_| ())
+    };
+    for alg in [Es256, Rs256, Ps256, EdDsa] {
+        assert_eq!(verify(&jwks, &unnamed(alg)), Ok(()), "{alg:?}");
+        assert_eq!(KEYS.verify(&unnamed(alg)).unwrap_err(), TokenError::UnknownKey);
+    }
+    // Several fit: none is tried. None fits: there may be newer ones. Another one signed: there may be newer ones.
+    let mut twice = jwks.clone();
+    let keys = twice["keys"].as_array_mut().unwrap();
+    let more: Vec<Value> = keys.iter().map(|key| with(key.clone(), "kid", json!("another"))).collect();
+    keys.extend(more);
+    assert_eq!(verify(&twice, &unnamed(Es256)), Err(TokenError::UnknownKey));
+    let other = |kty: &str| {
+        let all = jwks["keys"].as_array().unwrap().iter();
+        json!({"keys": all.filter(|key| key["kty"] != kty).collect::<Vec<_>>()})
+    };
+    assert_eq!(verify(&other("EC"), &unnamed(Es256)), Err(TokenError::UnknownKey));
+    let token = unnamed(Es256);
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", base64url(&[1; 64]));
+    assert_eq!(verify(&jwks, &forged), Err(TokenError::UnknownKey));
 }
 
 #[test]

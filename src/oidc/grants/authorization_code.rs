@@ -65,9 +65,11 @@ pub(super) async fn grant(
     let mut refresh = None;
     if client.may_use(GrantType::RefreshToken) {
         let row = family(provider, client, &record, &sub, id, now);
-        if !tx.grant_insert(&row).await.map_err(OAuthError::server_error)? {
-            // A replay came first and left a tombstone: what this use would give is already void.
-            return Err(OAuthError::invalid_grant(code::INVALID).detail("voided by a replay"));
+        let came_by = record.authentication.link;
+        if !tx.grant_insert(&row, came_by).await.map_err(OAuthError::server_error)? {
+            // A replay came first and left a tombstone: what this use would give is already void. Or the account that the
+            // customer logged in with was disconnected since, and whatever came in through it ends.
+            return Err(OAuthError::invalid_grant(code::INVALID).detail("voided by a replay, or its link has ended"));
         }
         refresh = Some(RefreshToken { grant: id, generation: row.generation }.encode(&provider.refresh_key));
     }

@@ -30,7 +30,7 @@ use crate::protocol::scope::Scope;
 use crate::protocol::token::{AccessTokenClaims, TokenResponse, TokenType};
 use crate::protocol::token_exchange::{ExchangeRequest, ExchangeTokenType};
 use crate::protocol::{ErrorCode, OAuthError};
-use crate::secret;
+use crate::secret::{self, Secret};
 use crate::session::{self, Authentication, SsoSession};
 
 /// How long a nonce that was used is remembered: longer than any token with it is accepted.
@@ -85,7 +85,8 @@ async fn sign_in(
     let scope = scope(params, client)?;
     let resources = authorize::resources(params, client)?;
     let nonce = native_nonce::read(&provider.nonce_key, client, params.required("nonce")?, now)?;
-    let beside = UpstreamCallback { user: params.owned("user"), ..UpstreamCallback::default() };
+    let access_token = params.owned("upstream_access_token").map(Secret::new);
+    let beside = UpstreamCallback { user: params.owned("user"), access_token, ..UpstreamCallback::default() };
     let identity = connector.verify_native(request.subject_token, &nonce, &beside, now).await.map_err(unverified)?;
     use_up(provider, &nonce).await?;
     let (customer, link) = customer(provider, &connector, &identity, now).await?;

@@ -29,6 +29,21 @@ on_both! {
     }
 }
 
+/// A token that is kept is changed for one that lasts sixty days; a login does not fail over it.
+#[tokio::test]
+async fn a_token_that_is_kept_is_changed_for_a_long_lived_one() {
+    let facebook = Facebook::start().await;
+    facebook.0.log_in_as(ada());
+    assert!(Login::with(facebook.config(json!({}))).run().await.unwrap().tokens.is_none());
+    let login = Login::with(facebook.config(json!({"store_tokens": true})));
+    let tokens = login.run().await.unwrap().tokens.unwrap();
+    let days = |tokens: &samesake::connector::UpstreamTokens| {
+        tokens.expires_at.unwrap().since(samesake::clock::Clock::system().now()).as_secs() / 86_400
+    };
+    assert_eq!(days(&tokens), 59);
+    assert_eq!(facebook.0.desk.account_of(tokens.access.expose()).unwrap()["id"], ada()["id"]);
+}
+
 #[tokio::test]
 async fn an_address_may_be_missing_and_is_a_hint_by_default() {
     let facebook = Facebook::start().await;

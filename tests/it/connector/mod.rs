@@ -88,6 +88,7 @@ impl Login {
             error_description: said("error_description"),
             iss: said("iss"),
             user: None,
+            ..UpstreamCallback::default()
         };
         Ok((callback, request.pending))
     }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use samesake::clock::Timestamp;
+use samesake::config::{Config, Limit, Limits, ThrottlePolicy};
 use samesake::credential::device::DeviceCookie;
-use samesake::credential::throttle::{Action, Attempt, Browser, Decision, Limit, Limits, Throttle, ThrottlePolicy};
+use samesake::credential::throttle::{Action, Attempt, Browser, Decision, Throttle};
 use samesake::kv::{Kv, Op, Reply};
 
 use super::key;
@@ -32,7 +33,7 @@ async fn decide(kv: &Kv, throttle: &Throttle, attempt: &Attempt<'_>) -> Decision
 
 on_both! {
     async fn of_fifty_attempts_at_once_no_more_pass_than_the_limit(env: &Env) {
-        let (kv, throttle) = (env.kv().await, Throttle::with_policy(key(), policy(10, 10, 1000)));
+        let (kv, throttle) = (env.kv().await, Throttle::new(key(), policy(10, 10, 1000)));
         let tasks = (0..50).map(|_| {
             let (kv, throttle) = (kv.clone(), throttle.clone());
             tokio::spawn(async move { decide(&kv, &throttle, &attempt(ACCOUNT, Browser::Unknown)).await })
@@ -42,7 +43,7 @@ on_both! {
     }
 
     async fn a_customer_gets_in_while_the_account_is_under_attack(env: &Env) {
-        let (kv, throttle) = (env.kv().await, Throttle::with_policy(key(), policy(10, 10, 1000)));
+        let (kv, throttle) = (env.kv().await, Throttle::new(key(), policy(10, 10, 1000)));
         let (devices, now) = (key(), Timestamp::from_seconds(1_800_014_400));
         let cookie = DeviceCookie::default().remember(&devices, ACCOUNT, now);
         for _ in 0..40 {
@@ -60,7 +61,7 @@ on_both! {
     }
 
     async fn a_success_sets_the_account_back_and_the_limit_holds_again(env: &Env) {
-        let (kv, throttle) = (env.kv().await, Throttle::with_policy(key(), policy(3, 3, 1000)));
+        let (kv, throttle) = (env.kv().await, Throttle::new(key(), policy(3, 3, 1000)));
         let now = Timestamp::from_seconds(1_800_014_400);
         for _ in 0..2 {
             for _ in 0..3 {
@@ -73,7 +74,7 @@ on_both! {
     }
 
     async fn counting_rides_along_in_the_callers_round_trip(env: &Env) {
-        let (kv, throttle) = (env.kv().await, Throttle::new(key()));
+        let (kv, throttle) = (env.kv().await, Throttle::new(key(), Config::load(None, Vec::new()).unwrap().throttle));
         let before = kv.round_trips();
         let check = throttle.before(&attempt(ACCOUNT, Browser::Unknown), Timestamp::from_seconds(1_800_014_400));
         let mut ops = check.ops();

@@ -100,6 +100,7 @@ impl Upstream {
         });
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
+            .route("/.well-known/risc-configuration", get(notices::risc_configuration))
             .route("/jwks", get(jwks))
             .route("/authorize", get(authorize))
             .route("/token", post(token))

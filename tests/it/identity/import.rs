@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use samesake::config::ConnectorConfig;
+use samesake::identity::unlinking::{self, Authority, Unlinked, Ways};
+use samesake::ids::LinkId;
 use serde_json::{Value, json};
 
 use super::{gateway, log_in_and_prove, log_in_as};
@@ -64,6 +66,39 @@ async fn kept_with_link(app: &TestApp) -> Value {
 }
 
 on_both! {
+    /// Disconnected and connected again, an account renews what it brought before: it is no other source.
+    async fn an_account_that_comes_back_is_the_same_source(env: &Env) {
+        let google = provider(env, "Ann").await;
+        let import = json!({"name": {"action": "force", "on_conflict": "fail"}});
+        let (app, rp) = gateway(env, [connector(&google, "google", import)]).await;
+        let browser = Browser::new();
+        let (authorization, page) = arrive(&rp, &browser, "google").await;
+        rp.finish(&authorization, &page).await;
+        let graph = invariants::check(env).await;
+        let customer: samesake::ids::CustomerId = only(&graph).0.parse().unwrap();
+        let link = uuid::Uuid::parse_str(&graph.live("social:google", "ann-1")[0].id).unwrap();
+        let mut tx = app.store.background().begin().await.unwrap();
+        let admin = Authority::Admin { name: "test", reason: "a test" };
+        let ways = Ways::offered(&app.app.config);
+        let gone = unlinking::remove(&mut tx, customer, LinkId(link), &ways, admin, app.clock.now()).await.unwrap();
+        assert!(matches!(gone, Unlinked::Removed(_)));
+        tx.commit().await.unwrap();
+        says(&google, json!({"name": "Ann Lee"}));
+        let mut claim_of = None;
+        for _ in 0..2 {
+            let page = browser.get(app.url("/account")).await;
+            let page = browser.submit(&page, "/account/connect", &[("connector", "google")]).await;
+            assert_eq!((page.status.as_u16(), page.url.path()), (200, "/account"), "{}", page.text());
+            let graph = invariants::check(env).await;
+            let name = &only(&graph).1.profile["name"];
+            let link = graph.live("social:google", "ann-1")[0];
+            let from = name["from"].as_str().unwrap().replace('-', "");
+            assert_eq!((&name["value"], from), (&json!("Ann Lee"), link.id.clone()));
+            claim_of = Some(updates(&graph).len());
+        }
+        assert_eq!(claim_of, Some(1), "renewed once");
+    }
+
     /// By default: what the customer has wins, and the provider's later news are its own business.
     async fn a_suggestion_fills_a_gap_once_and_the_customers_own_value_wins(env: &Env) {
         let google = provider(env, "Ann at Google").await;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use samesake::identity::unlinking::{self, Authority, Unlinked, Ways};
+use samesake::ids::LinkId;
 use serde_json::json;
 
 use super::{log_in_through, provider_with_ann};
@@ -77,6 +79,33 @@ on_both! {
         let page = connect(&browser, &page, "github").await;
         assert_eq!(page.url.path(), "/account");
         assert_eq!(invariants::check(env).await.events.len(), events);
+    }
+
+    /// Rule 19: what is under way when the account is disconnected comes to nothing, however late its sessions end.
+    async fn a_code_under_way_gives_nothing_once_its_account_is_disconnected(env: &Env) {
+        let (_google, _github, app) = two_providers(env).await;
+        let rp = app.relying_party("shop").await;
+        let browser = Browser::new();
+        let page = account_through(&app, &browser, "google").await;
+        connect(&browser, &page, "github").await;
+        let (authorization, callback) = {
+            let authorization = rp.authorization_with(&[("scope", "openid offline_access")]);
+            let callback = browser.get(&authorization.url).await;
+            (authorization, callback)
+        };
+        let code = rp.code(&authorization, &callback);
+        let graph = invariants::check(env).await;
+        let link = graph.live("social:google", "ann-1")[0];
+        let (customer, link) = (link.root.parse().unwrap(), LinkId(link.id.parse().unwrap()));
+        let ways = Ways::offered(&app.app.config);
+        let mut tx = app.store.background().begin().await.unwrap();
+        let gone = unlinking::remove(&mut tx, customer, link, &ways, Authority::Customer, app.clock.now()).await.unwrap();
+        assert!(matches!(gone, Unlinked::Removed(_)));
+        // Committed, and whoever did it has not come to end the sessions.
+        tx.commit().await.unwrap();
+        let refused = rp.redeem(&authorization, &code).await;
+        assert_eq!((refused.status.as_u16(), refused.error()), (400, "invalid_grant"));
+        invariants::check(env).await;
     }
 
     /// Rule 16.

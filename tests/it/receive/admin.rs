@@ -36,6 +36,22 @@ fn show(gateway: &Gateway, id: &str) -> Value {
 }
 
 on_both! {
+    /// What a provider has to be told once, so that it tells us what happens to its accounts.
+    async fn the_program_says_what_to_register_at_a_provider(env: &Env) {
+        let upstream = Upstream::start().await;
+        let google = connector_toml(&upstream.config("google")) + "kind = \"google\"\n";
+        let more = google + &connector_toml(&upstream.config("acme")) + "kind = \"oidc\"\n";
+        let gateway = Gateway::start(env, &more).await;
+        for (connector, route) in [("google", "events"), ("acme", "backchannel-logout")] {
+            let output = gateway.run(&["connector", "receiver", connector, "--json"]);
+            let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let url = gateway.issuer.join(&format!("/connectors/{connector}/{route}")).unwrap();
+            assert_eq!(said[0]["url"], url.as_str(), "{said}");
+            assert_eq!(said[0]["call"]["delivery"]["url"].as_str(), (connector == "google").then_some(url.as_str()));
+        }
+        assert!(!gateway.run(&["connector", "receiver", "nobody"]).status.success());
+    }
+
     async fn an_admin_disconnects_even_the_last_way_in_with_a_reason(env: &Env) {
         let (_upstream, gateway, rp) = gateway(env).await;
         let browser = Browser::new();

@@ -8,7 +8,7 @@ use super::{FORM, ann_in, flags, is_signed_in, log_in, refreshes, send, send_eve
 use crate::harness::app::PASSWORD;
 use crate::harness::providers::google;
 use crate::harness::relying_party::Answer;
-use crate::harness::upstream::{Algorithm, Fault, Upstream};
+use crate::harness::upstream::{Algorithm, BadAnswer, Endpoint, Fault, Upstream};
 use crate::harness::{Browser, Env, RelyingParty, TestApp, invariants, until};
 use crate::on_both;
 
@@ -60,6 +60,9 @@ on_both! {
         assert!(!is_signed_in(&app, &phone).await);
         assert!(is_signed_in(&app, &desk).await, "this one came another way");
         assert!(!refreshes(&rp, &offline).await, "a hijacker may have the tokens");
+        // Whoever is in another way sees it on the account page, and what to do.
+        let page = desk.get(app.url("/account")).await;
+        assert!(page.contains("closed this account or sees it at risk"), "{}", page.text());
         let page = try_google(&app, &phone).await;
         assert_eq!((page.status.as_u16(), page.url.path()), (422, "/callback/google"));
         assert!(page.contains("sign in another way") && page.forms().iter().any(|form| form.action == "/login/password"));
@@ -79,6 +82,7 @@ on_both! {
         assert_eq!(event(&app, &upstream, "account-enabled", json!({}), json!({})).await, 202);
         let page = try_google(&app, &phone).await;
         assert_eq!(page.url.path(), "/account", "{}", page.text());
+        assert!(!page.contains("at risk"), "{}", page.text());
         assert_eq!(flags(&app, "social:google", "ann-1").await, Vec::<String>::new());
         let graph = invariants::check(env).await;
         assert_eq!(graph.customers.len(), 1);
@@ -103,6 +107,29 @@ on_both! {
         let hub_link = uuid::Uuid::parse_str(&graph.live("social:hub", "hub-1")[0].id).unwrap().to_string();
         let refused = browser.submit(&page, "/account/disconnect", &[("link", &hub_link)]).await;
         assert_eq!((refused.status.as_u16(), refused.heading().as_str()), (409, "That’s your only way to sign in"));
+    }
+
+    /// Issuer and keys of its events are those of its own document; without it nothing is believed, and Google sends again.
+    async fn events_are_judged_by_googles_risc_configuration(env: &Env) {
+        let (upstream, app, _) = ann_with_google(env).await;
+        let before = invariants::check(env).await.events.len();
+        let disabled = async || event(&app, &upstream, "account-disabled", json!({}), json!({})).await;
+        for fault in [
+            Fault::Answer(Endpoint::Discovery, BadAnswer::Status(500)),
+            Fault::Metadata("issuer", Some(json!("https://evil.example/"))),
+            Fault::Metadata("jwks_uri", None),
+        ] {
+            upstream.faults().only(fault.clone());
+            assert_eq!(disabled().await, 503, "{fault:?}");
+            app.clock.advance(Duration::from_secs(60));
+        }
+        upstream.faults().clear();
+        assert_eq!(invariants::check(env).await.events.len(), before);
+        // The issuer of its ID tokens is not that of its events.
+        let spelled = upstream.config("google").issuer;
+        assert_eq!(event(&app, &upstream, "account-disabled", json!({}), json!({"iss": spelled})).await, 400);
+        assert_eq!(disabled().await, 202);
+        assert!(invariants::check(env).await.live("social:google", "ann-1")[0].disabled);
     }
 
     async fn what_google_said_last_counts_in_whatever_order_it_comes(env: &Env) {

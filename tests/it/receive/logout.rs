@@ -96,6 +96,21 @@ on_both! {
         assert!(is_signed_in(&app, &browser).await);
     }
 
+    /// A provider with one key need not name it; of several none is tried.
+    async fn a_logout_token_without_a_kid_counts_where_one_key_fits(env: &Env) {
+        let (upstream, app, rp) = gateway(env).await;
+        let browser = Browser::new();
+        log_in(&rp, &browser, "acme", "openid").await;
+        let answer = send_logout(&app, "acme", &upstream.logout_token_without_kid(json!({"sid": "up-1"}))).await;
+        assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
+        assert!(!is_signed_in(&app, &browser).await);
+        upstream.rotate_keys(Algorithm::Es256);
+        log_in(&rp, &browser, "acme", "openid").await;
+        let answer = send_logout(&app, "acme", &upstream.logout_token_without_kid(json!({"sid": "up-1"}))).await;
+        assert_eq!(refused(&answer).0, 400);
+        assert!(is_signed_in(&app, &browser).await);
+    }
+
     async fn a_repeated_logout_token_is_answered_and_does_nothing_again(env: &Env) {
         let (upstream, app, rp) = gateway(env).await;
         let browser = Browser::new();

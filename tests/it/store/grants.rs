@@ -14,9 +14,9 @@ on_both! {
         let full = grant("1", customer);
         let bare = Grant { sid: None, audience: Vec::new(), offline: false, ..grant("2", customer) };
         let mut tx = store.begin().await.unwrap();
-        assert!(tx.grant_insert(&full).await.unwrap());
-        assert!(tx.grant_insert(&bare).await.unwrap());
-        assert!(!tx.grant_insert(&full).await.unwrap());
+        assert!(tx.grant_insert(&full, None).await.unwrap());
+        assert!(tx.grant_insert(&bare, None).await.unwrap());
+        assert!(!tx.grant_insert(&full, None).await.unwrap());
         tx.commit().await.unwrap();
         let mut tx = store.begin_read().await.unwrap();
         assert_eq!(tx.grant_find(full.id).await.unwrap(), Some(full));
@@ -28,7 +28,7 @@ on_both! {
         let store = env.store().await;
         let before = grant("1", stored_customer(&store).await);
         let mut tx = store.begin().await.unwrap();
-        tx.grant_insert(&before).await.unwrap();
+        tx.grant_insert(&before, None).await.unwrap();
         let after = Grant {
             generation: 1,
             rotated_at: at(10),
@@ -53,7 +53,7 @@ on_both! {
         let revoked = grant("revoked", customer);
         let mut tx = store.begin().await.unwrap();
         for grant in [&idle, &expired, &revoked] {
-            assert!(tx.grant_insert(grant).await.unwrap());
+            assert!(tx.grant_insert(grant, None).await.unwrap());
         }
         assert!(tx.grant_revoke(revoked.id, "logout", at(1)).await.unwrap());
         assert!(!tx.grant_revoke(revoked.id, "other", at(2)).await.unwrap());
@@ -71,14 +71,14 @@ on_both! {
         let customer = stored_customer(&store).await;
         let (written, late) = (grant("written", customer), grant("late", customer));
         let mut tx = store.begin().await.unwrap();
-        assert!(tx.grant_insert(&written).await.unwrap());
+        assert!(tx.grant_insert(&written, None).await.unwrap());
         for (id, owner) in [(written.id, Some(customer)), (late.id, None)] {
             assert_eq!(tx.grant_void(id, "shop", "code_replayed", at(3)).await.unwrap(), owner);
             assert_eq!(tx.grant_void(id, "shop", "code_replayed_again", at(4)).await.unwrap(), None);
             let voided = tx.grant_find(id).await.unwrap().unwrap();
             assert_eq!((voided.revoked_at, voided.revoked_reason.as_deref()), (Some(at(3)), Some("code_replayed")));
         }
-        assert!(!tx.grant_insert(&late).await.unwrap(), "its place is taken");
+        assert!(!tx.grant_insert(&late, None).await.unwrap(), "its place is taken");
         assert_eq!(tx.grant_rotate(late.id, "shop", 0, at(1), at(2)).await.unwrap(), None);
         let kept = tx.grant_find(written.id).await.unwrap().unwrap();
         assert_eq!(kept.audience, written.audience);
@@ -93,7 +93,7 @@ on_both! {
             Grant { offline: false, sid: Some(Sid::from("other".to_owned())), ..grant("elsewhere", customer) };
         let mut tx = store.begin().await.unwrap();
         for grant in [&offline, &online, &elsewhere] {
-            assert!(tx.grant_insert(grant).await.unwrap());
+            assert!(tx.grant_insert(grant, None).await.unwrap());
         }
         let sid = Sid::from("session".to_owned());
         assert_eq!(tx.grants_end_session(&sid, at(5)).await.unwrap(), 1);
@@ -110,7 +110,7 @@ on_both! {
         let stranger = stored_customer(&store).await;
         let mut tx = store.begin().await.unwrap();
         for (code, customer) in [("1", survivor), ("2", absorbed), ("3", stranger)] {
-            assert!(tx.grant_insert(&grant(code, customer)).await.unwrap());
+            assert!(tx.grant_insert(&grant(code, customer), None).await.unwrap());
         }
         tx.commit().await.unwrap();
         merge(env, survivor, absorbed).await;
@@ -126,7 +126,7 @@ on_both! {
         let mut tx = store.begin().await.unwrap();
         for number in 0..5 {
             let grant = Grant { expires_at: at(1000 + number), ..grant(&number.to_string(), customer) };
-            assert!(tx.grant_insert(&grant).await.unwrap());
+            assert!(tx.grant_insert(&grant, None).await.unwrap());
         }
         assert_eq!(tx.grants_purge(at(1003), 2).await.unwrap(), 2);
         assert_eq!(tx.grants_purge(at(1003), 2).await.unwrap(), 1);

@@ -68,7 +68,7 @@ on_both! {
         let store = env.store().await;
         let family = grant("1", stored_customer(&store).await);
         let mut tx = store.begin().await.unwrap();
-        assert!(tx.grant_insert(&family).await.unwrap());
+        assert!(tx.grant_insert(&family, None).await.unwrap());
         tx.commit().await.unwrap();
         let answers = at_once(&store, 20, move |store, _| async move {
             let mut tx = store.begin().await.unwrap();
@@ -82,6 +82,40 @@ on_both! {
         assert_eq!(found.generation, 1);
     }
 
+    /// A code is redeemed while the link that its login came by ends: no grant outlives the link (identity rule 19).
+    async fn no_grant_outlives_the_link_it_came_by(env: &Env) {
+        let store = env.store().await;
+        for round in 0..8 {
+            let customer = stored_customer(&store).await;
+            let link = link("social:google", &format!("s{round}"), customer);
+            let (link_id, claims) = (link.id, json!({"link": link.id}));
+            let mut tx = store.begin().await.unwrap();
+            assert!(tx.link_insert(&link).await.unwrap());
+            tx.commit().await.unwrap();
+            at_once(&store, 8, move |store, number| {
+                let claims = claims.clone();
+                async move {
+                    let mut tx = store.begin().await.unwrap();
+                    if number == 4 {
+                        tx.link_end(link_id, at(1)).await.unwrap();
+                        tx.grants_revoke_link(customer, link_id, "unlinked", at(1), at(1)).await.unwrap();
+                    } else {
+                        let row = samesake::store::Grant { claims, ..grant(&format!("{round} {number}"), customer) };
+                        tx.grant_insert(&row, Some(link_id)).await.unwrap();
+                    }
+                    tx.commit().await.unwrap();
+                }
+            })
+            .await;
+            let mut tx = store.begin_read().await.unwrap();
+            for number in 0..8 {
+                let id = GrantId::of_code(&format!("{round} {number}"));
+                let left = tx.grant_find(id).await.unwrap().filter(|grant| grant.revoked_at.is_none());
+                assert_eq!(left, None, "round {round}");
+            }
+        }
+    }
+
     /// The redemption of a code races its replay: in whatever order they come, the grant ends revoked.
     async fn a_replay_and_the_first_use_end_revoked(env: &Env) {
         let store = env.store().await;
@@ -90,7 +124,7 @@ on_both! {
             let code = (number / 2).to_string();
             let mut tx = store.begin().await.unwrap();
             if number % 2 == 0 {
-                tx.grant_insert(&grant(&code, customer)).await.unwrap();
+                tx.grant_insert(&grant(&code, customer), None).await.unwrap();
             } else {
                 tx.grant_void(GrantId::of_code(&code), "shop", "code_replayed", at(1)).await.unwrap();
             }

@@ -47,6 +47,29 @@ on_both! {
         assert_eq!(invariants::check(env).await.events.len(), graph.events.len());
     }
 
+    /// An SDK's ID token may say less than the connector asks for: userinfo says the rest, of the same subject only.
+    async fn userinfo_is_asked_for_what_the_token_lacks(env: &Env) {
+        let google = provider_with_ann(env).await;
+        google.add_person("eve-2", json!({"name": "Eve"}));
+        let app = with_apps(env).connector(with_native_apps(&google, "google")).start().await;
+        let party = app.relying_party("app").await;
+        let less = |nonce: &str| {
+            google.native_token("ann-1", json!({"nonce": nonce, "email": null, "email_verified": null, "name": null}))
+        };
+        // Another subject's access token tells nothing, and signs nobody in.
+        let ours = nonce(&party).await;
+        let of_eve = google.give_access_token("eve-2");
+        let answer = bring(&party, "google", &less(&ours), &ours, &[("upstream_access_token", &of_eve)]).await;
+        assert_eq!(answer.status, 400, "{}", answer.text);
+        let ours = nonce(&party).await;
+        let of_ann = google.give_access_token("ann-1");
+        let answer = bring(&party, "google", &less(&ours), &ours, &[("upstream_access_token", &of_ann)]).await;
+        let tokens = party.token_response(answer).await;
+        let userinfo = party.userinfo(&tokens.access_token).await.body;
+        assert_eq!((&userinfo["email"], &userinfo["name"]), (&json!("ann@shop.example"), &json!("Ann Example")));
+        assert_eq!(invariants::check(env).await.live("email", "ann@shop.example").len(), 1);
+    }
+
     /// What stands in a token in clear is no secret: only its hash proves that the app made it.
     async fn an_app_may_bring_its_own_nonce_if_the_token_holds_its_hash(env: &Env) {
         let google = provider_with_ann(env).await;

@@ -79,6 +79,13 @@ async fn token(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: String) 
     if !posts_secret(&headers, &form) {
         return refusal(400, "OAuthException", 1, "Error validating client secret.");
     }
+    if form.get("grant_type").map(String::as_str) == Some("fb_exchange_token") {
+        let Some(account) = desk.account_of(&form["fb_exchange_token"]) else {
+            return refusal(400, "OAuthException", 190, "Invalid OAuth access token.");
+        };
+        let token = desk.access_token(&account);
+        return json_answer(200, json!({"access_token": token, "token_type": "bearer", "expires_in": 5_183_944}));
+    }
     if form.contains_key("code_verifier") {
         let why = "code_verifier param is provided without a code_challenge in authorization request.";
         return refusal(400, "OAuthException", 100, why);
@@ -87,7 +94,7 @@ async fn token(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: String) 
         return refusal(400, "OAuthException", 100, "This authorization code has been used.");
     };
     let token = desk.access_token(&issued.account);
-    json_answer(200, json!({"access_token": token, "token_type": "bearer", "expires_in": 5_183_944}))
+    json_answer(200, json!({"access_token": token, "token_type": "bearer", "expires_in": 5_400}))
 }
 
 async fn me(State(desk): State<Arc<Desk>>, headers: HeaderMap, uri: Uri) -> Response {

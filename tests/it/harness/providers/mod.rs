@@ -216,6 +216,11 @@ impl Desk {
         token
     }
 
+    /// Whose access token it is.
+    pub fn account_of(&self, token: &str) -> Option<Value> {
+        self.model().tokens.get(token).cloned()
+    }
+
     /// The token in the header, and whose it is.
     pub fn bearer(&self, headers: &HeaderMap) -> Option<(String, Value)> {
         let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;

@@ -4,10 +4,13 @@
 
 use std::sync::Arc;
 
-use samesake::secret::random_token;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use samesake::secret::{from_base64url, random_token};
 use serde_json::{Value, json};
 
-use super::{CLIENT_ID, Upstream, forged};
+use super::{CLIENT_ID, Endpoint, Fault, Shared, Upstream, faults, forged};
 
 /// The event of a logout token.
 pub const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -37,6 +40,17 @@ impl Upstream {
         self.notice("secevent+jwt", claims, changes)
     }
 
+    /// The same as the last argument says, by a provider that does not name its key.
+    pub fn logout_token_without_kid(&self, changes: Value) -> String {
+        let token = self.logout_token(changes);
+        let key = Arc::clone(self.shared.state().keys.last().unwrap());
+        let mut parts =
+            token.split('.').map(|part| serde_json::from_slice::<Value>(&from_base64url(part).unwrap_or_default()));
+        let (mut header, claims) = (parts.next().unwrap().unwrap(), parts.next().unwrap().unwrap());
+        header.as_object_mut().unwrap().remove("kid");
+        key.sign(&header, &claims)
+    }
+
     fn notice(&self, typ: &str, mut claims: Value, changes: Value) -> String {
         merge(&mut claims, &changes);
         let key = Arc::clone(self.shared.state().keys.last().unwrap());
@@ -45,6 +59,27 @@ impl Upstream {
         let forged = self.shared.faults.find(|fault| forged(fault, &key, &header, &claims));
         forged.unwrap_or_else(|| key.sign(&header, &claims))
     }
+}
+
+/// Who sends the events, as Google says it: its issuer has a slash at the end.
+pub(super) async fn risc_configuration(State(shared): State<Arc<Shared>>) -> Response {
+    if let Some(bad) = shared.arrive(Endpoint::Discovery).await {
+        return bad;
+    }
+    let issuer = &shared.issuer;
+    let mut document = json!({
+        "issuer": format!("{issuer}/"),
+        "jwks_uri": format!("{issuer}/jwks"),
+        "delivery_methods_supported": ["https://schemas.openid.net/secevent/risc/delivery-method/push"],
+    });
+    faults::edit(
+        &mut document,
+        shared.faults.edits(|fault| match fault {
+            Fault::Metadata(name, value) => Some((name, value.clone())),
+            _ => None,
+        }),
+    );
+    Json(document).into_response()
 }
 
 /// Replaces and adds members; null leaves one out.

@@ -55,6 +55,13 @@ impl Upstream {
         self.shared.state().refreshing.last.clone().unwrap()
     }
 
+    /// An access token for the person `sub`, as the provider's SDK gives it to a native app.
+    pub fn give_access_token(&self, sub: &str) -> String {
+        let token = random_token();
+        self.shared.state().access_tokens.insert(token.clone(), sub.to_owned());
+        token
+    }
+
     /// Whose access token it is, if it is one of ours.
     pub fn access_token_of(&self, token: &str) -> Option<String> {
         self.shared.state().access_tokens.get(token).cloned()
