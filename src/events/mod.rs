@@ -123,6 +123,8 @@ pub enum Event {
         merge: MergeId,
         restored: CustomerId,
         moved: Vec<CustomerId>,
+        /// Live links that go along, whoever the customer was when they came.
+        links: Vec<LinkId>,
         audiences: Vec<Parted>,
     },
     /// The first event of a customer who is back.

@@ -56,7 +56,8 @@ pub async fn add(
             mailbox = Mailbox::ProvedFirst;
         }
     } else {
-        if is_full(&links, &Namespace::Email) {
+        // The limit is the customer's, however little of them this side of a merge sees.
+        if is_full(&tx.links_live(root.id).await?, &Namespace::Email) {
             return taken(tx, address).await.map(|taken| taken.unwrap_or(Added::Full));
         }
         let link = Link { root: root.id, ..typed_link(address, customer, now) };
@@ -77,7 +78,7 @@ pub async fn add(
 /// Whose an address is, if anybody's.
 async fn taken(tx: &mut Tx, address: &EmailAddress) -> Result<Option<Added>, store::Error> {
     let theirs = tx.link_login(&Namespace::Email.to_string(), address.normalized()).await?;
-    Ok(theirs.map(|theirs| Added::Taken { owner: theirs.root, link: theirs.link }))
+    Ok(theirs.map(|theirs| Added::Taken { owner: theirs.customer, link: theirs.link }))
 }
 
 /// The link of an address that its owner typed and proved by a code.

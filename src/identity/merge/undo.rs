@@ -304,6 +304,7 @@ async fn apply(
         merge: plan.merge,
         restored,
         moved: plan.moved.clone(),
+        links: plan.links.iter().map(|line| line.link).collect(),
         audiences: plan.sectors.clone(),
     };
     events::record(tx, root, actor.clone(), unmerged, now).await?;

@@ -5,6 +5,7 @@ mod audience;
 mod command;
 mod interop;
 mod lease;
+mod merging;
 mod order;
 mod power_cut;
 pub mod receiver;

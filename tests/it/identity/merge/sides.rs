@@ -164,4 +164,29 @@ on_both! {
         assert_eq!(house.rp.id_token(&refreshed.id_token).await["sub"], *sub(&bobs));
         invariants::check(env).await;
     }
+
+    /// OpenID Connect Core §12.2: a family keeps its `sub` or ends, also where an undoing gave the `sub` back to the
+    /// other customer and its own has none at that app.
+    async fn a_family_whose_subject_went_with_the_other_customer_ends(env: &Env) {
+        let upstream = Upstream::start_at(env.clock.clone(), crate::harness::upstream::Algorithm::Es256).await;
+        upstream.add_person("bob-1", json!({"name": "Bob Own"}));
+        let app = TestApp::builder(env).web_client("club").connector(upstream.config("google")).start().await;
+        let rp = app.relying_party("club").await;
+        let ann = app.customer(ANN, "Ann Example").await;
+        let bobs = log_in_as(&rp, &upstream, "google", "bob-1").await;
+        let store = app.store.background();
+        let bob = store.begin_read().await.unwrap().link_resolve("social:google", "bob-1").await.unwrap().unwrap();
+        let (now, config) = (app.clock.now(), &app.app.config.merge);
+        let request = by_customer(ann, bob, now);
+        let merge = done(merge::execute(&store, config, &request, Terms::default(), now).await.unwrap()).merge;
+        let anns = as_ann(&app, &rp, &Browser::new()).await;
+        assert_eq!(sub(&anns), sub(&bobs), "the club knew Bob, and knows the customer by his name");
+        merge::undo(&store, config, &undo_request(merge), None, app.clock.now()).await.unwrap();
+        let refused = rp.refresh(anns.refresh_token.as_deref().unwrap()).await;
+        assert_eq!((refused.status.as_u16(), refused.error()), (400, "invalid_grant"), "{}", refused.text);
+        let kept = rp.token_response(rp.refresh(bobs.refresh_token.as_deref().unwrap()).await).await;
+        assert_eq!(sub(&kept), sub(&bobs));
+        assert_ne!(sub(&as_ann(&app, &rp, &Browser::new()).await), sub(&bobs), "Ann is somebody new there");
+        invariants::check(env).await;
+    }
 }
