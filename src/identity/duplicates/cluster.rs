@@ -3,8 +3,10 @@
 //! Connected components alone turn one false pair into many: a shared mailbox chains a family, a father his sons. Pairs
 //! are taken best first, equal ones by key, so that the result depends on neither order nor batches.
 
+use serde::{Deserialize, Serialize};
+
 use super::bulk::ScoredPair;
-use super::hash::Map;
+use super::hash::{Map, Set};
 use super::records::Records;
 use super::rules::{Limits, Veto};
 use super::score::Scorer;
@@ -16,11 +18,13 @@ pub struct Guard {
     pub threshold: f32,
     /// Clusters never grow beyond; what would is left for review.
     pub largest: usize,
+    /// A cluster with more members is for a person to look at as a whole.
+    pub unquestioned: usize,
 }
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { threshold: 0.95, largest: 12 }
+        Self { threshold: 0.95, largest: 12, unquestioned: 5 }
     }
 }
 
@@ -32,10 +36,13 @@ const STRANGERS: f64 = 0.01;
 pub struct Cluster {
     /// In the order of their keys.
     pub members: Vec<u32>,
+    /// It is larger than most people's, or was kept from growing further: somebody should look at it as a whole.
+    pub needs_review: bool,
 }
 
 /// Why a pair was not joined although it scored well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Objection {
     Veto(Veto),
     /// Two members are rather of one household than one person.
@@ -51,6 +58,54 @@ pub enum Objection {
 pub struct Clusters {
     pub clusters: Vec<Cluster>,
     pub kept_apart: Vec<(u32, u32, Objection)>,
+}
+
+/// What the guard says of two records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They are in one cluster.
+    Together { needs_review: bool },
+    /// They scored well, but somebody objected.
+    Apart(Objection),
+    /// They are in different clusters, or in none, for want of evidence.
+    Unjoined,
+}
+
+/// Clusters made ready for asking about pairs.
+#[derive(Clone, Debug, Default)]
+pub struct Verdicts {
+    /// The number of a record's cluster, and whether that needs review.
+    cluster_of: Map<u32, (u32, bool)>,
+    apart: Map<(u32, u32), Objection>,
+}
+
+impl Clusters {
+    /// For asking about pairs.
+    pub fn verdicts(&self) -> Verdicts {
+        let numbered = (0_u32..).zip(&self.clusters);
+        let members = numbered.flat_map(|(number, cluster)| {
+            cluster.members.iter().map(move |member| (*member, (number, cluster.needs_review)))
+        });
+        let apart = self.kept_apart.iter().map(|(a, b, objection)| ((*a.min(b), *a.max(b)), *objection));
+        Verdicts { cluster_of: members.collect(), apart: apart.collect() }
+    }
+}
+
+impl Verdicts {
+    /// What became of two records, in either order.
+    pub fn of(&self, a: u32, b: u32) -> Verdict {
+        match (self.cluster_of.get(&a), self.cluster_of.get(&b)) {
+            (Some(x), Some(y)) if x.0 == y.0 => Verdict::Together { needs_review: x.1 },
+            _ => {
+                self.apart.get(&(a.min(b), a.max(b))).map_or(Verdict::Unjoined, |objection| Verdict::Apart(*objection))
+            }
+        }
+    }
+
+    /// The number of a record's cluster, if it is in one.
+    pub fn cluster(&self, record: u32) -> Option<u32> {
+        self.cluster_of.get(&record).map(|(number, _)| *number)
+    }
 }
 
 impl Guard {
@@ -90,8 +145,15 @@ impl Guard {
                 all.extend(moved);
             }
         }
-        let mut clusters: Vec<Cluster> =
-            members.into_iter().filter(|members| members.len() > 1).map(|members| Cluster { members }).collect();
+        let stopped = kept_apart.iter().filter(|(_, _, objection)| *objection == Objection::Large);
+        let stopped: Set<usize> =
+            stopped.flat_map(|(a, b, _)| [a, b]).filter_map(|member| cluster_of.get(member).copied()).collect();
+        let clusters = members.into_iter().enumerate().filter(|(_, members)| members.len() > 1);
+        let clusters = clusters.map(|(number, members)| {
+            let needs_review = members.len() > self.unquestioned || stopped.contains(&number);
+            Cluster { members, needs_review }
+        });
+        let mut clusters: Vec<Cluster> = clusters.collect();
         for cluster in &mut clusters {
             cluster.members.sort_unstable_by_key(|member| records.key(*member));
         }

@@ -6,6 +6,7 @@
 
 use super::blocking::Blocks;
 use super::compare::compare;
+use super::drift::Profile;
 use super::field::{Field, Pattern};
 use super::hash::{Draw, Map};
 use super::model::{FEW, Frequencies, LEAST, Model, RAREST, Share, frequency_key, stable, values};
@@ -57,6 +58,7 @@ impl Model {
             }
             before = matches;
         }
+        model.profile = Some(Profile::of(&model, patterns.blocked.iter().copied()));
         model.frequencies = frequencies(records, &model);
         model.freeze()
     }

@@ -10,9 +10,12 @@
 pub mod band;
 pub mod blocking;
 pub mod bulk;
+pub mod calibration;
 pub mod cluster;
 mod compare;
 pub mod csv;
+pub mod drift;
+pub mod evaluate;
 pub mod field;
 pub mod fit;
 mod hash;
@@ -24,11 +27,14 @@ pub mod rules;
 pub mod score;
 mod similarity;
 pub mod splink;
+pub mod table;
 
 pub use band::{Band, Policy};
 pub use blocking::Blocks;
 pub use bulk::{Scan, ScoredPair};
-pub use cluster::{Cluster, Guard};
+pub use calibration::{Calibration, Decision, Proposal};
+pub use cluster::{Cluster, Clusters, Guard, Objection, Verdict, Verdicts};
+pub use drift::Drift;
 pub use field::{Field, Level};
 pub use model::Model;
 pub use records::{Claim, Full, Person, Records};

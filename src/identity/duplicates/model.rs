@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::calibration::Calibration;
+use super::drift::Profile;
 use super::field::{EXACT, Field, LevelIndex, MISSING};
 use super::hash::{Map, mix, text};
 use super::normalize;
@@ -53,6 +55,12 @@ pub struct Model {
     pub frequencies: Frequencies,
     /// How many records it was fitted on.
     pub records: u64,
+    /// What their pairs looked like, for noticing that the data has become another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// The correction that stewards' decisions led to and somebody accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 /// Shares of frequent values by hash.
@@ -92,6 +100,8 @@ impl Model {
             fields: fields.collect(),
             frequencies: Frequencies::default(),
             records: 0,
+            profile: None,
+            calibration: None,
         };
         model.fix_personal();
         model
@@ -130,10 +140,24 @@ impl Model {
         if !probabilities.all(valid) || !valid(self.prior_same) || !valid(self.prior_household) {
             return Err(ModelError::Probability);
         }
-        if self.prior_same + self.prior_household >= 1.0 {
+        let corrected = self.calibration.is_none_or(|calibration| calibration.is_sound());
+        let profiled = self.profile.as_ref().is_none_or(Profile::is_sound);
+        if self.prior_same + self.prior_household >= 1.0 || !corrected || !profiled {
             return Err(ModelError::Probability);
         }
         Ok(())
+    }
+
+    /// A model whose probabilities are corrected; a correction it has already comes before the new one. It has a
+    /// version of its own.
+    ///
+    /// # Errors
+    /// A correction that would turn the order of pairs round.
+    pub fn calibrated(&self, calibration: Calibration) -> Result<Self, ModelError> {
+        let all = self.calibration.map_or(calibration, |first| calibration.after(first));
+        let model = Self { calibration: Some(all), ..self.clone() };
+        model.check()?;
+        Ok(model.freeze())
     }
 
     /// In the household class personal fields agree as strangers' do, but for namesakes and twins.
@@ -153,6 +177,9 @@ impl Model {
         let shares = levels.flat_map(|share| [&mut share.same, &mut share.household, &mut share.unrelated]);
         for probability in shares.chain([&mut self.prior_same, &mut self.prior_household]) {
             *probability = rounded(*probability);
+        }
+        if let Some(Calibration { offset, slope }) = &mut self.calibration {
+            (*offset, *slope) = (rounded(*offset), rounded(*slope));
         }
         let contents = serde_json::to_string(&self).unwrap_or_default();
         self.version = format!("{}-{:016x}", normalize::VERSION, text(contents.as_bytes()));

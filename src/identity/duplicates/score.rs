@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bulk::ScoredPair;
+use super::calibration::Calibration;
 use super::compare::compare;
 use super::field::{EXACT, Field, Pattern};
 use super::model::{Model, RAREST, related};
@@ -42,6 +44,9 @@ pub struct Waterfall {
     pub prior_bits: f64,
     pub household_prior_bits: f64,
     pub steps: Vec<Step>,
+    /// What was done to the probabilities after the bits were added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     pub same: f64,
     pub household: f64,
     pub unrelated: f64,
@@ -81,6 +86,12 @@ impl<'a> Scorer<'a> {
     /// The score of two records of a set. Exchanging them changes nothing.
     pub fn score(&self, records: &Records, a: u32, b: u32) -> Score {
         self.score_rows(records, &records.row(a), &records.row(b))
+    }
+
+    /// The score of two records as a scan keeps it.
+    pub fn pair(&self, records: &Records, a: u32, b: u32) -> ScoredPair {
+        let Score { same, household, bits, pattern, .. } = self.score(records, a, b);
+        ScoredPair { a, b, same: same as f32, household: household as f32, bits: bits as f32, pattern }
     }
 
     pub(super) fn score_rows(&self, records: &Records, a: &Row, b: &Row) -> Score {
@@ -140,6 +151,7 @@ impl<'a> Scorer<'a> {
             prior_bits: self.prior.same,
             household_prior_bits: self.prior.household,
             steps: steps.collect(),
+            calibration: self.model.calibration,
             same: score.same,
             household: score.household,
             unrelated: score.unrelated,
@@ -157,7 +169,9 @@ impl<'a> Scorer<'a> {
         let top = sum.same.max(sum.household).max(0.0);
         let [same, household, unrelated] = [sum.same - top, sum.household - top, -top].map(f64::exp2);
         let all = same + household + unrelated;
-        Score { same: same / all, household: household / all, unrelated: unrelated / all, bits: sum.same, pattern }
+        let score =
+            Score { same: same / all, household: household / all, unrelated: unrelated / all, bits: sum.same, pattern };
+        self.model.calibration.map_or(score, |calibration| calibration.correct(score))
     }
 
     fn weight(&self, pattern: Pattern, field: Field) -> Bits {

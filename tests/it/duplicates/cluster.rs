@@ -1,9 +1,8 @@
 //! Clusters: who is joined, and who is kept apart whatever the pairs say.
 
-use samesake::identity::duplicates::cluster::Objection;
 use samesake::identity::duplicates::rules::{Limits, Veto};
 use samesake::identity::duplicates::score::Scorer;
-use samesake::identity::duplicates::{Claim, Guard, Person, Records, ScoredPair};
+use samesake::identity::duplicates::{Claim, Clusters, Guard, Objection, Person, Records, ScoredPair, Verdict};
 
 use super::people::{self, Random};
 use super::{ALL, TOWN, f1, find, quality};
@@ -42,6 +41,12 @@ fn clusters_do_not_depend_on_the_order_of_pairs() {
 
 /// Records that agree in all but what makes the veto, joined as surely as can be.
 fn join(people: &[Person<'_>], limits: &Limits) -> (usize, Vec<Objection>) {
+    let clusters = clusters(Guard::default(), people, limits);
+    let largest = clusters.clusters.iter().map(|cluster| cluster.members.len()).max().unwrap_or(1);
+    (largest, clusters.kept_apart.into_iter().map(|(_, _, objection)| objection).collect())
+}
+
+fn clusters(guard: Guard, people: &[Person<'_>], limits: &Limits) -> Clusters {
     let found = &TOWN.1;
     let scorer = Scorer::new(&found.model);
     let mut records = Records::new();
@@ -50,16 +55,8 @@ fn join(people: &[Person<'_>], limits: &Limits) -> (usize, Vec<Objection>) {
     }
     let count = people.len() as u32;
     let all = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
-    let pairs: Vec<ScoredPair> = all
-        .map(|(a, b)| {
-            let score = scorer.score(&records, a, b);
-            let (same, household) = (score.same as f32, score.household as f32);
-            ScoredPair { a, b, same, household, bits: score.bits as f32, pattern: score.pattern }
-        })
-        .collect();
-    let clusters = Guard::default().join(&scorer, &records, &pairs, limits);
-    let largest = clusters.clusters.iter().map(|cluster| cluster.members.len()).max().unwrap_or(1);
-    (largest, clusters.kept_apart.into_iter().map(|(_, _, objection)| objection).collect())
+    let pairs: Vec<ScoredPair> = all.map(|(a, b)| scorer.pair(&records, a, b)).collect();
+    guard.join(&scorer, &records, &pairs, limits)
 }
 
 const EMAIL: &[Claim<'static>] = &[Claim { value: "quentin.x77@example.org", proved: true }];
@@ -111,4 +108,23 @@ fn a_cluster_too_large_to_believe_waits_for_review() {
     let (largest, objections) = join(&people, &Limits::default());
     assert_eq!(largest, Guard::default().largest);
     assert!(objections.contains(&Objection::Large), "{objections:?}");
+}
+
+#[test]
+fn a_large_cluster_and_one_kept_from_growing_are_flagged_and_others_not() {
+    for (count, guard, expected) in [
+        (3, Guard::default(), [Verdict::Together { needs_review: false }; 2]),
+        (7, Guard::default(), [Verdict::Together { needs_review: true }; 2]),
+        (
+            3,
+            Guard { largest: 2, ..Guard::default() },
+            [Verdict::Together { needs_review: true }, Verdict::Apart(Objection::Large)],
+        ),
+    ] {
+        let people: Vec<_> = (1..=count).map(quentin).collect();
+        let verdicts = clusters(guard, &people, &Limits::default()).verdicts();
+        assert_eq!([verdicts.of(0, 1), verdicts.of(2, 1)], expected);
+        assert_eq!(verdicts.of(1, 0), verdicts.of(0, 1));
+        assert_eq!(verdicts.of(0, 99), Verdict::Unjoined);
+    }
 }

@@ -3,6 +3,8 @@
 mod candidates;
 mod cluster;
 mod exchange;
+mod freshness;
+mod file;
 mod model;
 #[path = "../../people/mod.rs"]
 mod people;
