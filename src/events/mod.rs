@@ -6,6 +6,7 @@
 mod delivery;
 pub mod relay;
 mod retry;
+pub mod stream;
 pub mod webhook;
 
 use std::collections::BTreeMap;

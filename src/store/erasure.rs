@@ -135,9 +135,9 @@ impl Tx {
     }
 }
 
-const FORMER_ROOTS: &str = "WITH RECURSIVE above (id) AS (SELECT id FROM customers WHERE canonical = $1 UNION \
-     SELECT m.survivor FROM above a JOIN merges m ON m.absorbed = a.id) \
-     SELECT a.id FROM above a JOIN customers c ON c.id = a.id WHERE c.canonical <> $1";
+pub(super) const FORMER_ROOTS: &str = "WITH RECURSIVE above (id) AS (SELECT id FROM customers WHERE canonical = $1 \
+     UNION SELECT m.survivor FROM above a CROSS JOIN merges m WHERE m.absorbed = a.id) \
+     SELECT a.id FROM above a CROSS JOIN customers c WHERE c.id = a.id AND c.canonical <> $1";
 
 /// Where plans are kept, and how they are replaced.
 const PLANS: &[(&str, &str)] = &[

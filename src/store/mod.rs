@@ -155,6 +155,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("grants_end_session", grants::GRANTS_END_SESSION),
     ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
     ("outbox_sequenced", outbox::OUTBOX_SEQUENCED),
+    ("former_roots", erasure::FORMER_ROOTS),
 ];
 
 /// The statements of searches, on Postgres and on SQLite: no table may be scanned for them either.

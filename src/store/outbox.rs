@@ -82,10 +82,11 @@ pub(super) const OUTBOX_SEQUENCED: &str = "SELECT o.sequence, o.id, o.type AS ev
      WHERE m.survivor = o.root AND m.seq < o.root_seq \
      AND (m.undone_at IS NULL OR m.undone_at > o.created_at) UNION ALL \
      SELECT m.absorbed, b.path || CAST(1000000000000000000 + m.seq AS TEXT) \
-     FROM branch b JOIN merges m ON m.survivor = b.id \
-     WHERE m.merged_at <= o.created_at AND (m.undone_at IS NULL OR m.undone_at > o.created_at)) \
-     SELECT s.sub FROM branch b JOIN subjects s ON s.sector = $2 AND s.customer = b.id \
-     WHERE s.issued_at <= o.created_at AND NOT s.own_side ORDER BY b.path LIMIT 1)) AS sub \
+     FROM branch b CROSS JOIN merges m WHERE m.survivor = b.id \
+     AND m.merged_at <= o.created_at AND (m.undone_at IS NULL OR m.undone_at > o.created_at)) \
+     SELECT found.sub FROM (SELECT b.path, (SELECT s.sub FROM subjects s WHERE s.sector = $2 AND s.customer = b.id \
+     AND s.issued_at <= o.created_at AND NOT s.own_side) AS sub FROM branch b) AS found \
+     WHERE found.sub IS NOT NULL ORDER BY found.path LIMIT 1)) AS sub \
      FROM outbox o WHERE o.sequence > $1 ORDER BY o.sequence LIMIT $3";
 
 pub(super) const OUTBOX_NUMBERING: &str = "SELECT last, EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL) AS waiting \

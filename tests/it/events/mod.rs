@@ -11,6 +11,7 @@ mod power_cut;
 pub mod receiver;
 mod replay;
 mod retry;
+mod stream;
 
 use std::time::Duration;
 

@@ -68,7 +68,6 @@ pub struct LinkRow {
     /// Where it came from.
     pub source: String,
     pub first_seen: i64,
-    pub ended_at: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -103,7 +102,7 @@ impl Graph {
         let links = query(
             env,
             "links",
-            "{id} namespace external_id exclusive {customer} {root} state verified_at disabled_at source first_seen ended_at",
+            "{id} namespace external_id exclusive {customer} {root} state verified_at disabled_at source first_seen",
             "first_seen, namespace",
         );
         let events = query(env, "outbox", "{id} type payload {root} root_seq {aggregateid}", "position");
@@ -454,7 +453,6 @@ fn link(row: &[String]) -> LinkRow {
         disabled: !row[8].is_empty(),
         source: row[9].clone(),
         first_seen: row[10].parse().unwrap(),
-        ended_at: row[11].parse().ok(),
     }
 }
 

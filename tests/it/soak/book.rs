@@ -7,7 +7,7 @@ use samesake::clock::Timestamp;
 use samesake::ids::{CustomerId, MergeId};
 
 use super::world::Account;
-use crate::harness::invariants::Graph;
+use crate::harness::invariants::{Graph, LinkRow, MergeRow};
 use crate::identity::merge::hex;
 
 /// One ID token.
@@ -46,14 +46,17 @@ impl Book {
             let account = &accounts[sighting.account];
             assert_eq!(families[&owner.customer], account.family, "rule 23: another person's: {sighting:?} {owner:?}");
             let key = account.key();
-            let is_its = |link: &&crate::harness::invariants::LinkRow| {
-                (&link.namespace, &link.external_id) == (&key.0, &key.1) && link.first_seen <= sighting.to.micros()
+            // Of the erased it is not known any more which of the family's accounts it was.
+            let was_its = |link: &LinkRow| link.external_id == "erased" && families[&link.customer] == account.family;
+            let is_its = |link: &&LinkRow| {
+                link.namespace == key.0
+                    && (link.external_id == key.1 || was_its(link))
+                    && link.first_seen <= sighting.to.micros()
             };
             let rows: BTreeSet<&str> = graph.links.iter().filter(is_its).map(|link| link.customer.as_str()).collect();
-            // The identifiers of the erased are gone, and with them whose account it was.
             let one = self.one_with(graph, &owner.customer, sighting);
             assert!(
-                rows.is_empty() || rows.iter().any(|row| one.contains(row)),
+                rows.iter().any(|row| one.contains(row)),
                 "rule 44: no merge explains {sighting:?}: it is {owner:?}, and the account was of {rows:?}"
             );
         }
@@ -83,7 +86,7 @@ impl Book {
 
     /// Everybody who was one with a customer at some time of a sighting, by the merges on record.
     fn one_with<'g>(&self, graph: &'g Graph, customer: &'g str, sighting: &Sighting) -> BTreeSet<&'g str> {
-        let was_open = |merge: &&crate::harness::invariants::MergeRow| {
+        let was_open = |merge: &&MergeRow| {
             // What was undone in a power cut may have been seen until nobody knows when.
             let until = merge.undone_at.and_then(|_| self.undone.get(&merge.id));
             merge.merged_at <= sighting.to.micros() && until.is_none_or(|until| *until >= sighting.from)
