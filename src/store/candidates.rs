@@ -95,6 +95,10 @@ macro_rules! candidate_columns {
     };
 }
 
+pub(super) const CANDIDATES_SETTLE: &str = "UPDATE candidates SET state = 'merged', updated_at = $2 \
+     WHERE state = 'open' AND a IN (SELECT id FROM customers WHERE canonical = $1) \
+     AND b IN (SELECT id FROM customers WHERE canonical = $1)";
+
 impl Tx {
     /// Living customers in the order of their IDs, those after one.
     pub async fn customers_living_after(&mut self, after: CustomerId, limit: i64) -> Result<Vec<LivingProfile>> {
@@ -239,6 +243,11 @@ impl Tx {
             now,
         )?;
         Ok(decided == 1)
+    }
+
+    /// Decides on the open pairs of rows that are one customer by now: they were merged.
+    pub async fn candidates_settle(&mut self, root: CustomerId, now: Timestamp) -> Result<u64> {
+        exec!(self, CANDIDATES_SETTLE, root, now)
     }
 
     /// Forgets open pairs of models, not imported ones, that no scan has seen since a time.
