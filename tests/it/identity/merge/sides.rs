@@ -1,6 +1,8 @@
 //! Joining profiles is not joining keys (rules 25, 26 and 46), as browsers, apps and destinations meet it.
 
+use samesake::events::Actor;
 use samesake::identity::merge::{self, Terms};
+use samesake::identity::not_same;
 use samesake::ids::CustomerId;
 use serde_json::{Value, json};
 
@@ -162,6 +164,23 @@ on_both! {
         let answer = house.rp.refresh(bobs.refresh_token.as_deref().unwrap()).await;
         let refreshed = house.rp.token_response(answer).await;
         assert_eq!(house.rp.id_token(&refreshed.id_token).await["sub"], *sub(&bobs));
+        invariants::check(env).await;
+    }
+
+    /// Whoever is still in a browser after an undoing has ended their session has proved nothing there.
+    async fn an_ended_session_joins_no_keys(env: &Env) {
+        let house = House::start(env).await;
+        let shared = Browser::new();
+        house.as_bob(&shared).await;
+        let merge = house.merge().await;
+        house.app.clock.advance(std::time::Duration::from_secs(1));
+        let (store, config, now) = (house.app.store.background(), &house.app.app.config.merge, house.app.clock.now());
+        merge::undo(&store, config, &undo_request(merge), None, now).await.unwrap();
+        not_same::lift(&store, house.ann, house.bob, Actor::System, now).await.unwrap();
+        house.merge().await;
+        as_ann(&house.app, &house.rp, &shared).await;
+        let bob = house.as_bob(&Browser::new()).await;
+        assert_eq!(house.userinfo(&bob).await.get("email"), None, "Bob's keys open Bob's own side");
         invariants::check(env).await;
     }
 
