@@ -71,13 +71,13 @@ pub async fn erase(
 
 /// What was recorded of these rows, under their own IDs and under those of whom they were a part for a time.
 async fn blank_history(tx: &mut Tx, root: CustomerId, members: &[CustomerId]) -> Result<(), store::Error> {
-    for member in members {
-        tx.history_erase(*member, None).await?;
-    }
     let links = tx.link_ids_of(root).await?;
-    for former in tx.former_roots(root).await? {
-        tx.history_erase(former, Some(&links)).await?;
-        tx.plans_erase(former, members, &links).await?;
+    let former = tx.former_roots(root).await?;
+    for customer in members.iter().chain(&former) {
+        tx.history_erase(*customer, &links).await?;
+    }
+    for customer in former {
+        tx.plans_erase(customer, members, &links).await?;
     }
     Ok(())
 }

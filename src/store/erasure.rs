@@ -76,9 +76,9 @@ impl Tx {
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
 
-    /// Blanks identifiers in what is recorded of one customer ID: in the outbox and, keeping the digests, in the audit
-    /// log. Of somebody else's history only what is about these `links`.
-    pub async fn history_erase(&mut self, customer: CustomerId, links: Option<&BTreeSet<LinkId>>) -> Result<()> {
+    /// Blanks the identifiers of these links in what is recorded of one customer ID: in the outbox and, keeping the
+    /// digests, in the audit log. Links of others may stand there too, who were a part of that customer for a time.
+    pub async fn history_erase(&mut self, customer: CustomerId, links: &BTreeSet<LinkId>) -> Result<()> {
         let mut after = 0;
         loop {
             let rows: Vec<(EventId, i64, Value)> = fetch_all!(
@@ -155,9 +155,9 @@ const PLANS: &[(&str, &str)] = &[
     ),
 ];
 
-fn is_to_blank(detail: &Value, links: Option<&BTreeSet<LinkId>>) -> bool {
-    let link = || detail.get("link").and_then(|link| link.as_str()?.parse::<LinkId>().ok());
-    detail.get(MARK).is_none() && links.is_none_or(|links| link().is_some_and(|link| links.contains(&link)))
+fn is_to_blank(detail: &Value, links: &BTreeSet<LinkId>) -> bool {
+    let link = detail.get("link").and_then(|link| link.as_str()?.parse::<LinkId>().ok());
+    detail.get(MARK).is_none() && link.is_some_and(|link| links.contains(&link))
 }
 
 /// A plan without what it says of these rows and links.

@@ -73,6 +73,18 @@ on_both! {
         invariants::check(env).await;
     }
 
+    /// And no further: who was a part of the erased for a time keeps their own.
+    async fn an_erasure_leaves_what_others_left_in_the_erased_ones_name(env: &Env) {
+        let board = Board::new(env.store().await);
+        let (ann, bob) = (board.customer("ann", at(0)).await, board.customer("bob", at(0)).await);
+        let merge = board.merge(ann, bob, at(1)).await;
+        board.link(bob, Namespace::App("shop".to_owned()), "number-of-bob", at(2)).await;
+        assert!(matches!(board.undo(merge.merge, at(3)).await, Undone::Done { repeated: false, .. }));
+        assert!(matches!(erase(&board, ann, "on request", at(4)).await, Erased::Done { .. }));
+        let text = format!("{:?}", invariants::check(env).await);
+        assert!(text.contains("number-of-bob") && !text.contains("ann@shop.example"));
+    }
+
     async fn a_customer_under_a_legal_hold_is_not_erased(env: &Env) {
         let board = Board::new(env.store().await);
         let ann = board.customer("ann", at(0)).await;
