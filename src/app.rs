@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::clock::Clock;
 use crate::config::{Config, DestinationPolicy, Webhook};
@@ -14,11 +14,13 @@ use crate::connector::Registry;
 use crate::credential::password::{HashPolicy, Hasher};
 use crate::credential::throttle::Throttle;
 use crate::events::relay::{Receiver, Relay, Whose};
+use crate::events::stream::Head;
 use crate::events::webhook::{Selection, SigningKey};
 use crate::handoff::known::KnownCustomers;
 use crate::handoff::signed_identity::Statements;
 use crate::handoff::{Destination, Destinations, Policy};
 use crate::http::browser::Cookies;
+use crate::http::event_stream::MOST_STREAMS;
 use crate::http::pages::{Brand, BrandSettings};
 use crate::identity::upstream_tokens::Keeper;
 use crate::jobs::Worker;
@@ -70,6 +72,12 @@ pub struct Parts {
     pub known_customers: KnownCustomers,
     /// Brings events to those who are to hear of them.
     pub relay: Relay,
+    /// How far events are, for the streams that are open here.
+    pub stream_head: Head,
+    /// How many more streams may be opened.
+    pub streams: Arc<Semaphore>,
+    /// Whether the gateway is about to end, and whatever stays open with it.
+    pub closing: watch::Sender<bool>,
     /// The metadata document and its entity tag, made at the first request.
     pub metadata_document: OnceLock<(Bytes, String)>,
     /// The OpenAPI document of the admin API, made at the first request.
@@ -214,6 +222,9 @@ impl App {
             destinations: destinations(&config),
             known_customers,
             relay,
+            stream_head: Head::default(),
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            closing: watch::Sender::new(false),
             metadata_document: OnceLock::new(),
             api_document: OnceLock::new(),
             brand: Brand::new(BrandSettings::from(&config.brand)),

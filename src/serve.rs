@@ -60,6 +60,12 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
     };
     let (stop, stopped) = watch::channel(false);
     let jobs = spawn_jobs(&app, &stopped);
+    let closing = app.clone();
+    let shutdown = async move {
+        shutdown.await;
+        // What stays open ends by itself, and is not waited for.
+        closing.closing.send_replace(true);
+    };
     let served = listen(http::router(&app), listener, limits, shutdown).await;
     // The jobs finish the round they are in.
     stop.send_replace(true);

@@ -6,6 +6,7 @@
 mod delivery;
 pub mod relay;
 mod retry;
+pub mod stream;
 pub mod webhook;
 
 use std::collections::BTreeMap;
@@ -153,6 +154,8 @@ pub enum Event {
         merge: MergeId,
         restored: CustomerId,
         moved: Vec<CustomerId>,
+        /// Live links that go along, whoever the customer was when they came.
+        links: Vec<LinkId>,
         audiences: Vec<Parted>,
     },
     /// The first event of a customer who is back.

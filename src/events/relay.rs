@@ -127,9 +127,7 @@ impl Relay {
 
     /// The receivers that lack something.
     async fn due(&self, registered: &mut bool) -> Result<Vec<Receiver>, store::Error> {
-        if self.store.begin_read().await?.outbox_numbering().await?.waiting {
-            self.number().await?;
-        }
+        number(&self.store, usize::MAX).await?;
         let now = self.clock.now();
         if !*registered {
             // Only now: a new receiver begins behind what has a number.
@@ -138,17 +136,6 @@ impl Relay {
         }
         let due = self.store.begin_read().await?.webhooks_due(now).await?;
         Ok(self.receivers.iter().filter(|receiver| due.contains(&receiver.id)).cloned().collect())
-    }
-
-    async fn number(&self) -> Result<(), store::Error> {
-        loop {
-            let mut tx = self.store.begin().await?;
-            let numbered = tx.outbox_number(BATCH).await?;
-            tx.commit().await?;
-            if numbered < BATCH {
-                return Ok(());
-            }
-        }
     }
 
     async fn register(&self, now: Timestamp) -> Result<(), store::Error> {
@@ -168,6 +155,25 @@ impl Relay {
             }
         }
     }
+}
+
+/// Gives numbers to events that have none, so many batches of them at most. Answers how far the numbering is.
+pub(super) async fn number(store: &Store, batches: usize) -> Result<i64, store::Error> {
+    let before = store.begin_read().await?.outbox_numbering().await?;
+    if !before.waiting {
+        return Ok(before.last);
+    }
+    let mut last = before.last;
+    for _ in 0..batches {
+        let mut tx = store.begin().await?;
+        let numbered = tx.outbox_number(BATCH).await?;
+        last = tx.outbox_numbering().await?.last;
+        tx.commit().await?;
+        if numbered < BATCH {
+            break;
+        }
+    }
+    Ok(last)
 }
 
 /// What became of a wish to deliver events again.

@@ -10,6 +10,7 @@ pub mod context;
 pub mod cors;
 pub mod either;
 pub mod error;
+pub mod event_stream;
 pub mod handoff;
 pub mod health;
 pub mod layers;
@@ -47,6 +48,7 @@ pub fn router(app: &App) -> Router {
         .merge(receive::routes())
         .merge(health::routes())
         .merge(admin_api::routes(app))
+        .merge(event_stream::routes())
         .route("/assets/{name}", get(asset))
         .fallback(not_found);
     layers::around(all, app).with_state(app.clone())

@@ -58,7 +58,9 @@ pub async fn add(
             mailbox = Mailbox::ProvedFirst;
         }
     } else {
-        if let Some(limit) = limit::reached(tx, root.id, &links, &Namespace::Email, rules).await? {
+        // The limit is the customer's, however little of them this side of a merge sees.
+        let all = tx.links_live(root.id).await?;
+        if let Some(limit) = limit::reached(tx, root.id, &all, &Namespace::Email, rules).await? {
             return taken(tx, address).await.map(|taken| taken.unwrap_or(Added::Full(limit)));
         }
         let link = Link { root: root.id, ..typed_link(address, customer, now) };

@@ -13,7 +13,7 @@ use crate::ids::CustomerId;
 use crate::jobs::{self, First, Task};
 use crate::secret::DerivedKey;
 use crate::session::FOR_EVER;
-use crate::store::{self, CustomerState, Store};
+use crate::store::{self, CustomerState, Store, Tx};
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +62,22 @@ pub async fn erase(
     jobs::queue_all(&mut tx, task_key, tasks, First::Job, now).await?;
     tx.grants_revoke_customer(root.id, "erased", now).await?;
     tx.customer_erase(root.id, now).await?;
-    for member in &members {
-        tx.history_erase(*member).await?;
-    }
+    blank_history(&mut tx, root.id, &members).await?;
     let event = Event::CustomerErased { members: members.clone(), reason: reason.to_owned() };
     events::record(&mut tx, root.id, by, event, now).await?;
     tx.commit().await?;
     Ok(Erased::Done { customer: root.id, members })
+}
+
+/// What was recorded of these rows, under their own IDs and under those of whom they were a part for a time.
+async fn blank_history(tx: &mut Tx, root: CustomerId, members: &[CustomerId]) -> Result<(), store::Error> {
+    let links = tx.link_ids_of(root).await?;
+    let former = tx.former_roots(root).await?;
+    for customer in members.iter().chain(&former) {
+        tx.history_erase(*customer, &links).await?;
+    }
+    for customer in former {
+        tx.plans_erase(customer, members, &links).await?;
+    }
+    Ok(())
 }

@@ -4,12 +4,15 @@
 //! that is nobody's, and the chain of the audit log stays whole: an entry whose detail was blanked keeps the digest
 //! that its hash was made of.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::driver::{exec, fetch_all};
 use super::{Result, Tx};
 use crate::clock::Timestamp;
-use crate::ids::{CustomerId, EventId};
+use crate::ids::{CustomerId, EventId, LinkId};
 
 /// What stands where an identifier was.
 const TOMBSTONE: &str = "erased";
@@ -60,27 +63,44 @@ impl Tx {
         Ok(())
     }
 
-    /// Blanks identifiers in the history of one row: in the outbox and, keeping the digests, in the audit log.
-    pub async fn history_erase(&mut self, member: CustomerId) -> Result<()> {
+    /// Who else may have things of this root's rows in their history: whoever absorbed one of them, directly or through
+    /// others, in a merge that was undone since.
+    pub async fn former_roots(&mut self, root: CustomerId) -> Result<Vec<CustomerId>> {
+        let found: Vec<(CustomerId,)> = fetch_all!(self, (CustomerId,), FORMER_ROOTS, root)?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Every link that came to one of a root's rows, ended or not.
+    pub async fn link_ids_of(&mut self, root: CustomerId) -> Result<BTreeSet<LinkId>> {
+        let found: Vec<(LinkId,)> = fetch_all!(self, (LinkId,), "SELECT id FROM links WHERE root = $1", root)?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Blanks the identifiers of these links in what is recorded of one customer ID: in the outbox and, keeping the
+    /// digests, in the audit log. Links of others may stand there too, who were a part of that customer for a time.
+    pub async fn history_erase(&mut self, customer: CustomerId, links: &BTreeSet<LinkId>) -> Result<()> {
+        let mut after = 0;
         loop {
-            let rows: Vec<(EventId, Value)> = fetch_all!(
+            let rows: Vec<(EventId, i64, Value)> = fetch_all!(
                 self,
-                (EventId, Value),
-                "SELECT id, payload FROM outbox WHERE root = $1 AND type LIKE 'link.%' \
-                 AND payload ->> 'erased' IS NULL ORDER BY root_seq LIMIT $2",
-                member,
+                (EventId, i64, Value),
+                "SELECT id, root_seq, payload FROM outbox WHERE root = $1 AND root_seq > $2 AND type LIKE 'link.%' \
+                 ORDER BY root_seq LIMIT $3",
+                customer,
+                after,
                 PAGE,
             )?;
-            for (id, payload) in &rows {
+            for (id, _, payload) in rows.iter().filter(|(.., payload)| is_to_blank(payload, links)) {
                 exec!(self, "UPDATE outbox SET payload = $2 WHERE id = $1", *id, blanked(payload))?;
             }
-            if i64::try_from(rows.len()) != Ok(PAGE) {
-                break;
+            match rows.last() {
+                Some((_, last, _)) if i64::try_from(rows.len()) == Ok(PAGE) => after = *last,
+                _ => break,
             }
         }
-        for row in self.audit_of(member, i64::MAX).await? {
+        for row in self.audit_of(customer, i64::MAX).await? {
             let Ok(detail) = serde_json::from_str::<Value>(&row.detail) else { continue };
-            if row.action.starts_with("link.") && detail.get(MARK).is_none() {
+            if row.action.starts_with("link.") && is_to_blank(&detail, links) {
                 let digest = row.digest().to_vec();
                 exec!(
                     self,
@@ -94,6 +114,71 @@ impl Tx {
         }
         Ok(())
     }
+
+    /// Takes values and identifiers of erased rows out of the plans of merges and proposals of one of the former roots.
+    pub async fn plans_erase(
+        &mut self,
+        former: CustomerId,
+        members: &[CustomerId],
+        links: &BTreeSet<LinkId>,
+    ) -> Result<()> {
+        for (select, update) in PLANS {
+            let rows: Vec<(Uuid, Value)> = fetch_all!(self, (Uuid, Value), *select, former)?;
+            for (id, plan) in rows {
+                let without = without(plan.clone(), members, links);
+                if without != plan {
+                    exec!(self, *update, id, without)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) const FORMER_ROOTS: &str = "WITH RECURSIVE above (id) AS (SELECT id FROM customers WHERE canonical = $1 \
+     UNION SELECT m.survivor FROM above a CROSS JOIN merges m WHERE m.absorbed = a.id) \
+     SELECT a.id FROM above a CROSS JOIN customers c WHERE c.id = a.id AND c.canonical <> $1";
+
+/// Where plans are kept, and how they are replaced.
+const PLANS: &[(&str, &str)] = &[
+    (
+        "SELECT id, plan FROM merges WHERE absorbed = $1 AND plan IS NOT NULL",
+        "UPDATE merges SET plan = $2 WHERE id = $1",
+    ),
+    (
+        "SELECT id, plan FROM merges WHERE survivor = $1 AND plan IS NOT NULL",
+        "UPDATE merges SET plan = $2 WHERE id = $1",
+    ),
+    (
+        "SELECT id, plan FROM merge_proposals WHERE survivor = $1 OR absorbed = $1",
+        "UPDATE merge_proposals SET plan = $2 WHERE id = $1",
+    ),
+];
+
+fn is_to_blank(detail: &Value, links: &BTreeSet<LinkId>) -> bool {
+    let link = detail.get("link").and_then(|link| link.as_str()?.parse::<LinkId>().ok());
+    detail.get(MARK).is_none() && link.is_some_and(|link| links.contains(&link))
+}
+
+/// A plan without what it says of these rows and links.
+fn without(mut plan: Value, members: &[CustomerId], links: &BTreeSet<LinkId>) -> Value {
+    let names = |entry: &Value, member: &str| entry.get(member).and_then(Value::as_str).map(str::to_owned);
+    let of_erased = |entry: &Value| {
+        names(entry, "customer").and_then(|id| id.parse().ok()).is_some_and(|id: CustomerId| members.contains(&id))
+    };
+    let erased_link =
+        |entry: &Value| names(entry, "link").and_then(|id| id.parse().ok()).is_some_and(|id| links.contains(&id));
+    if let Some(fields) = plan.get_mut("fields").and_then(Value::as_array_mut) {
+        for field in fields {
+            if let Some(candidates) = field.get_mut("candidates").and_then(Value::as_array_mut) {
+                candidates.retain(|candidate| !of_erased(candidate));
+            }
+        }
+    }
+    if let Some(moved) = plan.pointer_mut("/moves/links").and_then(Value::as_array_mut) {
+        moved.retain(|entry| !erased_link(entry));
+    }
+    plan
 }
 
 /// A payload without the identifier.

@@ -199,11 +199,11 @@ impl Tx {
         Ok(moved)
     }
 
-    /// Makes an absorbed row a root again, in the state of the one it parts from, with everyone who hangs below it by
-    /// merges that were not undone.
+    /// Makes an absorbed row of the root `from` a root again, in the state of the one it parts from, with everyone who
+    /// hangs below it by merges that were not undone.
     pub async fn members_release(
         &mut self,
-        top: CustomerId,
+        (from, top): (CustomerId, CustomerId),
         state: CustomerState,
         version: i64,
         now: Timestamp,
@@ -211,19 +211,22 @@ impl Tx {
         exec!(
             self,
             "UPDATE customers SET state = $3, version = $2, absorbed_by = NULL, absorbed_seq = NULL, \
-             keys_joined = FALSE, choices = NULL, canonical = id WHERE id = $1",
+             keys_joined = FALSE, choices = NULL, canonical = id, updated_at = $4 WHERE id = $1",
             top,
             version,
             state,
+            now,
         )?;
+        // Looked for among the root's own rows, not among all there are.
         exec!(
             self,
-            "UPDATE customers SET canonical = $1, updated_at = $2 WHERE id IN (\
+            "UPDATE customers SET canonical = $1, updated_at = $2 WHERE canonical = $3 AND id IN (\
              WITH RECURSIVE branch (id) AS (SELECT id FROM customers WHERE id = $1 UNION \
-             SELECT m.absorbed FROM merges m JOIN branch b ON m.survivor = b.id WHERE m.undone_at IS NULL) \
+             SELECT m.absorbed FROM branch b CROSS JOIN merges m WHERE m.survivor = b.id AND m.undone_at IS NULL) \
              SELECT id FROM branch)",
             top,
             now,
+            from,
         )
     }
 

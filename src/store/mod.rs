@@ -160,6 +160,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("grants_end_session", grants::GRANTS_END_SESSION),
     ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
     ("outbox_sequenced", outbox::OUTBOX_SEQUENCED),
+    ("former_roots", erasure::FORMER_ROOTS),
     ("candidates_page", pages::CANDIDATES_PAGE),
     ("candidates_of", pages::CANDIDATES_OF),
     ("links_page", pages::LINKS_PAGE),

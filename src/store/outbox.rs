@@ -69,13 +69,24 @@ pub struct Numbering {
 from_row!(Numbering { last, waiting });
 
 /// The subject is the one that was issued for the customer itself, even if a merge has retired it since: it is what the
-/// sector knew when this happened. A survivor may be known by an absorbed customer's only (identity rule 23).
+/// sector knew when this happened. A survivor may be known by an absorbed customer's only (identity rule 23): then it is
+/// that of the first row of the tree that has one, as the merges stood when this happened; a path of fixed-width numbers
+/// sorts the tree from the top down, first absorbed first. So whoever is told again hears the same, whatever was merged
+/// and undone since.
 pub(super) const OUTBOX_SEQUENCED: &str = "SELECT o.sequence, o.id, o.type AS event_type, o.payload, o.root, \
      o.root_seq, o.created_at, COALESCE(\
      (SELECT s.sub FROM subjects s WHERE s.sector = $2 AND s.customer = o.root AND s.issued_at <= o.created_at \
      ORDER BY s.issued_at DESC LIMIT 1), \
-     (SELECT s.sub FROM customers c JOIN subjects s ON s.root = c.canonical AND s.sector = $2 AND s.current \
-     WHERE c.id = o.root AND s.issued_at <= o.created_at LIMIT 1)) AS sub \
+     (WITH RECURSIVE branch (id, path) AS (\
+     SELECT m.absorbed, CAST(1000000000000000000 + m.seq AS TEXT) FROM merges m \
+     WHERE m.survivor = o.root AND m.seq < o.root_seq \
+     AND (m.undone_at IS NULL OR m.undone_at > o.created_at) UNION ALL \
+     SELECT m.absorbed, b.path || CAST(1000000000000000000 + m.seq AS TEXT) \
+     FROM branch b CROSS JOIN merges m WHERE m.survivor = b.id \
+     AND m.merged_at <= o.created_at AND (m.undone_at IS NULL OR m.undone_at > o.created_at)) \
+     SELECT found.sub FROM (SELECT b.path, (SELECT s.sub FROM subjects s WHERE s.sector = $2 AND s.customer = b.id \
+     AND s.issued_at <= o.created_at AND NOT s.own_side) AS sub FROM branch b) AS found \
+     WHERE found.sub IS NOT NULL ORDER BY found.path LIMIT 1)) AS sub \
      FROM outbox o WHERE o.sequence > $1 ORDER BY o.sequence LIMIT $3";
 
 pub(super) const OUTBOX_NUMBERING: &str = "SELECT last, EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL) AS waiting \

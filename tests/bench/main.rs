@@ -2,6 +2,7 @@
 //!
 //! `tests/bench/run` starts throw-away servers and runs this; there is no threshold, only a table. The load comes from
 //! this process over a few connections that stay open, and what it costs itself is not counted.
+//! With `merge` it measures merges in a small company and in a big one instead.
 //! SAMESAKE_BENCH_SECONDS (for each operation, 5), SAMESAKE_BENCH_CONNECTIONS (8) and SAMESAKE_BENCH_BINARY (the one
 //! cargo built beside this) change it.
 
@@ -19,6 +20,7 @@ mod gateway;
 #[path = "../it/harness/mod.rs"]
 mod harness;
 mod load;
+mod merging;
 mod operations;
 mod report;
 
@@ -34,6 +36,10 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(env::run(Pair::PostgresRedis, async |env| {
         println!("{}", report::machine());
+        if std::env::args().any(|argument| argument == "merge") {
+            println!("{}", merging::run(env).await);
+            return;
+        }
         let upstream = Arc::new(Upstream::start().await);
         operations::know_people(&upstream);
         let gateway = Gateway::start(env, &upstream).await;

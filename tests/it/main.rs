@@ -34,6 +34,7 @@ mod mail;
 mod oidc;
 mod receive;
 mod smoke;
+mod soak;
 mod store;
 mod tidy;
 mod tokens;

@@ -65,6 +65,7 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/userinfo", "GET", 401, "refused"),
     ("/userinfo", "POST", 401, "refused"),
     ("/userinfo", "OPTIONS", 204, "public"),
+    ("/api/v1/events", "GET", 401, "refused"), // of a client itself
     // What needs an access token for the admin API, of somebody with a role
     ("/api/v1/openapi.json", "GET", 200, "public"),
     ("/.well-known/oauth-protected-resource/api/v1", "GET", 200, "public"),

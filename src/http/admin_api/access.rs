@@ -63,15 +63,15 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
 
 async fn admit(gate: &Gate, headers: &HeaderMap) -> Result<Call, Problem> {
     let (app, now) = (&gate.app, gate.app.clock.now());
-    let token = bearer(headers).map_err(|error| refused(app, &error))?;
+    let token = bearer(headers).map_err(|error| refused(app, &error, SCOPE))?;
     let token = token
         .ok_or_else(|| Problem::new(ProblemKind::Unauthenticated).challenge(challenge(app, &[("scope", SCOPE)])))?;
     let claims = access_token::check(&app.provider, token, &audience(app), now).await;
-    let (claims, live) = claims.map_err(|error| refused(app, &error))?;
+    let (claims, live) = claims.map_err(|error| refused(app, &error, SCOPE))?;
     let client = app.provider.clients.find(&claims.client_id);
-    let client = client.ok_or_else(|| refused(app, &access_token::invalid("the client is gone")))?;
+    let client = client.ok_or_else(|| refused(app, &access_token::invalid("the client is gone"), SCOPE))?;
     if !claims.scope.contains(SCOPE) {
-        return Err(refused(app, &OAuthError::new(ErrorCode::InsufficientScope, "the scope admin is needed")));
+        return Err(refused(app, &OAuthError::new(ErrorCode::InsufficientScope, "the scope admin is needed"), SCOPE));
     }
     let needed = gate.act.needs();
     let too_low = || Problem::new(ProblemKind::RoleTooLow).with("needs", needed.as_str());
@@ -85,8 +85,8 @@ async fn admit(gate: &Gate, headers: &HeaderMap) -> Result<Call, Problem> {
     Ok(Call { operation: gate.operation, admin, now })
 }
 
-/// RFC 6750 §3.1.
-fn refused(app: &App, error: &OAuthError) -> Problem {
+/// RFC 6750 §3.1: why a token is not good here, where `scope` is needed.
+pub fn refused(app: &App, error: &OAuthError, scope: &str) -> Problem {
     let kind = match error.code {
         ErrorCode::InvalidRequest => ProblemKind::InvalidRequest,
         ErrorCode::InsufficientScope => ProblemKind::InsufficientScope,
@@ -99,7 +99,7 @@ fn refused(app: &App, error: &OAuthError) -> Problem {
     tracing::info!(error = error.code.as_str(), detail = error.detail.as_deref(), "access token refused");
     let mut parameters = vec![("error", error.code.as_str()), ("error_description", error.description.as_str())];
     if kind == ProblemKind::InsufficientScope {
-        parameters.push(("scope", SCOPE));
+        parameters.push(("scope", scope));
     }
     Problem::new(kind).detail(error.description.clone()).challenge(challenge(app, &parameters))
 }
@@ -116,7 +116,7 @@ fn too_old(app: &App) -> Problem {
 }
 
 /// RFC 9728 §5.1: the challenge says where the API is described.
-fn challenge(app: &App, parameters: &[(&str, &str)]) -> String {
+pub fn challenge(app: &App, parameters: &[(&str, &str)]) -> String {
     let mut text = format!(
         "Bearer realm=\"samesake\", resource_metadata=\"{}/.well-known/oauth-protected-resource{PREFIX}\"",
         app.provider.issuer

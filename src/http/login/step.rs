@@ -93,7 +93,10 @@ async fn unite(walk: &Walk<'_>, browser: &BrowserSession, customer: CustomerId) 
         return Ok(());
     };
     let living = app.store().begin_read().await?.members_of(before.customer).await?;
-    if living.iter().any(|row| row.id == customer) {
+    // A session that an undoing has ended proves nothing any more.
+    let ended = |from: Timestamp| before.authentication.auth_time < from;
+    let counts = living.iter().any(|row| row.id == before.customer && !row.sessions_from.is_some_and(ended));
+    if counts && living.iter().any(|row| row.id == customer) {
         merge::join_keys(app.store(), before.customer, customer, now).await?;
     }
     Ok(())

@@ -304,11 +304,12 @@ async fn apply(
         merge: plan.merge,
         restored,
         moved: plan.moved.clone(),
+        links: plan.links.iter().map(|line| line.link).collect(),
         audiences: plan.sectors.clone(),
     };
     events::record(tx, root, actor.clone(), unmerged, now).await?;
     let state = parts.whole.rows.iter().find(|row| row.id == root).map_or(CustomerState::Active, |row| row.state);
-    tx.members_release(restored, state, plan.version + 1, now).await?;
+    tx.members_release((root, restored), state, plan.version + 1, now).await?;
     tx.belongings_follow(root, restored).await?;
     let (gone, left) = parts.subjects();
     for subject in gone.values().chain(left.values()).filter(|subject| !subject.current) {

@@ -166,8 +166,8 @@ async fn granted(
     // OpenID Connect Core §12.2: the same `sub` as ever. Where a merge was undone it may be somebody else's by now.
     let subject = match family.claims.get("sub").and_then(|sub| sub.as_str()) {
         Some(sub) if seen.subs.iter().any(|known| known == sub) => sub.to_owned(),
-        Some(_) if !seen.subs.is_empty() => return Err(invalid("the subject is another customer's")),
-        _ => current,
+        Some(_) => return Err(invalid("the subject is another customer's")),
+        None => current,
     };
     Ok(Granted {
         subject,

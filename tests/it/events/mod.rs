@@ -5,11 +5,13 @@ mod audience;
 mod command;
 mod interop;
 mod lease;
+mod merging;
 mod order;
 mod power_cut;
 pub mod receiver;
 mod replay;
 mod retry;
+mod stream;
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use crate::identity::{log_in_and_prove, log_in_as, person};
 use crate::on_both;
 
 /// Which live identifier leads to which customer, by what the events say alone.
-fn partition(deliveries: &[Delivery]) -> BTreeMap<(String, String), String> {
+pub fn partition(deliveries: &[Delivery]) -> BTreeMap<(String, String), String> {
     let (mut links, mut roots) = (BTreeMap::new(), BTreeMap::new());
     let mut seen = BTreeSet::new();
     for delivery in deliveries.iter().filter(|delivery| seen.insert(delivery.id.clone())) {
@@ -21,10 +21,27 @@ fn partition(deliveries: &[Delivery]) -> BTreeMap<(String, String), String> {
         let text = |name: &str| data[name].as_str().unwrap_or_else(|| panic!("{delivery:?}")).replace('-', "");
         let identifier =
             || (data["namespace"].as_str().unwrap().to_owned(), data["external_id"].as_str().unwrap().to_owned());
+        let all = |name: &str| -> Vec<String> {
+            let ids = data[name].as_array().unwrap_or_else(|| panic!("{delivery:?}"));
+            ids.iter().map(|id| id.as_str().unwrap().replace('-', "")).collect()
+        };
         match delivery.kind() {
             "customer.created" => assert_eq!(roots.insert(text("customer_id"), text("customer_id")), None),
             "link.added" => assert_eq!(links.insert(text("link"), (identifier(), text("customer_id"))), None),
             "link.removed" => assert!(links.remove(&text("link")).is_some()),
+            "customer.merged" => {
+                for id in all("moved") {
+                    roots.insert(id, text("customer_id"));
+                }
+            }
+            "customer.unmerged" => {
+                for id in all("moved") {
+                    roots.insert(id, text("restored"));
+                }
+                for link in all("links") {
+                    links.get_mut(&link).unwrap().1 = text("restored");
+                }
+            }
             _ => {}
         }
     }

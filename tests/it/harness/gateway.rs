@@ -18,6 +18,8 @@ use super::{free_port, until};
 /// One installation of the program, running or not.
 pub struct Gateway {
     pub issuer: Url,
+    /// Where this replica listens; of the first one the same as `issuer`.
+    pub address: Url,
     config: PathBuf,
     log: PathBuf,
     running: Option<Child>,
@@ -46,6 +48,7 @@ impl Gateway {
              \"redis_plaintext\", \"mail_transport\", \"connector_http\", \"loopback_redirect\", \
              \"weak_password_hash\", \"webhook_http\"]\n\
              [server]\nlisten = \"127.0.0.1:{port}\"\nissuer = \"http://127.0.0.1:{port}\"\nshutdown_grace = \"1s\"\n\
+             trusted_proxies = [\"127.0.0.0/8\"]\n\
              [database]\nurl = {:?}\n{redis}\
              [secrets]\nmaster_key = {:?}\n\
              [password]\nmemory_kib = 64\niterations = 1\n\
@@ -57,7 +60,21 @@ impl Gateway {
         );
         std::fs::write(&config, text).unwrap();
         let log = directory.join(format!("samesake-{port}.log"));
-        Gateway { issuer, config, log, running: None }
+        Gateway { address: issuer.clone(), issuer, config, log, running: None }
+    }
+
+    /// Another replica of the same installation, on a port of its own, not yet running.
+    pub fn replica(&self) -> Gateway {
+        let port = free_port();
+        let mut address = self.address.clone();
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        let own = format!("listen = \"127.0.0.1:{}\"", address.port().unwrap());
+        assert!(text.contains(&own), "{text}");
+        let (config, log) =
+            [".toml", ".log"].map(|kind| self.config.with_file_name(format!("samesake-{port}{kind}"))).into();
+        std::fs::write(&config, text.replace(&own, &format!("listen = \"127.0.0.1:{port}\""))).unwrap();
+        address.set_port(Some(port)).unwrap();
+        Gateway { issuer: self.issuer.clone(), address, config, log, running: None }
     }
 
     /// Starts it again, and waits until it is ready.
@@ -67,7 +84,7 @@ impl Gateway {
         let mut command = self.command(&["serve"]);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.running = Some(command.spawn().unwrap());
-        let (http, ready) = (http_client(), self.issuer.join("/health/ready").unwrap());
+        let (http, ready) = (http_client(), self.address.join("/health/ready").unwrap());
         until("the program to be ready", async || {
             let ended = self.running.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "it ended with {ended:?}:\n{}", std::fs::read_to_string(&self.log).unwrap());

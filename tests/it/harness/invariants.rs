@@ -31,9 +31,12 @@ pub struct Graph {
 
 #[derive(Debug)]
 pub struct MergeRow {
+    pub id: String,
     pub survivor: String,
     pub absorbed: String,
     pub is_open: bool,
+    pub merged_at: i64,
+    pub undone_at: Option<i64>,
     seq: String,
     keys_joined: bool,
 }
@@ -42,9 +45,10 @@ pub struct MergeRow {
 pub struct CustomerRow {
     pub canonical: String,
     pub state: String,
-    absorbed_by: String,
+    /// Empty for a root.
+    pub absorbed_by: String,
     absorbed_seq: String,
-    keys_joined: bool,
+    pub keys_joined: bool,
     pub version: i64,
     pub event_seq: i64,
     pub profile: Value,
@@ -64,6 +68,7 @@ pub struct LinkRow {
     pub disabled: bool,
     /// Where it came from.
     pub source: String,
+    pub first_seen: i64,
 }
 
 #[derive(Debug)]
@@ -98,7 +103,7 @@ impl Graph {
         let links = query(
             env,
             "links",
-            "{id} namespace external_id exclusive {customer} {root} state verified_at disabled_at source",
+            "{id} namespace external_id exclusive {customer} {root} state verified_at disabled_at source first_seen",
             "first_seen, namespace",
         );
         let events = query(env, "outbox", "{id} type payload {root} root_seq {aggregateid}", "position");
@@ -270,6 +275,10 @@ impl Graph {
             self.links.iter().filter(|link| link.live && link.disabled).map(|link| link.id.clone()).collect();
         let told: BTreeSet<String> = self.disabled_by_events().difference(&replay.removed).cloned().collect();
         assert_eq!(told, disabled, "rule 45: disabled links after a replay");
+        for link in self.links.iter().filter(|link| link.live) {
+            let holder = replay.holders.get(&link.id).unwrap_or_else(|| panic!("rule 45: nobody was told of {link:?}"));
+            assert_eq!(replay.roots[holder], link.root, "rule 45: whose link after a replay: {link:?}");
+        }
         let ended = self.links.iter().filter(|link| !link.live).map(|link| link.id.clone()).collect();
         let erased = self.links.iter().filter(|link| !link.live && replay.is_erased(&link.customer));
         let erased: Vec<String> = erased.map(|link| link.id.clone()).collect();
@@ -313,6 +322,8 @@ struct Replay {
     /// Each customer ever created with its root.
     roots: BTreeMap<String, String>,
     linked: BTreeMap<String, (String, String)>,
+    /// The customer each link came to, or went with.
+    holders: BTreeMap<String, String>,
     removed: BTreeSet<String>,
     passwords: Vec<String>,
     erased: BTreeSet<String>,
@@ -335,6 +346,7 @@ impl Replay {
                 let said = |name: &str| event.payload[name].as_str().unwrap_or_default().to_owned();
                 let before = self.linked.insert(id("link"), (said("namespace"), said("external_id")));
                 assert_eq!(before, None, "linked twice: {event:?}");
+                self.holders.insert(id("link"), event.root.clone());
             }
             "link.removed" => {
                 assert!(self.linked.contains_key(&id("link")), "removed before it was added: {event:?}");
@@ -342,7 +354,12 @@ impl Replay {
             }
             "credential.added" => self.passwords.push(event.root.clone()),
             "customer.merged" => self.follow(event, &id("absorbed"), &event.root),
-            "customer.unmerged" => self.follow(event, &event.root, &id("restored")),
+            "customer.unmerged" => {
+                self.follow(event, &event.root, &id("restored"));
+                for link in event.payload["links"].as_array().unwrap() {
+                    self.holders.insert(link.as_str().unwrap().replace('-', ""), id("restored"));
+                }
+            }
             "customer.erased" => {
                 let of_root: Vec<String> =
                     self.roots.iter().filter(|(_, root)| **root == event.root).map(|(id, _)| id.clone()).collect();
@@ -415,14 +432,17 @@ fn customer(row: &[String]) -> CustomerRow {
 }
 
 async fn merges(env: &Env) -> Vec<MergeRow> {
-    let columns = "{survivor} {absorbed} undone_at seq keys_joined_at";
+    let columns = "{id} {survivor} {absorbed} merged_at undone_at seq keys_joined_at";
     let rows = query(env, "merges", columns, "merged_at, id").await;
     let merge = |row: &Vec<String>| MergeRow {
-        survivor: row[0].clone(),
-        absorbed: row[1].clone(),
-        is_open: row[2].is_empty(),
-        seq: row[3].clone(),
-        keys_joined: !row[4].is_empty(),
+        id: row[0].clone(),
+        survivor: row[1].clone(),
+        absorbed: row[2].clone(),
+        is_open: row[4].is_empty(),
+        merged_at: row[3].parse().unwrap(),
+        undone_at: row[4].parse().ok(),
+        seq: row[5].clone(),
+        keys_joined: !row[6].is_empty(),
     };
     rows.iter().map(merge).collect()
 }
@@ -439,6 +459,7 @@ fn link(row: &[String]) -> LinkRow {
         proved: !row[7].is_empty(),
         disabled: !row[8].is_empty(),
         source: row[9].clone(),
+        first_seen: row[10].parse().unwrap(),
     }
 }
 

@@ -317,7 +317,9 @@ async fn authorize(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     });
     let mut state = shared.state();
     state.last_authorization.clone_from(&request);
-    match (error, state.chosen.clone()) {
+    // Many browsers at once say for themselves who sits before them.
+    let subject = request.get("person").filter(|person| state.people.contains_key(*person)).cloned();
+    match (error, subject.or_else(|| state.chosen.clone())) {
         (Some(error), _) => {
             back.query_pairs_mut().append_pair("error", error).append_pair("error_description", "as told");
         }

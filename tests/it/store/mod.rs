@@ -14,7 +14,7 @@ mod links;
 mod mail_queue;
 mod merge_requests;
 mod outbox;
-mod plans;
+pub mod plans;
 mod races;
 pub mod samples;
 mod schema;

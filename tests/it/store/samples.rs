@@ -186,3 +186,16 @@ pub async fn sqlite(env: &Env) -> SqliteConnection {
 pub async fn postgres(env: &Env) -> PgConnection {
     PgConnection::connect(env.database_url().await).await.unwrap()
 }
+
+/// Waits until the database has let go of whoever was killed.
+pub async fn let_go(env: &Env) {
+    let mut connection = postgres(env).await;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                AND pid <> pg_backend_pid() AND state IS DISTINCT FROM 'idle'";
+    loop {
+        let (count,): (i64,) = sqlx::query_as(busy).fetch_one(&mut connection).await.unwrap();
+        if count == 0 {
+            return;
+        }
+    }
+}

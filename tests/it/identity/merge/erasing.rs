@@ -50,6 +50,41 @@ on_both! {
         invariants::check(env).await;
     }
 
+    /// What came while two were one stands in the name of both, and in the plans of those who absorbed both.
+    async fn an_erasure_reaches_what_was_recorded_in_anothers_name(env: &Env) {
+        let board = Board::new(env.store().await);
+        let (ann, bob, cid) =
+            (board.customer("ann", at(0)).await, board.customer("bob", at(0)).await, board.customer("cid", at(0)).await);
+        let inner = board.merge(ann, bob, at(1)).await;
+        board.link(bob, Namespace::App("shop".to_owned()), "number-of-bob", at(2)).await;
+        board.link(ann, Namespace::App("shop".to_owned()), "number-of-ann", at(2)).await;
+        let outer = board.merge(cid, ann, at(3)).await;
+        board.link(bob, Namespace::App("bank".to_owned()), "account-of-bob", at(4)).await;
+        assert!(matches!(board.undo(inner.merge, at(5)).await, Undone::Done { repeated: false, .. }));
+        let Erased::Done { members, .. } = erase(&board, bob, "on request", at(6)).await else { panic!() };
+        assert_eq!(members, [bob]);
+        let plan = board.store.begin_read().await.unwrap().merge_find(outer.merge).await.unwrap().unwrap().plan.unwrap();
+        let text = format!("{:?} {plan}", invariants::check(env).await);
+        for personal in ["bob@shop.example", "number-of-bob", "account-of-bob", "\"bob\""] {
+            assert!(!text.contains(personal), "{personal} is still there");
+        }
+        assert!(text.contains("number-of-ann") && plan.to_string().contains("number-of-ann"), "Ann is not erased");
+        assert!(matches!(board.undo(outer.merge, at(7)).await, Undone::Done { repeated: false, .. }));
+        invariants::check(env).await;
+    }
+
+    /// And no further: who was a part of the erased for a time keeps their own.
+    async fn an_erasure_leaves_what_others_left_in_the_erased_ones_name(env: &Env) {
+        let board = Board::new(env.store().await);
+        let (ann, bob) = (board.customer("ann", at(0)).await, board.customer("bob", at(0)).await);
+        let merge = board.merge(ann, bob, at(1)).await;
+        board.link(bob, Namespace::App("shop".to_owned()), "number-of-bob", at(2)).await;
+        assert!(matches!(board.undo(merge.merge, at(3)).await, Undone::Done { repeated: false, .. }));
+        assert!(matches!(erase(&board, ann, "on request", at(4)).await, Erased::Done { .. }));
+        let text = format!("{:?}", invariants::check(env).await);
+        assert!(text.contains("number-of-bob") && !text.contains("ann@shop.example"));
+    }
+
     async fn a_customer_under_a_legal_hold_is_not_erased(env: &Env) {
         let board = Board::new(env.store().await);
         let ann = board.customer("ann", at(0)).await;

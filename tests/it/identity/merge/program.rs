@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 
 use super::{Board, at};
 use crate::harness::{Env, Gateway, invariants, until};
-use crate::store::samples::postgres;
+use crate::store::samples::{let_go, postgres};
 use crate::{on_both, on_servers};
 
 /// What it printed, or complained of.
@@ -84,7 +84,7 @@ on_servers! {
             running.kill().ok();
             running.wait().unwrap();
             sqlx::raw_sql("ROLLBACK").execute(&mut barrier).await.unwrap();
-            alone(env).await;
+            let_go(env).await;
             assert_eq!(board.living(absorbed).await == survivor, ended, "{table}: killed before its end, nothing is made");
             invariants::check(env).await;
             if !ended {
@@ -111,19 +111,6 @@ async fn is_somebody_waiting(env: &Env) -> bool {
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let (count,): (i64,) = sqlx::query_as(waiting).fetch_one(&mut connection).await.unwrap();
     count > 0
-}
-
-/// Waits until the database has let go of whoever was killed.
-async fn alone(env: &Env) {
-    let mut connection = postgres(env).await;
-    let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                AND pid <> pg_backend_pid() AND state IS DISTINCT FROM 'idle'";
-    loop {
-        let (count,): (i64,) = sqlx::query_as(busy).fetch_one(&mut connection).await.unwrap();
-        if count == 0 {
-            return;
-        }
-    }
 }
 
 fn arguments(survivor: CustomerId, absorbed: CustomerId) -> [String; 6] {

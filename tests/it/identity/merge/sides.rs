@@ -1,6 +1,8 @@
 //! Joining profiles is not joining keys (rules 25, 26 and 46), as browsers, apps and destinations meet it.
 
+use samesake::events::Actor;
 use samesake::identity::merge::{self, Terms};
+use samesake::identity::not_same;
 use samesake::ids::CustomerId;
 use serde_json::{Value, json};
 
@@ -162,6 +164,48 @@ on_both! {
         let answer = house.rp.refresh(bobs.refresh_token.as_deref().unwrap()).await;
         let refreshed = house.rp.token_response(answer).await;
         assert_eq!(house.rp.id_token(&refreshed.id_token).await["sub"], *sub(&bobs));
+        invariants::check(env).await;
+    }
+
+    /// Whoever is still in a browser after an undoing has ended their session has proved nothing there.
+    async fn an_ended_session_joins_no_keys(env: &Env) {
+        let house = House::start(env).await;
+        let shared = Browser::new();
+        house.as_bob(&shared).await;
+        let merge = house.merge().await;
+        house.app.clock.advance(std::time::Duration::from_secs(1));
+        let (store, config, now) = (house.app.store.background(), &house.app.app.config.merge, house.app.clock.now());
+        merge::undo(&store, config, &undo_request(merge), None, now).await.unwrap();
+        not_same::lift(&store, house.ann, house.bob, Actor::System, now).await.unwrap();
+        house.merge().await;
+        as_ann(&house.app, &house.rp, &shared).await;
+        let bob = house.as_bob(&Browser::new()).await;
+        assert_eq!(house.userinfo(&bob).await.get("email"), None, "Bob's keys open Bob's own side");
+        invariants::check(env).await;
+    }
+
+    /// OpenID Connect Core §12.2: a family keeps its `sub` or ends, also where an undoing gave the `sub` back to the
+    /// other customer and its own has none at that app.
+    async fn a_family_whose_subject_went_with_the_other_customer_ends(env: &Env) {
+        let upstream = Upstream::start_at(env.clock.clone(), crate::harness::upstream::Algorithm::Es256).await;
+        upstream.add_person("bob-1", json!({"name": "Bob Own"}));
+        let app = TestApp::builder(env).web_client("club").connector(upstream.config("google")).start().await;
+        let rp = app.relying_party("club").await;
+        let ann = app.customer(ANN, "Ann Example").await;
+        let bobs = log_in_as(&rp, &upstream, "google", "bob-1").await;
+        let store = app.store.background();
+        let bob = store.begin_read().await.unwrap().link_resolve("social:google", "bob-1").await.unwrap().unwrap();
+        let (now, config) = (app.clock.now(), &app.app.config.merge);
+        let request = by_customer(ann, bob, now);
+        let merge = done(merge::execute(&store, config, &request, Terms::default(), now).await.unwrap()).merge;
+        let anns = as_ann(&app, &rp, &Browser::new()).await;
+        assert_eq!(sub(&anns), sub(&bobs), "the club knew Bob, and knows the customer by his name");
+        merge::undo(&store, config, &undo_request(merge), None, app.clock.now()).await.unwrap();
+        let refused = rp.refresh(anns.refresh_token.as_deref().unwrap()).await;
+        assert_eq!((refused.status.as_u16(), refused.error()), (400, "invalid_grant"), "{}", refused.text);
+        let kept = rp.token_response(rp.refresh(bobs.refresh_token.as_deref().unwrap()).await).await;
+        assert_eq!(sub(&kept), sub(&bobs));
+        assert_ne!(sub(&as_ann(&app, &rp, &Browser::new()).await), sub(&bobs), "Ann is somebody new there");
         invariants::check(env).await;
     }
 }
