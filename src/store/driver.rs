@@ -81,6 +81,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0010_webhooks.sql"),
         include_str!("../../migrations/sqlite/0010_webhooks.sql"),
     ),
+    (
+        12,
+        "proposal keys",
+        include_str!("../../migrations/postgres/0012_proposal_keys.sql"),
+        include_str!("../../migrations/sqlite/0012_proposal_keys.sql"),
+    ),
 ];
 
 /// The pools of one database.

@@ -1,6 +1,7 @@
 //! Merge and unmerge (spec/identity.md rules 22 to 35): customers made as logins make them, merged by the functions that
 //! every surface calls, seen as apps see them.
 
+mod acceptance;
 mod erasing;
 mod keeping;
 mod merging;
@@ -153,6 +154,7 @@ pub fn by_operator(survivor: CustomerId, absorbed: CustomerId) -> PlanRequest {
         reason: "the same person".to_owned(),
         choices: BTreeMap::new(),
         staff: Vec::new(),
+        sessions: None,
     }
 }
 
