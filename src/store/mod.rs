@@ -27,6 +27,7 @@ mod merges;
 mod moved_links;
 mod not_same;
 mod outbox;
+mod pages;
 mod proposals;
 mod search;
 mod subjects;
@@ -60,6 +61,7 @@ pub use merges::{Merge, MergeKind};
 pub use moved_links::DueMove;
 pub use not_same::NotSame;
 pub use outbox::{Change, Numbering, OutboxRow, SequencedEvent};
+pub use pages::CandidateLine;
 pub use proposals::{MergeProposal, ProposalState};
 pub use search::NameHit;
 pub use subjects::Subject;
@@ -158,6 +160,9 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("grants_end_session", grants::GRANTS_END_SESSION),
     ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
     ("outbox_sequenced", outbox::OUTBOX_SEQUENCED),
+    ("candidates_page", pages::CANDIDATES_PAGE),
+    ("candidates_of", pages::CANDIDATES_OF),
+    ("links_page", pages::LINKS_PAGE),
 ];
 
 /// The statements of searches, on Postgres and on SQLite: no table may be scanned for them either.
