@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand};
 
 use super::{EXIT_CODES, Installation};
+use crate::config::MergedSessions;
 use crate::identity::brand::BrandName;
 use crate::ids::{CustomerId, LinkId, MergeId};
 
@@ -31,6 +32,9 @@ pub struct CustomerMerge {
     /// Whose value of a field counts, such as `locale=<customer ID>`; repeat for more
     #[arg(long = "choose", value_name = "FIELD=ID", value_parser = choice)]
     pub choices: Vec<(String, CustomerId)>,
+    /// What becomes of the absorbed side's sessions: keep, downgrade or end [default: as configured in [merge]]
+    #[arg(long, value_name = "POLICY", value_parser = super::word::<MergedSessions>)]
+    pub sessions: Option<MergedSessions>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

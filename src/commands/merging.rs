@@ -10,12 +10,15 @@ use super::{open, operator, print_json};
 use crate::app::Secrets;
 use crate::cli::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::events::Actor;
 use crate::identity::erase::{self, Erased};
+use crate::identity::merge::sessions::{self, SessionCount};
 use crate::identity::merge::{
     self, Initiator, MovedLink, Outcome, Plan, PlanRequest, Planned, Terms, UndoPlan, UndoRequest, Undone,
 };
 use crate::identity::not_same::{self, Marked};
+use crate::kv::Kv;
 use crate::store::AuditCheck;
 
 /// How many chains the audit log has.
@@ -31,11 +34,18 @@ pub(super) async fn merge(command: &CustomerMerge) -> anyhow::Result<()> {
         reason: command.reason.clone(),
         choices: command.choices.iter().cloned().collect(),
         staff: Vec::new(),
+        sessions: command.sessions,
     };
     let now = Clock::system().now();
     if command.dry_run {
         return match merge::plan(&store, &config.merge, &request, now).await? {
-            Outcome::Done(Planned::New(plan)) | Outcome::Refused(plan) => show(command.json, &Hashed::of(&plan)),
+            Outcome::Done(Planned::New(plan)) | Outcome::Refused(plan) => {
+                let kv = sessions_store(&config).await?;
+                let survivor = sessions::count(&store, kv.as_ref(), plan.survivor, now).await?.but(&[]);
+                let absorbed = sessions::count(&store, kv.as_ref(), plan.absorbed, now).await?.but(&[]);
+                let live_sessions = Live { survivor, absorbed };
+                show(command.json, &Hashed { hash: plan.hash(), live_sessions, plan: &plan })
+            }
             Outcome::Done(Planned::Already(_)) => bail!("they are one customer already"),
             other => not_done(other),
         };
@@ -80,7 +90,12 @@ pub(super) async fn unmerge(command: &CustomerUnmerge) -> anyhow::Result<()> {
     let now = Clock::system().now();
     if command.dry_run {
         return match merge::undo_plan(&store, &config.merge, &request, now).await? {
-            Some(plan) => show(command.json, &Undoing { hash: plan.hash(), plan: &plan }),
+            Some(plan) => {
+                let kv = sessions_store(&config).await?;
+                let counts = sessions::count(&store, kv.as_ref(), plan.from, now).await?;
+                let live_sessions = LiveParted { from: counts.but(&plan.moved), restored: counts.of(&plan.moved) };
+                show(command.json, &Undoing { hash: plan.hash(), live_sessions, plan: &plan })
+            }
             None => bail!("there is no open merge by this ID"),
         };
     }
@@ -124,7 +139,7 @@ pub(super) async fn erase(command: &CustomerErase) -> anyhow::Result<()> {
     let (config, store) = open(&command.installation).await?;
     let master = config.secrets.master_key().context("no master key is configured")?;
     let (key, by) = (Secrets::derive(master).task, Actor::Admin(operator()));
-    match erase::erase(&store, &key, command.id, by, &command.reason, Clock::system().now()).await? {
+    match erase::erase(&store, &key, command.id, (by, &command.reason), Clock::system().now()).await? {
         Erased::Done { customer, members } => {
             println!("customer {customer} is erased, {} rows in all", members.len());
             Ok(())
@@ -165,22 +180,42 @@ trait Table: Serialize {
     fn print(&self);
 }
 
+/// Live sessions of both, now: no part of what the hash stands for.
+#[derive(Serialize)]
+struct Live {
+    survivor: SessionCount,
+    absorbed: SessionCount,
+}
+
+#[derive(Serialize)]
+struct LiveParted {
+    from: SessionCount,
+    restored: SessionCount,
+}
+
 #[derive(Serialize)]
 struct Hashed<'a> {
     hash: String,
+    live_sessions: Live,
     plan: &'a Plan,
-}
-
-impl<'a> Hashed<'a> {
-    fn of(plan: &'a Plan) -> Self {
-        Self { hash: plan.hash(), plan }
-    }
 }
 
 #[derive(Serialize)]
 struct Undoing<'a> {
     hash: String,
+    live_sessions: LiveParted,
     plan: &'a UndoPlan,
+}
+
+/// Where the gateway keeps its sessions, if it can be seen from here: Redis, not the memory of another process.
+async fn sessions_store(config: &Config) -> anyhow::Result<Option<Kv>> {
+    let Some(url) = &config.redis.url else { return Ok(None) };
+    Ok(Some(Kv::connect(url.expose(), &config.redis.prefix).await?))
+}
+
+fn print_sessions(whose: &str, count: SessionCount) {
+    let sso = count.sso.map_or_else(|| "unknown".to_owned(), |sso| sso.to_string());
+    println!("  sessions  {whose:<20} {sso} signed in, {} with refresh tokens", count.refresh_tokens);
 }
 
 fn show(json: bool, table: &impl Table) -> anyhow::Result<()> {
@@ -211,6 +246,9 @@ impl Table for Hashed<'_> {
         for line in &plan.sectors {
             println!("  sector    {:<20} will see {}", line.sector, line.after);
         }
+        print_sessions("of the survivor", self.live_sessions.survivor);
+        print_sessions("of the absorbed", self.live_sessions.absorbed);
+        println!("  the absorbed side's sessions: {}", plan.sessions.as_str());
         for reason in &plan.risk.reasons {
             println!("  risk {:>4} {}", reason.points, reason.why);
         }
@@ -231,6 +269,8 @@ impl Table for Undoing<'_> {
         for line in &plan.sectors {
             println!("  sector    {:<20} will see {}", line.sector, line.restored);
         }
+        print_sessions("of the rest end", self.live_sessions.from);
+        print_sessions("of the restored end", self.live_sessions.restored);
         println!("hash {}", self.hash);
     }
 }

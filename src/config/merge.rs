@@ -32,14 +32,28 @@ pub enum Survivorship {
     Ask,
 }
 
-/// What becomes of the absorbed side's sessions when the customer joins two accounts (rule 26).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+/// What becomes of the absorbed side's sessions (rule 26).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MergedSessions {
-    /// They go on.
+    /// They go on. After a merge that joins no keys they see their own side only.
     Keep,
-    /// They no longer count as authenticated: the next sensitive step asks to sign in.
+    /// They no longer count as authenticated: the next sensitive step asks to sign in. Refresh tokens go on.
+    #[default]
     Downgrade,
+    /// The same, and refresh tokens end with them.
+    End,
+}
+
+impl MergedSessions {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Downgrade => "downgrade",
+            Self::End => "end",
+        }
+    }
 }
 
 /// The `[merge]` section.
@@ -50,6 +64,9 @@ pub struct MergeConfig {
     #[serde(deserialize_with = "forms::duration")]
     pub undo_window: Duration,
     pub sessions: MergedSessions,
+    /// For so long after a merge a sector that knew both is told which subject was retired; nothing: never.
+    #[serde(deserialize_with = "forms::duration")]
+    pub told_for: Duration,
     /// A merge by an admin with this risk or more needs approvals, 0 to 100.
     pub approval_from_risk: u32,
     /// How many others must approve it.
@@ -90,6 +107,7 @@ impl MergeConfig {
 
     pub(super) fn check(&self, problems: &mut Problems) {
         forms::check_range(problems, "merge.undo_window", self.undo_window, HOUR..=3650 * DAY);
+        forms::check_range(problems, "merge.told_for", self.told_for, Duration::ZERO..=3650 * DAY);
         forms::check_range(problems, "merge.proposal_lifetime", self.proposal_lifetime, HOUR..=90 * DAY);
         if self.approval_from_risk > 100 {
             problems.add("merge.approval_from_risk", "is above 100", "0 to 100; 100 asks for almost none");

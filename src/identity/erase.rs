@@ -40,11 +40,28 @@ pub async fn erase(
     store: &Store,
     task_key: &DerivedKey,
     id: CustomerId,
-    by: Actor,
-    reason: &str,
+    (by, reason): (Actor, &str),
     now: Timestamp,
 ) -> Result<Erased, store::Error> {
     let mut tx = store.begin().await?;
+    let erased = erase_in(&mut tx, task_key, id, (by, reason), now).await?;
+    if let Erased::Done { .. } = erased {
+        tx.commit().await?;
+    }
+    Ok(erased)
+}
+
+/// The same within a transaction of the caller's, who commits it if it is `Done`.
+///
+/// # Errors
+/// If the database fails.
+pub async fn erase_in(
+    tx: &mut Tx,
+    task_key: &DerivedKey,
+    id: CustomerId,
+    (by, reason): (Actor, &str),
+    now: Timestamp,
+) -> Result<Erased, store::Error> {
     let Some(root) = tx.customer_lock(id).await? else { return Ok(Erased::Unknown) };
     if root.state == CustomerState::Erased {
         return Ok(Erased::Already { customer: root.id });
@@ -56,16 +73,15 @@ pub async fn erase(
     let members: Vec<CustomerId> = rows.iter().map(|row| row.id).collect();
     let mut tasks = Vec::new();
     for link in tx.links_live(root.id).await? {
-        tasks.extend(unlinking::give_back(&mut tx, &link).await?);
+        tasks.extend(unlinking::give_back(tx, &link).await?);
         tasks.push(Task::EndSessions { link: link.id, until: FOR_EVER });
     }
-    jobs::queue_all(&mut tx, task_key, tasks, First::Job, now).await?;
+    jobs::queue_all(tx, task_key, tasks, First::Job, now).await?;
     tx.grants_revoke_customer(root.id, "erased", now).await?;
     tx.customer_erase(root.id, now).await?;
     blank_history(&mut tx, root.id, &members).await?;
     let event = Event::CustomerErased { members: members.clone(), reason: reason.to_owned() };
-    events::record(&mut tx, root.id, by, event, now).await?;
-    tx.commit().await?;
+    events::record(tx, root.id, by, event, now).await?;
     Ok(Erased::Done { customer: root.id, members })
 }
 

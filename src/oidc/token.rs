@@ -125,6 +125,7 @@ fn id_token(
         amr: authentication.map(|a| a.amr.clone()).unwrap_or_default(),
         sid: granted.sid.as_ref().map(|sid| sid.as_str().to_owned()),
         at_hash: Some(at_hash(algorithm, access_token)),
+        merged_from: granted.merged_from.clone(),
     };
     provider.keys.sign(algorithm, "JWT", &claims).map_err(OAuthError::server_error)
 }

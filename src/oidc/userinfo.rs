@@ -24,7 +24,7 @@ pub async fn answer(provider: &Provider, access_token: &str, now: Timestamp) -> 
         seen(provider, &mut tx, &client.sector, &claims.sub, &live, now).await.map_err(OAuthError::server_error)?;
     let seen = seen.ok_or_else(|| invalid("no such customer"))?;
     Ok(UserinfoClaims {
-        merged_from: seen.merged_from.into_iter().filter(|retired| *retired != claims.sub).collect(),
+        merged_from: seen.retired_beside(&claims.sub),
         ..profile::claims(&seen.profile, claims.sub).within(&claims.scope)
     })
 }

@@ -5,6 +5,7 @@
 //! session or the login finds the mark, and no session outlives what it came from (spec/identity.md rule 19,
 //! spec/protocol.md rule 34).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{SidRecord, SsoSession, sid_key};
@@ -123,6 +124,30 @@ pub async fn sids_of(kv: &Kv, of: &Of, until: Timestamp) -> kv::Result<Vec<(Sid,
         }
     }
     Ok(live)
+}
+
+/// How many live sessions each of these customers has.
+///
+/// # Errors
+/// If the key-value store does not answer.
+pub async fn count_live(kv: &Kv, customers: &[CustomerId], now: Timestamp) -> kv::Result<BTreeMap<CustomerId, u64>> {
+    let lists = customers.iter().map(|customer| Op::Members { key: super::sessions_key(*customer) }).collect();
+    let mut listed = Vec::new();
+    for (customer, reply) in customers.iter().zip(kv.run(lists).await?) {
+        if let Reply::Members(sids) = reply {
+            listed.extend(sids.into_iter().map(|sid| (*customer, sid)));
+        }
+    }
+    let entries = kv.run(listed.iter().map(|(_, sid)| Op::Get { key: sid_key(sid) }).collect()).await?;
+    let mut counts = BTreeMap::new();
+    for ((customer, _), reply) in listed.iter().zip(entries) {
+        if let Reply::Value(value) = reply
+            && super::is_live_record(value.as_deref(), now)
+        {
+            *counts.entry(*customer).or_default() += 1;
+        }
+    }
+    Ok(counts)
 }
 
 /// Ends every session of this kind that was begun by `until`, those of logins under way too.

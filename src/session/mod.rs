@@ -19,7 +19,7 @@ use crate::ids::{CustomerId, LinkId, Sid};
 use crate::kv::{self, Kv, Op, When};
 use crate::secret;
 
-pub use ending::{FOR_EVER, Of, end, end_all, end_all_but, ended_since, is_ended, listings, sids_of};
+pub use ending::{FOR_EVER, Of, count_live, end, end_all, end_all_but, ended_since, is_ended, listings, sids_of};
 
 /// The share of the idle time after which a session in use is written again.
 pub const TOUCH_AFTER: u32 = 10;

@@ -82,6 +82,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0010_webhooks.sql"),
     ),
     (
+        12,
+        "proposal keys",
+        include_str!("../../migrations/postgres/0012_proposal_keys.sql"),
+        include_str!("../../migrations/sqlite/0012_proposal_keys.sql"),
+    ),
+    (
         14,
         "queues",
         include_str!("../../migrations/postgres/0014_queues.sql"),

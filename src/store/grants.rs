@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::types::Json;
 
-use super::driver::{exec, fetch_one, fetch_optional, from_row, per_driver};
+use super::driver::{exec, fetch_all, fetch_one, fetch_optional, from_row, per_driver};
 use super::{Result, Tx};
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, GrantId, LinkId, Sid};
@@ -200,6 +200,19 @@ impl Tx {
     /// Revokes everything a customer gave, by whatever ID it did; answers how many.
     pub async fn grants_revoke_customer(&mut self, root: CustomerId, reason: &str, now: Timestamp) -> Result<u64> {
         exec!(self, GRANTS_REVOKE_CUSTOMER, root, reason, now)
+    }
+
+    /// How many grants of a customer still give tokens, by the row that gave them.
+    pub async fn grants_live_by_row(&mut self, root: CustomerId, now: Timestamp) -> Result<Vec<(CustomerId, i64)>> {
+        fetch_all!(
+            self,
+            (CustomerId, i64),
+            "SELECT g.customer, count(*) FROM customers m JOIN grants g ON g.customer = m.id \
+             WHERE m.canonical = $1 AND g.revoked_at IS NULL AND g.idle_expires_at > $2 AND g.expires_at > $2 \
+             GROUP BY g.customer",
+            root,
+            now,
+        )
     }
 
     /// Revokes everything a customer gave by `until` while logged in through a link, by whatever ID; answers how many.

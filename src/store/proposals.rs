@@ -39,6 +39,8 @@ pub struct MergeProposal {
     pub expires_at: Timestamp,
     pub closed_at: Option<Timestamp>,
     pub merge: Option<MergeId>,
+    /// Given twice, it is the same proposal.
+    pub idempotency_key: Option<String>,
 }
 
 from_row!(MergeProposal {
@@ -55,24 +57,26 @@ from_row!(MergeProposal {
     expires_at,
     closed_at,
     merge,
+    idempotency_key,
 });
 
 macro_rules! proposal_columns {
     () => {
         "id, survivor, absorbed, request, plan, plan_hash, approvals_needed, proposed_by, state, created_at, \
-         expires_at, closed_at, merge"
+         expires_at, closed_at, merge, idempotency_key"
     };
 }
 
 impl Tx {
-    /// Adds a proposal.
-    pub async fn proposal_insert(&mut self, proposal: &MergeProposal) -> Result<()> {
-        exec!(
+    /// Adds a proposal; `false` if there is one of its idempotency key.
+    pub async fn proposal_insert(&mut self, proposal: &MergeProposal) -> Result<bool> {
+        let added = exec!(
             self,
             concat!(
                 "INSERT INTO merge_proposals (",
                 proposal_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+                 ON CONFLICT (idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
             ),
             proposal.id,
             proposal.survivor,
@@ -87,8 +91,15 @@ impl Tx {
             proposal.expires_at,
             proposal.closed_at,
             proposal.merge,
+            &proposal.idempotency_key,
         )?;
-        Ok(())
+        Ok(added == 1)
+    }
+
+    /// The proposal that was made with this key.
+    pub async fn proposal_by_key(&mut self, key: &str) -> Result<Option<MergeProposal>> {
+        let sql = concat!("SELECT ", proposal_columns!(), " FROM merge_proposals WHERE idempotency_key = $1");
+        fetch_optional!(self, MergeProposal, sql, key)
     }
 
     /// The proposal of this ID.

@@ -54,28 +54,23 @@ async fn erase_customer(
     Named(id): Named<CustomerId>,
     change: Change<Erase>,
 ) -> Result<Response, Problem> {
-    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
+    // One transaction: whoever changes the customer waits, or was seen.
+    let mut tx = app.store().begin().await?;
+    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
         return Ok(response);
     }
-    let living = app.store().begin_read().await?.customer_living(id).await?;
-    // Whoever changes the customer between this and the erasure is erased with them: that is what was asked for.
-    if let Some(Err(problem)) = living.map(|customer| change.check_version(customer.version)) {
-        return change.release(app.store(), &call, problem).await;
+    if let Some(root) = tx.customer_lock(id).await? {
+        change.check_version(root.version)?;
     }
-    let reason = change.body.reason.as_str();
-    let erased = erase::erase(app.store(), &app.secrets.task, id, call.admin.actor(), reason, call.now).await?;
-    let problem = match erased {
-        Erased::Done { customer, members } => {
-            app.task_queued.notify_one();
-            let gone = Gone { customer: customer.into(), members: members.into_iter().map(Id::from).collect() };
-            return change.keep(app.store(), &call, Answer::new(&gone)).await;
-        }
-        Erased::Already { customer } => {
-            let gone = Gone { customer: customer.into(), members: Vec::new() };
-            return change.keep(app.store(), &call, Answer::new(&gone)).await;
-        }
-        Erased::Unknown => Problem::not_found(),
-        Erased::Refused(refusal) => Problem::new(ProblemKind::Refused).detail(refusal.to_string()),
+    let by = (call.admin.actor(), change.body.reason.as_str());
+    let (customer, members) = match erase::erase_in(&mut tx, &app.secrets.task, id, by, call.now).await? {
+        Erased::Done { customer, members } => (customer, members),
+        Erased::Already { customer } => (customer, Vec::new()),
+        Erased::Unknown => return Err(Problem::not_found()),
+        Erased::Refused(refusal) => return Err(Problem::new(ProblemKind::Refused).detail(refusal.to_string())),
     };
-    change.release(app.store(), &call, problem).await
+    let gone = Gone { customer: customer.into(), members: members.into_iter().map(Id::from).collect() };
+    let response = change.finish(tx, &call, Answer::new(&gone)).await?;
+    app.task_queued.notify_one();
+    Ok(response)
 }

@@ -5,13 +5,15 @@
 use std::fmt::Display;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::view::{Id, Time};
 use crate::clock::Timestamp;
+use crate::config::MergedSessions;
 use crate::events::Parted;
 use crate::identity::merge::golden::{Candidate, Field};
+use crate::identity::merge::sessions::SessionCount;
 use crate::identity::merge::{ConsentLine, Executed, MovedLink, Plan, Proposal, Refusal, SectorLine, UndoPlan};
 use crate::store::{Merge, MergeKind, NotSame};
 
@@ -57,9 +59,74 @@ pub struct PlanView {
     pub password_rests: bool,
     pub consents: Vec<ConsentView>,
     pub sectors: Vec<SectorView>,
+    /// What becomes of the absorbed side's sessions.
+    pub sessions: SessionPolicy,
+    /// How many there are now; no part of what the hash stands for. Only where a plan was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_sessions: Option<LiveSessions>,
     /// 0 to 100.
     pub risk: u32,
     pub risk_reasons: Vec<RiskView>,
+}
+
+/// What becomes of the absorbed side's sessions: they go on, ask to sign in at the next step that needs it, or end with
+/// their refresh tokens.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionPolicy {
+    Keep,
+    Downgrade,
+    End,
+}
+
+impl From<SessionPolicy> for MergedSessions {
+    fn from(policy: SessionPolicy) -> Self {
+        match policy {
+            SessionPolicy::Keep => Self::Keep,
+            SessionPolicy::Downgrade => Self::Downgrade,
+            SessionPolicy::End => Self::End,
+        }
+    }
+}
+
+impl From<MergedSessions> for SessionPolicy {
+    fn from(policy: MergedSessions) -> Self {
+        match policy {
+            MergedSessions::Keep => Self::Keep,
+            MergedSessions::Downgrade => Self::Downgrade,
+            MergedSessions::End => Self::End,
+        }
+    }
+}
+
+/// The live sessions of both.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LiveSessions {
+    pub survivor: SessionCountView,
+    pub absorbed: SessionCountView,
+}
+
+/// The live sessions of two who part: all of them end.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LivePartedSessions {
+    pub from: SessionCountView,
+    pub restored: SessionCountView,
+}
+
+/// The live sessions of one side.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SessionCountView {
+    /// SSO sessions, and with each the sessions behind forward-auth that came from it; missing if they cannot be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sso: Option<u64>,
+    /// Families of refresh tokens.
+    pub refresh_tokens: u64,
+}
+
+impl From<SessionCount> for SessionCountView {
+    fn from(count: SessionCount) -> Self {
+        Self { sso: count.sso, refresh_tokens: count.refresh_tokens }
+    }
 }
 
 /// One thing that speaks against it.
@@ -181,6 +248,9 @@ pub struct UndoPlanView {
     pub sectors: Vec<PartedView>,
     /// Clients to which consent was given meanwhile: both keep it, the stricter.
     pub consents: Vec<String>,
+    /// How many sessions there are now: all of them end. No part of what the hash stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_sessions: Option<LivePartedSessions>,
 }
 
 /// What a sector will call the restored customer, and the one from whom they part.
@@ -252,6 +322,8 @@ impl From<Plan> for PlanView {
             password_rests: plan.moves.password_rests,
             consents: plan.moves.consents.into_iter().map(ConsentView::from).collect(),
             sectors: plan.sectors.into_iter().map(SectorView::from).collect(),
+            sessions: plan.sessions.into(),
+            live_sessions: None,
             risk: plan.risk.score,
             risk_reasons: plan
                 .risk
@@ -356,6 +428,7 @@ impl From<UndoPlan> for UndoPlanView {
             taken: links(plan.taken),
             sectors: plan.sectors.into_iter().map(PartedView::from).collect(),
             consents: plan.consents,
+            live_sessions: None,
         }
     }
 }

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Call;
 use super::change::{Answer, Asked, Change, PlanHash, Reason, Turn, tag};
-use super::merge_view::{MergeDone, MergeView, PlanView, UndoPlanView, line};
+use super::merge_view::{
+    LivePartedSessions, LiveSessions, MergeDone, MergeView, PlanView, SessionPolicy, UndoPlanView, line,
+};
 use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
 use super::query::{Named, Query};
@@ -24,7 +26,9 @@ use crate::app::App;
 use crate::board::admin;
 use crate::board::role::Act;
 use crate::clock::Timestamp;
-use crate::identity::merge::{self, Outcome, Plan, PlanRequest, Planned, Terms, UndoPlan, UndoRequest, Undone};
+use crate::identity::merge::{
+    self, Outcome, Plan, PlanRequest, Planned, Terms, UndoPlan, UndoRequest, Undone, sessions,
+};
 use crate::ids::{CustomerId, LinkId, MergeId};
 use crate::protocol::problem::{Problem, ProblemKind};
 
@@ -133,6 +137,9 @@ pub struct Wanted {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Id>", extend("propertyNames" = { "pattern": "^[!-~]{1,100}$" }, "maxProperties" = 100))]
     pub choices: BTreeMap<String, CustomerId>,
+    /// What becomes of the absorbed side's sessions, if not what is configured.
+    #[serde(default)]
+    pub sessions: Option<SessionPolicy>,
 }
 
 /// Two customers to be one, as planned.
@@ -148,6 +155,9 @@ pub struct Agreed {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Id>", extend("propertyNames" = { "pattern": "^[!-~]{1,100}$" }, "maxProperties" = 100))]
     pub choices: BTreeMap<String, CustomerId>,
+    /// As it was planned.
+    #[serde(default)]
+    pub sessions: Option<SessionPolicy>,
     pub reason: Reason,
     /// Of the plan that was seen.
     pub plan_hash: PlanHash,
@@ -191,7 +201,7 @@ pub async fn request(
     app: &App,
     call: &Call,
     (survivor, absorbed): (CustomerId, CustomerId),
-    choices: BTreeMap<String, CustomerId>,
+    (choices, sessions): (BTreeMap<String, CustomerId>, Option<SessionPolicy>),
     reason: &str,
 ) -> Result<PlanRequest, Problem> {
     // The names stand in the merge's record.
@@ -202,12 +212,15 @@ pub async fn request(
     }
     let staff = app.store().begin_read().await?.admins().await?.into_iter().map(|admin| admin.customer).collect();
     let by = call.admin.initiator();
-    Ok(PlanRequest { survivor, absorbed, by, reason: reason.to_owned(), choices, staff })
+    let sessions = sessions.map(Into::into);
+    Ok(PlanRequest { survivor, absorbed, by, reason: reason.to_owned(), choices, staff, sessions })
 }
 
 async fn plan(State(app): State<App>, call: Call, Asked(wanted): Asked<Wanted>) -> Result<Json<PlanView>, Problem> {
-    let request = request(&app, &call, (wanted.survivor, wanted.absorbed), wanted.choices, "").await?;
-    let plan = match merge::plan(app.store(), &app.config.merge, &request, call.now).await? {
+    let request =
+        request(&app, &call, (wanted.survivor, wanted.absorbed), (wanted.choices, wanted.sessions), "").await?;
+    let mut tx = app.store().begin().await?;
+    let plan = match merge::plan_in(&mut tx, &app.config.merge, &request, call.now).await? {
         Outcome::Done(Planned::New(plan))
         | Outcome::Refused(plan)
         | Outcome::Stale(plan)
@@ -217,17 +230,19 @@ async fn plan(State(app): State<App>, call: Call, Asked(wanted): Asked<Wanted>) 
         }
         Outcome::Unknown(_) => return Err(Problem::not_found()),
     };
-    let mut tx = app.store().begin().await?;
     let both = [plan.survivor, plan.absorbed];
     admin::record_look(&mut tx, &call.admin, call.operation.id, &both, call.now).await?;
     tx.commit().await?;
-    Ok(Json(plan.into()))
+    let survivor = sessions::count(app.store(), Some(app.kv()), plan.survivor, call.now).await?.but(&[]);
+    let absorbed = sessions::count(app.store(), Some(app.kv()), plan.absorbed, call.now).await?.but(&[]);
+    let live = LiveSessions { survivor: survivor.into(), absorbed: absorbed.into() };
+    Ok(Json(PlanView { live_sessions: Some(live), ..plan.into() }))
 }
 
 async fn execute(State(app): State<App>, call: Call, change: Change<Agreed>) -> Result<Response, Problem> {
     let agreed = &change.body;
     let (both, reason) = ((agreed.survivor, agreed.absorbed), agreed.reason.as_str());
-    let request = request(&app, &call, both, agreed.choices.clone(), reason).await?;
+    let request = request(&app, &call, both, (agreed.choices.clone(), agreed.sessions), reason).await?;
     if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
         return Ok(response);
     }
@@ -295,13 +310,15 @@ async fn undo_plan(
 ) -> Result<Json<UndoPlanView>, Problem> {
     bound(&wanted.take)?;
     let request = UndoRequest { merge, by: call.admin.initiator(), reason: String::new(), take: wanted.take };
-    let plan = merge::undo_plan(app.store(), &app.config.merge, &request, call.now).await?;
-    let plan = plan.ok_or_else(Problem::not_found)?;
     let mut tx = app.store().begin().await?;
+    let plan = merge::undo_plan_in(&mut tx, &app.config.merge, &request, call.now).await?;
+    let plan = plan.ok_or_else(Problem::not_found)?;
     let both = [plan.from, plan.restored];
     admin::record_look(&mut tx, &call.admin, call.operation.id, &both, call.now).await?;
     tx.commit().await?;
-    Ok(Json(plan.into()))
+    let counts = sessions::count(app.store(), Some(app.kv()), plan.from, call.now).await?;
+    let live = LivePartedSessions { from: counts.but(&plan.moved).into(), restored: counts.of(&plan.moved).into() };
+    Ok(Json(UndoPlanView { live_sessions: Some(live), ..plan.into() }))
 }
 
 async fn undo(

@@ -21,7 +21,7 @@ use super::query::{Named, Query};
 use crate::app::App;
 use crate::board::admin;
 use crate::board::role::Act;
-use crate::identity::merge::{self, Approved, Outcome, Proposal};
+use crate::identity::merge::{self, Approved, Outcome, Proposal, Terms};
 use crate::ids::{CustomerId, ProposalId};
 use crate::protocol::problem::{Problem, ProblemKind};
 
@@ -149,18 +149,13 @@ async fn check<T: Send>(app: &App, id: ProposalId, change: &Change<T>) -> Result
 async fn make(State(app): State<App>, call: Call, change: Change<Agreed>) -> Result<Response, Problem> {
     let agreed = &change.body;
     let (both, reason) = ((agreed.survivor, agreed.absorbed), agreed.reason.as_str());
-    let request = merges::request(&app, &call, both, agreed.choices.clone(), reason).await?;
+    let request = merges::request(&app, &call, both, (agreed.choices.clone(), agreed.sessions), reason).await?;
     if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
         return Ok(response);
     }
-    let planned = merge::plan(app.store(), &app.config.merge, &request, call.now).await?;
-    if let Outcome::Done(merge::Planned::New(plan)) = planned
-        && plan.hash() != change.body.plan_hash.as_str()
-    {
-        let stale: Outcome<()> = Outcome::Stale(plan);
-        return change.release(app.store(), &call, merges::refused(stale)).await;
-    }
-    match merge::propose(app.store(), &app.config.merge, &request, call.now).await? {
+    let key = change.effect_key(&call);
+    let terms = Terms { hash: Some(change.body.plan_hash.as_str()), idempotency_key: Some(&key) };
+    match merge::propose(app.store(), &app.config.merge, &request, terms, call.now).await? {
         Outcome::Done(proposal) => change.keep(app.store(), &call, Answer::new(&ProposalLine::from(&proposal))).await,
         other => change.release(app.store(), &call, merges::refused(other)).await,
     }

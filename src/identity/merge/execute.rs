@@ -24,15 +24,27 @@ pub async fn plan(
     request: &PlanRequest,
     now: Timestamp,
 ) -> Result<Outcome<Planned>, store::Error> {
-    let mut tx = store.begin_read().await?;
-    let roots = match living(&mut tx, request).await? {
+    plan_in(&mut store.begin_read().await?, config, request, now).await
+}
+
+/// The same within a transaction of the caller's.
+///
+/// # Errors
+/// If the database fails.
+pub async fn plan_in(
+    tx: &mut Tx,
+    config: &MergeConfig,
+    request: &PlanRequest,
+    now: Timestamp,
+) -> Result<Outcome<Planned>, store::Error> {
+    let roots = match living(tx, request).await? {
         Ok(roots) => roots,
         Err(unknown) => return Ok(Outcome::Unknown(unknown)),
     };
     if roots.0 == roots.1 {
-        return Ok(Outcome::Done(Planned::Already(already(&mut tx, request, roots.0).await?)));
+        return Ok(Outcome::Done(Planned::Already(already(tx, request, roots.0).await?)));
     }
-    let facts = Facts::read(&mut tx, roots.0, roots.1).await?;
+    let facts = Facts::read(tx, roots.0, roots.1).await?;
     let plan = Box::new(planning::plan(config, request, &facts, now));
     Ok(if plan.is_clear() { Outcome::Done(Planned::New(plan)) } else { Outcome::Refused(plan) })
 }
@@ -125,7 +137,7 @@ pub(super) async fn within(
     if plan.needs_approval && bound.proposal.is_none() {
         return Ok(Try::Done(Outcome::NeedsApproval(plan)));
     }
-    Ok(match apply(tx, config, request, &plan, bound.terms.idempotency_key, now).await? {
+    Ok(match apply(tx, request, &plan, bound.terms.idempotency_key, now).await? {
         Some(executed) => Try::Done(Outcome::Done(executed)),
         None => Try::Again,
     })
@@ -172,7 +184,6 @@ fn repeated(merge: &Merge) -> Executed {
 /// Writes it all. `None` if a request with the same idempotency key was first.
 async fn apply(
     tx: &mut Tx,
-    config: &MergeConfig,
     request: &PlanRequest,
     plan: &Plan,
     key: Option<&str>,
@@ -208,8 +219,12 @@ async fn apply(
     if !tx.merge_insert(&merge).await? {
         return Ok(None);
     }
-    if kind == MergeKind::Full && config.sessions == MergedSessions::Downgrade {
+    // The rows are the absorbed customer's still.
+    if plan.sessions != MergedSessions::Keep {
         tx.members_end_sessions(absorbed, now).await?;
+    }
+    if plan.sessions == MergedSessions::End {
+        tx.grants_revoke_customer(absorbed, "merged", now).await?;
     }
     repoint(tx, &merge, request, now).await?;
     Ok(Some(Executed { merge: id, survivor, absorbed, kind, merged_at: now, repeated: false }))

@@ -14,6 +14,7 @@ mod planning;
 mod proposal;
 mod refusal;
 mod retry;
+pub mod sessions;
 pub mod side;
 mod subjects;
 pub mod tree;
@@ -23,14 +24,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use execute::{Planned, execute, plan};
+pub use execute::{Planned, execute, plan, plan_in};
 pub use keys::{Joined, join_keys};
 pub use proposal::{Approved, Proposal, approve, approvers, proposal, proposals, proposals_page, propose, withdraw};
 pub use refusal::Refusal;
-pub use undo::{UndoPlan, UndoRequest, Undone, undo, undo_plan};
+pub use undo::{UndoPlan, UndoRequest, Undone, undo, undo_plan, undo_plan_in};
 
 use self::golden::Field;
 use crate::clock::Timestamp;
+use crate::config::MergedSessions;
 use crate::events::{Actor, Audience};
 use crate::ids::{CustomerId, LinkId, MergeId};
 pub use crate::store::MergeKind;
@@ -88,6 +90,20 @@ pub struct PlanRequest {
     /// operator (rule 30).
     #[serde(default)]
     pub staff: Vec<CustomerId>,
+    /// What becomes of the absorbed side's sessions, if not what is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<MergedSessions>,
+}
+
+impl PlanRequest {
+    /// What becomes of the absorbed side's sessions. Where no keys are joined they see their own side only, as it is.
+    fn sessions(&self, configured: MergedSessions) -> MergedSessions {
+        match (self.sessions, self.by.kind(), configured) {
+            (Some(asked), ..) => asked,
+            (None, MergeKind::Profile, MergedSessions::Downgrade) => MergedSessions::Keep,
+            (None, _, configured) => configured,
+        }
+    }
 }
 
 /// Everything that a merge would do, before anything moves (rule 28).
@@ -106,6 +122,10 @@ pub struct Plan {
     pub moves: Moves,
     /// Each app's sector with the subject it will see.
     pub sectors: Vec<SectorLine>,
+    /// What becomes of the absorbed side's sessions. How many there are is no part of the plan, because it changes all the
+    /// time: [`sessions::count`].
+    #[serde(default)]
+    pub sessions: MergedSessions,
     pub risk: Risk,
     /// Whether others must approve it (rule 30).
     pub needs_approval: bool,

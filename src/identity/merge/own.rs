@@ -38,6 +38,7 @@ impl Own<'_> {
             reason: REASON.to_owned(),
             choices: std::collections::BTreeMap::new(),
             staff: Vec::new(),
+            sessions: None,
         }
     }
 

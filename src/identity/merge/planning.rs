@@ -30,6 +30,7 @@ pub(super) fn plan(config: &MergeConfig, request: &PlanRequest, facts: &Facts, n
         fields,
         moves: moves(request.by.kind(), facts),
         sectors: sectors(facts),
+        sessions: request.sessions(config.sessions),
         needs_approval: by_admin && risk.score >= config.approval_from_risk,
         risk,
         versions: (facts.survivor.version(), facts.absorbed.version()),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::execute::{Bound, within};
 use super::retry::{self, Try};
-use super::{Executed, Outcome, Plan, PlanRequest, Planned, Terms, plan};
+use super::{Executed, Outcome, Plan, PlanRequest, Planned, Terms, plan_in};
 use crate::clock::Timestamp;
 use crate::config::MergeConfig;
 use crate::events::{self, Actor, Event};
@@ -46,7 +46,8 @@ pub enum Approved {
     Voided,
 }
 
-/// Proposes a merge. `NeedsApproval` is never the answer: that is what this is for.
+/// Proposes a merge, as `terms` agree to it. `NeedsApproval` is never the answer: that is what this is for. Made twice with
+/// one key it is the one proposal.
 ///
 /// # Errors
 /// If the database fails.
@@ -54,38 +55,59 @@ pub async fn propose(
     store: &Store,
     config: &MergeConfig,
     request: &PlanRequest,
+    terms: Terms<'_>,
     now: Timestamp,
 ) -> Result<Outcome<Proposal>, store::Error> {
-    let plan = match plan(store, config, request, now).await? {
-        Outcome::Done(Planned::New(plan)) => *plan,
+    let mut tx = store.begin().await?;
+    if let Some(before) = made_before(&mut tx, terms).await? {
+        return Ok(Outcome::Done(before));
+    }
+    let plan = match plan_in(&mut tx, config, request, now).await? {
+        Outcome::Done(Planned::New(plan)) => plan,
         Outcome::Done(Planned::Already(_)) => return Ok(Outcome::Unknown(request.absorbed.to_string())),
         Outcome::Unknown(id) => return Ok(Outcome::Unknown(id)),
         Outcome::Refused(plan) => return Ok(Outcome::Refused(plan)),
         Outcome::Stale(plan) => return Ok(Outcome::Stale(plan)),
         Outcome::NeedsApproval(plan) => return Ok(Outcome::NeedsApproval(plan)),
     };
+    if terms.hash.is_some_and(|agreed| agreed != plan.hash()) {
+        return Ok(Outcome::Stale(plan));
+    }
     let actor = request.by.actor();
-    let row = MergeProposal {
+    let row = row_of(config, request, terms, &plan, now);
+    if !tx.proposal_insert(&row).await? {
+        // The same was asked at the same moment: that one has committed.
+        let before = made_before(&mut tx, terms).await?;
+        return before.map(Outcome::Done).ok_or(store::Error::Contention);
+    }
+    let event = Event::MergeProposed { proposal: row.id, absorbed: row.absorbed };
+    events::record(&mut tx, row.survivor, actor, event, now).await?;
+    tx.commit().await?;
+    Ok(read(row).map_or_else(|| Outcome::Unknown(request.absorbed.to_string()), Outcome::Done))
+}
+
+async fn made_before(tx: &mut Tx, terms: Terms<'_>) -> Result<Option<Proposal>, store::Error> {
+    let Some(key) = terms.idempotency_key else { return Ok(None) };
+    Ok(tx.proposal_by_key(key).await?.and_then(read))
+}
+
+fn row_of(config: &MergeConfig, request: &PlanRequest, terms: Terms<'_>, plan: &Plan, now: Timestamp) -> MergeProposal {
+    MergeProposal {
         id: ProposalId::new(now),
         survivor: plan.survivor,
         absorbed: plan.absorbed,
         request: serde_json::to_value(request).unwrap_or_default(),
-        plan: serde_json::to_value(&plan).unwrap_or_default(),
+        plan: serde_json::to_value(plan).unwrap_or_default(),
         plan_hash: plan.hash(),
         approvals_needed: i64::from(config.approvals),
-        proposed_by: actor.as_text(),
+        proposed_by: request.by.actor().as_text(),
         state: ProposalState::Open,
         created_at: now,
         expires_at: now + config.proposal_lifetime,
         closed_at: None,
         merge: None,
-    };
-    let mut tx = store.begin().await?;
-    tx.proposal_insert(&row).await?;
-    let event = Event::MergeProposed { proposal: row.id, absorbed: row.absorbed };
-    events::record(&mut tx, row.survivor, actor, event, now).await?;
-    tx.commit().await?;
-    Ok(read(row).map_or_else(|| Outcome::Unknown(request.absorbed.to_string()), Outcome::Done))
+        idempotency_key: terms.idempotency_key.map(str::to_owned),
+    }
 }
 
 /// One proposal; `None` if there is none of this ID.

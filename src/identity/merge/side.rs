@@ -3,8 +3,6 @@
 //! A session, a grant and a code name the customer as of the login. After a merge by an admin or a rule that row's ways
 //! in open its own side only: its own values, its own subject.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::golden;
@@ -16,8 +14,8 @@ use crate::store::{
     self, ConsentMember, CustomerState, Link, Member, PasswordLogin, SectorMember, SubjectMember, Tx, most_restrictive,
 };
 
-/// For so long after a merge a sector that knew both is told which subject was retired.
-const TOLD_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How many retired subjects are told at most.
+const TOLD: usize = 10;
 
 /// A customer as an ID and a sector see them.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +33,7 @@ pub struct Seen {
     pub sub: Option<String>,
     /// Every subject that the sector has for what is seen.
     pub subs: Vec<String>,
-    /// Subjects retired at this sector in the last 30 days.
+    /// Subjects retired at this sector lately: for as long as `told_for` in [merge] says.
     pub merged_from: Vec<String>,
     /// Logins by this ID from before no longer count.
     pub sessions_from: Option<Timestamp>,
@@ -45,6 +43,11 @@ impl Seen {
     /// Whether it is the whole customer.
     pub fn is_whole(&self) -> bool {
         self.side == self.root
+    }
+
+    /// The subjects retired lately, for whoever is told of `sub`.
+    pub fn retired_beside(&self, sub: &str) -> Vec<String> {
+        self.merged_from.iter().filter(|retired| *retired != sub).cloned().collect()
     }
 
     /// Whether a login at this time still counts.
@@ -76,7 +79,7 @@ pub fn see(rows: &[SectorMember], customer: CustomerId, config: &MergeConfig, no
         state: root.state,
         version: root.version,
         profile: golden::record(&branch, config),
-        merged_from: if is_whole { retired(&subjects, now) } else { Vec::new() },
+        merged_from: if is_whole { retired(&subjects, config, now) } else { Vec::new() },
         sub: sub.and_then(|row| row.sub.clone()),
         subs: subjects.iter().filter_map(|row| row.sub.clone()).collect(),
         sessions_from: own.sessions_from,
@@ -207,10 +210,11 @@ fn of_a_side<'a>(subjects: &[&'a SectorMember], side: CustomerId) -> Option<&'a 
         .or_else(|| subjects.first().copied())
 }
 
-fn retired(subjects: &[&SectorMember], now: Timestamp) -> Vec<String> {
-    let recent =
-        |row: &&&SectorMember| row.sub_retired_at.is_some_and(|at| now.since(at) < TOLD_FOR) && !row.sub_own_side;
-    subjects.iter().filter(recent).filter_map(|row| row.sub.clone()).collect()
+fn retired(subjects: &[&SectorMember], config: &MergeConfig, now: Timestamp) -> Vec<String> {
+    let recent = |row: &&&SectorMember| {
+        row.sub_retired_at.is_some_and(|at| now.since(at) < config.told_for) && !row.sub_own_side
+    };
+    subjects.iter().filter(recent).filter_map(|row| row.sub.clone()).take(TOLD).collect()
 }
 
 #[cfg(test)]

@@ -92,12 +92,24 @@ pub async fn undo_plan(
     request: &UndoRequest,
     now: Timestamp,
 ) -> Result<Option<UndoPlan>, store::Error> {
-    let mut tx = store.begin_read().await?;
+    undo_plan_in(&mut store.begin_read().await?, config, request, now).await
+}
+
+/// The same within a transaction of the caller's.
+///
+/// # Errors
+/// If the database fails.
+pub async fn undo_plan_in(
+    tx: &mut Tx,
+    config: &MergeConfig,
+    request: &UndoRequest,
+    now: Timestamp,
+) -> Result<Option<UndoPlan>, store::Error> {
     let Some(merge) = tx.merge_find(request.merge).await?.filter(|merge| merge.undone_at.is_none()) else {
         return Ok(None);
     };
     let Some(root) = tx.customer_living(merge.absorbed).await? else { return Ok(None) };
-    let parts = Parts::read(&mut tx, merge, root.id, request).await?;
+    let parts = Parts::read(tx, merge, root.id, request).await?;
     Ok(Some(parts.plan(config, now)))
 }
 

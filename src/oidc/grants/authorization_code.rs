@@ -75,6 +75,7 @@ pub(super) async fn grant(
     }
     tx.commit().await.map_err(OAuthError::server_error)?;
     Ok(Granted {
+        merged_from: seen.retired_beside(&sub),
         subject: sub,
         scope: record.scope,
         resources,

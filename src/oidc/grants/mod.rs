@@ -15,6 +15,8 @@ use crate::session::Authentication;
 #[derive(Debug)]
 pub struct Granted {
     pub subject: String,
+    /// Other subjects by which the client knew this customer, retired by a merge of late (spec/identity.md rule 23).
+    pub merged_from: Vec<String>,
     pub scope: Scope,
     /// Resource servers asked for; empty means the provider's own endpoints.
     pub resources: Vec<String>,

@@ -170,6 +170,7 @@ async fn granted(
         None => current,
     };
     Ok(Granted {
+        merged_from: seen.retired_beside(&subject),
         subject,
         scope,
         resources: authorize::narrowed_resources(params, client, &family.audience)?,

@@ -40,6 +40,7 @@ on_both! {
         let planned = plan(&office, &token, ann, ben).await;
         assert_eq!((&planned.body["refusals"], &planned.body["kind"]), (&json!([]), &json!("profile")));
         assert_eq!(planned.body["moved"], json!([ben]));
+        assert_eq!((&planned.body["sessions"], &planned.body["live_sessions"]["absorbed"]["sso"]), (&json!("keep"), &json!(0)));
         let made = office.post(&token, "/merges", "k", &agreed(&planned)).await;
         assert_good(&made);
         assert_eq!((&made.body["survivor"], &made.body["repeated"]), (&json!(ann), &json!(false)));
@@ -59,6 +60,7 @@ on_both! {
         let undo_plan = crate::harness::relying_party::answer(request.json(&json!({}))).await;
         assert_good(&undo_plan);
         assert_eq!(undo_plan.body["restored"], json!(ben));
+        assert_eq!(undo_plan.body["live_sessions"]["restored"], json!({"sso": 0, "refresh_tokens": 0}));
         let undo = json!({ "reason": "two people after all", "plan_hash": undo_plan.body["hash"] });
         let undone = office.post(&token, &format!("{merge}/undo"), "u", &undo).await;
         assert_good(&undone);

@@ -67,7 +67,7 @@ on_both! {
         let page = browser.submit(&page, "apple", &[]).await;
         assert_eq!(page.url.path(), "/account", "{}", page.text());
         let key = &app.app.secrets.task;
-        let erase = async || erase::erase(&app.store, key, customer, Actor::System, "asked for", env.clock.now()).await;
+        let erase = async || erase::erase(&app.store, key, customer, (Actor::System, "asked for"), env.clock.now()).await;
         assert!(matches!(erase().await.unwrap(), Erased::Done { .. }));
         assert_eq!(erase().await.unwrap(), Erased::Already { customer });
         app.app.worker.run_once().await.unwrap();

@@ -15,7 +15,7 @@ use crate::on_both;
 
 async fn erase(board: &Board, id: CustomerId, reason: &str, now: Timestamp) -> Erased {
     let key = MasterKey::generate().derive("task");
-    erase::erase(&board.store, &key, id, Actor::System, reason, now).await.unwrap()
+    erase::erase(&board.store, &key, id, (Actor::System, reason), now).await.unwrap()
 }
 
 on_both! {

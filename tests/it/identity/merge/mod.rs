@@ -2,6 +2,7 @@
 //! every surface calls, seen as apps see them.
 
 mod cost;
+mod acceptance;
 mod erasing;
 mod keeping;
 mod merging;
@@ -154,6 +155,7 @@ pub fn by_operator(survivor: CustomerId, absorbed: CustomerId) -> PlanRequest {
         reason: "the same person".to_owned(),
         choices: BTreeMap::new(),
         staff: Vec::new(),
+        sessions: None,
     }
 }
 

@@ -27,6 +27,7 @@ on_both! {
         let merge = ["customer", "merge", &ann, &bob, "--reason", "same"];
         let dry = run(&gateway, &[&merge[..], &["--dry-run"]].concat()).unwrap();
         assert!(dry.contains("lives on") && dry.contains("email:bob@shop.example"), "{dry}");
+        assert!(dry.contains("the absorbed side's sessions: keep") && dry.contains("0 with refresh tokens"), "{dry}");
         let hash = dry.lines().find_map(|line| line.strip_prefix("hash ")).unwrap().to_owned();
         let stale = run(&gateway, &[&merge[..], &["--hash", "other"]].concat()).unwrap_err();
         assert!(stale.contains("the plan has changed"), "{stale}");

@@ -22,7 +22,7 @@ async fn proposed(board: &Board, name: &str) -> (CustomerId, CustomerId, Proposa
     let request = by_admin("ann", one, other);
     let outcome = board.execute(&request, Terms::default(), at(1)).await;
     assert!(matches!(outcome, Outcome::NeedsApproval(_)), "{outcome:?}");
-    let proposal = done(merge::propose(&board.store, &board.config, &request, at(1)).await.unwrap());
+    let proposal = done(merge::propose(&board.store, &board.config, &request, Terms::default(), at(1)).await.unwrap());
     (one, other, proposal)
 }
 
@@ -76,6 +76,30 @@ on_both! {
         assert_eq!(approve(&board, proposal.id, "bob", 3).await, Approved::Voided);
         assert_eq!(board.living(other).await, other);
         invariants::check(env).await;
+    }
+
+    /// A retry after a crash or a lost reply: the key decides, also of two at once.
+    async fn a_proposal_that_is_made_again_is_the_one_that_is_there(env: &Env) {
+        let board = Board::new(env.store().await);
+        let (one, other) = (board.customer("one", at(0)).await, board.customer("other", at(0)).await);
+        let request = by_admin("ann", one, other);
+        let agreed = board.plan(&request, at(1)).await.hash();
+        let terms = Terms { hash: Some(&agreed), idempotency_key: Some("k") };
+        let propose = async |terms, seconds| {
+            merge::propose(&board.store, &board.config, &request, terms, at(seconds)).await.unwrap()
+        };
+        let stale = propose(Terms { hash: Some("other"), ..terms }, 1).await;
+        assert!(matches!(stale, Outcome::Stale(_)), "{stale:?}");
+        let (first, second) = tokio::join!(propose(terms, 1), propose(terms, 2));
+        let (first, second, third) = (done(first), done(second), done(propose(terms, 3).await));
+        assert_eq!((second.id, third.id), (first.id, first.id));
+        assert_eq!(merge::proposals(&board.store, 10).await.unwrap().len(), 1);
+        let graph = invariants::check(env).await;
+        assert_eq!(graph.events.iter().filter(|event| event.kind == "merge.proposed").count(), 1);
+        // Even when it is closed.
+        assert!(merge::withdraw(&board.store, first.id, &admin("ann"), at(4)).await.unwrap());
+        let again = done(propose(terms, 5).await);
+        assert_eq!((again.id, again.state), (first.id, ProposalState::Withdrawn));
     }
 
     async fn a_proposal_can_be_taken_back(env: &Env) {

@@ -1,7 +1,10 @@
 //! Joining profiles is not joining keys (rules 25, 26 and 46), as browsers, apps and destinations meet it.
 
+use std::time::Duration;
+
+use samesake::config::MergedSessions;
 use samesake::events::Actor;
-use samesake::identity::merge::{self, Terms};
+use samesake::identity::merge::{self, Outcome, PlanRequest, Planned, Terms, sessions};
 use samesake::identity::not_same;
 use samesake::ids::CustomerId;
 use serde_json::{Value, json};
@@ -148,7 +151,7 @@ on_both! {
         let authorization = house.rp.authorization();
         let callback = bob.get(&authorization.url).await;
         assert!(callback.stopped, "a live session needs no login");
-        house.app.clock.advance(std::time::Duration::from_secs(1));
+        house.app.clock.advance(Duration::from_secs(1));
         let now = house.app.clock.now();
         let store = house.app.store.background();
         let request = by_customer(house.ann, house.bob, now);
@@ -173,7 +176,7 @@ on_both! {
         let shared = Browser::new();
         house.as_bob(&shared).await;
         let merge = house.merge().await;
-        house.app.clock.advance(std::time::Duration::from_secs(1));
+        house.app.clock.advance(Duration::from_secs(1));
         let (store, config, now) = (house.app.store.background(), &house.app.app.config.merge, house.app.clock.now());
         merge::undo(&store, config, &undo_request(merge), None, now).await.unwrap();
         not_same::lift(&store, house.ann, house.bob, Actor::System, now).await.unwrap();
@@ -206,6 +209,66 @@ on_both! {
         let kept = rp.token_response(rp.refresh(bobs.refresh_token.as_deref().unwrap()).await).await;
         assert_eq!(sub(&kept), sub(&bobs));
         assert_ne!(sub(&as_ann(&app, &rp, &Browser::new()).await), sub(&bobs), "Ann is somebody new there");
+        invariants::check(env).await;
+    }
+
+    /// Rules 26 and 28: what is asked for this merge goes before what is configured, and is part of what is agreed to.
+    async fn sessions_are_kept_downgraded_or_ended_as_asked(env: &Env) {
+        let house = House::start(env).await;
+        let (store, config) = (house.app.store.background(), &house.app.app.config.merge);
+        for policy in [MergedSessions::Keep, MergedSessions::Downgrade, MergedSessions::End] {
+            let browser = Browser::new();
+            let tokens = house.as_bob(&browser).await;
+            house.app.clock.advance(Duration::from_secs(1));
+            let now = house.app.clock.now();
+            let counts = sessions::count(&store, Some(house.app.app.kv()), house.bob, now).await.unwrap().but(&[]);
+            assert!(counts.sso.is_some_and(|sso| sso > 0) && counts.refresh_tokens > 0, "{counts:?}");
+            let asked = |sessions| PlanRequest { sessions, ..by_customer(house.ann, house.bob, now) };
+            let hash = async |sessions| match merge::plan(&store, config, &asked(sessions), now).await.unwrap() {
+                Outcome::Done(Planned::New(plan)) => (plan.sessions, plan.hash()),
+                other => panic!("{other:?}"),
+            };
+            let (planned, agreed) = hash(Some(policy)).await;
+            assert_eq!((planned, hash(None).await.0), (policy, MergedSessions::Downgrade));
+            assert_eq!(hash(None).await.1 == agreed, policy == MergedSessions::Downgrade, "it is part of the plan");
+            // Another login changes the count, not the plan.
+            house.as_bob(&Browser::new()).await;
+            assert_eq!(hash(Some(policy)).await.1, agreed);
+            let more = sessions::count(&store, Some(house.app.app.kv()), house.bob, now).await.unwrap().but(&[]);
+            assert!(more.sso > counts.sso && more.refresh_tokens > counts.refresh_tokens, "{more:?}");
+            let terms = Terms { hash: Some(&agreed), idempotency_key: None };
+            let merge = done(merge::execute(&store, config, &asked(Some(policy)), terms, now).await.unwrap()).merge;
+            let goes_on = browser.get(&house.rp.authorization().url).await.stopped;
+            assert_eq!(goes_on, policy == MergedSessions::Keep, "{policy:?}");
+            let refreshed = house.rp.refresh(tokens.refresh_token.as_deref().unwrap()).await;
+            assert_eq!(refreshed.status == 200, policy != MergedSessions::End, "{policy:?}: {}", refreshed.text);
+            merge::undo(&store, config, &undo_request(merge), None, now).await.unwrap();
+            let lift = not_same::lift(&store, house.ann, house.bob, Actor::System, now).await;
+            lift.unwrap();
+            house.app.clock.advance(Duration::from_secs(1));
+        }
+        invariants::check(env).await;
+    }
+
+    /// Rule 23: an app that knew both is told the `sub` retired there, for a while; one that knew one of them hears
+    /// nothing.
+    async fn who_knew_both_is_told_the_retired_subject_for_a_while(env: &Env) {
+        let house = House::start(env).await;
+        let before = as_ann(&house.app, &house.rp, &Browser::new()).await;
+        assert_eq!(before.claims.get("merged_from"), None);
+        house.merge().await;
+        let told = as_ann(&house.app, &house.rp, &Browser::new()).await;
+        let retired = json!([sub(&house.bob_tokens)]);
+        assert_eq!((sub(&told), &told.claims["merged_from"]), (sub(&house.ann_tokens), &retired));
+        assert_eq!(house.userinfo(&told).await["merged_from"], retired);
+        let refreshed = house.rp.refresh(told.refresh_token.as_deref().unwrap()).await;
+        let refreshed = house.rp.token_response(refreshed).await;
+        assert_eq!(house.rp.id_token(&refreshed.id_token).await["merged_from"], retired);
+        // One side alone is told nothing of the other.
+        assert_eq!(house.as_bob(&Browser::new()).await.claims.get("merged_from"), None);
+        house.app.clock.advance(house.app.app.config.merge.told_for);
+        let later = as_ann(&house.app, &house.rp, &Browser::new()).await;
+        assert_eq!((later.claims.get("merged_from"), house.userinfo(&later).await.get("merged_from")), (None, None));
         invariants::check(env).await;
     }
 }
