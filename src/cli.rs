@@ -27,7 +27,8 @@ use crate::protocol::jwk::SigningAlgorithm;
 
 pub use admin::{Admin, AdminGrant, AdminList, AdminRevoke, LinkChange};
 pub use duplicates::{
-    Duplicates, DuplicatesExport, DuplicatesImport, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
+    Duplicates, DuplicatesCalibration, DuplicatesCalibrationApply, DuplicatesCalibrationShow, DuplicatesExport,
+    DuplicatesImport, DuplicatesIndex, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
 };
 pub use merging::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 pub use transfer::ConnectorTransfer;

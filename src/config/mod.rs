@@ -14,6 +14,7 @@ mod connector_kind;
 mod connector_level;
 mod database;
 mod destination;
+mod duplicates;
 mod forms;
 mod log;
 mod mail;
@@ -43,6 +44,7 @@ pub use connector_kind::ConnectorKind;
 pub use connector_level::LevelRule;
 pub use database::{DatabaseConfig, RedisConfig};
 pub use destination::{Destination, DestinationPolicy};
+pub use duplicates::DuplicatesConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::{MailConfig, MailTransport};
 pub use merge::{MergeConfig, MergedSessions, Survivorship};
@@ -78,6 +80,7 @@ pub struct Config {
     pub password: PasswordConfig,
     pub mail: MailConfig,
     pub merge: MergeConfig,
+    pub duplicates: DuplicatesConfig,
     pub brand: BrandConfig,
     pub outbound: OutboundConfig,
     pub log: LogConfig,
@@ -188,6 +191,7 @@ impl Config {
         let password = layers.section("password");
         let mail = layers.section::<MailSection>("mail");
         let merge = layers.section("merge");
+        let duplicates = layers.section("duplicates");
         let brand = layers.section("brand");
         let outbound = layers.section("outbound");
         let log = layers.section("log");
@@ -211,6 +215,7 @@ impl Config {
             password: password?,
             mail,
             merge: merge?,
+            duplicates: duplicates?,
             brand: brand?,
             outbound: outbound?,
             log: log?,
@@ -249,6 +254,7 @@ impl Config {
         self.password.check(problems);
         self.mail.check(problems);
         self.merge.check(problems);
+        self.duplicates.check(problems);
         self.brand.check(problems);
         self.outbound.check(problems);
         self.log.check(problems);

@@ -127,9 +127,7 @@ impl Relay {
 
     /// The receivers that lack something.
     async fn due(&self, registered: &mut bool) -> Result<Vec<Receiver>, store::Error> {
-        if self.store.begin_read().await?.outbox_numbering().await?.waiting {
-            self.number().await?;
-        }
+        number(&self.store).await?;
         let now = self.clock.now();
         if !*registered {
             // Only now: a new receiver begins behind what has a number.
@@ -138,17 +136,6 @@ impl Relay {
         }
         let due = self.store.begin_read().await?.webhooks_due(now).await?;
         Ok(self.receivers.iter().filter(|receiver| due.contains(&receiver.id)).cloned().collect())
-    }
-
-    async fn number(&self) -> Result<(), store::Error> {
-        loop {
-            let mut tx = self.store.begin().await?;
-            let numbered = tx.outbox_number(BATCH).await?;
-            tx.commit().await?;
-            if numbered < BATCH {
-                return Ok(());
-            }
-        }
     }
 
     async fn register(&self, now: Timestamp) -> Result<(), store::Error> {
@@ -166,6 +153,24 @@ impl Relay {
                 tracing::warn!(webhook.id = receiver.id, %error, "what was delivered cannot be written down");
                 0
             }
+        }
+    }
+}
+
+/// Numbers the events that have no number yet. Replicas that do it at once take turns.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn number(store: &Store) -> Result<(), store::Error> {
+    if !store.begin_read().await?.outbox_numbering().await?.waiting {
+        return Ok(());
+    }
+    loop {
+        let mut tx = store.begin().await?;
+        let numbered = tx.outbox_number(BATCH).await?;
+        tx.commit().await?;
+        if numbered < BATCH {
+            return Ok(());
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
 use crate::ids::CustomerId;
-use crate::store::{self, NotSame, Store, Tx};
+use crate::store::{self, CandidateState, NotSame, Store, Tx};
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum Marked {
     Unknown,
 }
 
-/// Remembers that two customers are not the same person.
+/// Remembers that two customers are not the same person. Whoever waits for a decision on the pair has it.
 ///
 /// # Errors
 /// If the database fails; `Contention` if somebody merges one of them at this moment.
@@ -50,12 +50,13 @@ pub async fn mark(
     if !tx.not_same_insert(&pair).await? {
         return Ok(Marked::Already);
     }
+    tx.candidate_decide(a.id.min(b.id), a.id.max(b.id), CandidateState::Dismissed, now).await?;
     events::record(&mut tx, one, by, Event::NotSameMarked { other }, now).await?;
     tx.commit().await?;
     Ok(Marked::Done)
 }
 
-/// Forgets it again, for all rows of the two.
+/// Forgets it again, for all rows of the two. They may be proposed anew.
 ///
 /// # Errors
 /// If the database fails.
@@ -73,6 +74,7 @@ pub async fn lift(
     if tx.not_same_lift(a.id, b.id).await?.is_empty() {
         return Ok(Marked::Already);
     }
+    tx.candidate_undismiss(a.id.min(b.id), a.id.max(b.id)).await?;
     events::record(&mut tx, one, by, Event::NotSameLifted { other }, now).await?;
     tx.commit().await?;
     Ok(Marked::Done)

@@ -81,6 +81,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0010_webhooks.sql"),
         include_str!("../../migrations/sqlite/0010_webhooks.sql"),
     ),
+    (
+        13,
+        "duplicate_keys",
+        include_str!("../../migrations/postgres/0013_duplicate_keys.sql"),
+        include_str!("../../migrations/sqlite/0013_duplicate_keys.sql"),
+    ),
 ];
 
 /// The pools of one database.
