@@ -28,9 +28,11 @@ use crate::protocol::jwk::SigningAlgorithm;
 pub use admin::{Admin, AdminGrant, AdminList, AdminRevoke, LinkChange};
 pub use duplicates::{
     Duplicates, DuplicatesCalibration, DuplicatesCalibrationApply, DuplicatesCalibrationShow, DuplicatesExport,
-    DuplicatesImport, DuplicatesIndex, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
+    DuplicatesFile, DuplicatesImport, DuplicatesIndex, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
 };
-pub use merging::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
+pub use merging::{
+    Audit, AuditVerify, CustomerBrand, CustomerErase, CustomerHold, CustomerMerge, CustomerNotSame, CustomerUnmerge,
+};
 pub use transfer::ConnectorTransfer;
 pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
 
@@ -397,6 +399,12 @@ pub enum Customer {
     Unmerge(CustomerUnmerge),
     /// Remember that two customers are not the same person, or lift it
     NotSame(CustomerNotSame),
+    /// Put a customer under a legal hold: nothing merges, parts or erases them
+    Hold(CustomerHold),
+    /// Lift a legal hold
+    Release(CustomerHold),
+    /// Say which brand's customer somebody is, where brands are kept apart
+    Brand(CustomerBrand),
     /// Erase a customer's personal data for good; the ID stays taken
     Erase(CustomerErase),
 }

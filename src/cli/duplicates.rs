@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{EXIT_CODES, Installation};
+use crate::identity::duplicates::table::Attribute;
 
 /// `samesake duplicates`
 #[derive(Debug, Subcommand)]
@@ -22,6 +23,8 @@ pub enum Duplicates {
     Export(DuplicatesExport),
     /// Read pairs that were scored elsewhere, such as by Splink on Spark
     Import(DuplicatesImport),
+    /// Search a file instead of the customers: no database, nothing kept
+    File(DuplicatesFile),
     /// Export the model's settings as Splink's JSON, or take over settings that Splink trained
     Settings(DuplicatesSettings),
 }
@@ -128,4 +131,48 @@ pub struct DuplicatesSettings {
     /// Take over the settings in this file instead of printing the model's
     #[arg(long, value_name = "FILE")]
     pub import: Option<PathBuf>,
+}
+
+/// `samesake duplicates file`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES, long_about = "\
+Search a file of people for duplicates, by the same method as the customers, without a database.
+
+The first line names the columns. Usual names are understood (first_name, surname, dob, email, phone, street, city, zip, …); \
+for others say what they are: --column \"Kundenname=name\" --column \"SSN=ignore\". A column that says who is who \
+(--column \"person=truth\") is never compared; with one, precision, recall and F1 are printed. Several files are searched \
+together.")]
+pub struct DuplicatesFile {
+    /// CSV, or with semicolons, tabs or bars instead of commas
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What a column is: id, truth, given, family, name, birth, gender, email, phone, street, house_number, locality,
+    /// postcode, region, country, other or ignore
+    #[arg(long = "column", value_name = "COLUMN=ATTRIBUTE", value_parser = column)]
+    pub columns: Vec<(String, Attribute)>,
+    /// Write the pairs here, as CSV with Splink's column names
+    #[arg(long, value_name = "FILE")]
+    pub pairs: Option<PathBuf>,
+    /// Write here which records are one person: CSV with cluster_id and unique_id
+    #[arg(long, value_name = "FILE")]
+    pub clusters: Option<PathBuf>,
+    /// Keep pairs of at least this probability, from 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 0.01, value_parser = probability)]
+    pub least: f32,
+    /// Weigh by these settings (Splink's JSON) instead of fitting a model to the file
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn column(text: &str) -> Result<(String, Attribute), String> {
+    let (column, attribute) = text.rsplit_once('=').ok_or("expected COLUMN=ATTRIBUTE, such as surname=family")?;
+    Ok((column.to_owned(), Attribute::named(attribute)?))
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    let value = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
+    value.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }

@@ -1,8 +1,10 @@
-//! What can be said about two customers at the command line: merge, unmerge, not the same; and erasing one.
+//! What can be said about two customers at the command line: merge, unmerge, not the same; and about one: erase, hold,
+//! release, brand.
 
 use clap::{Args, Subcommand};
 
 use super::{EXIT_CODES, Installation};
+use crate::identity::brand::BrandName;
 use crate::ids::{CustomerId, LinkId, MergeId};
 
 /// `samesake customer merge`
@@ -90,6 +92,40 @@ pub struct CustomerErase {
     #[arg(value_name = "ID", value_parser = id)]
     pub id: CustomerId,
     /// Why, for the record: nothing personal, as it stays
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// `samesake customer hold` and `samesake customer release`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct CustomerHold {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// The customer
+    #[arg(value_name = "ID", value_parser = id)]
+    pub id: CustomerId,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// `samesake customer brand`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct CustomerBrand {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// The customer; of one who was merged, this very ID's part
+    #[arg(value_name = "ID", value_parser = id)]
+    pub id: CustomerId,
+    /// The brand, as `walled_brands` in [merge] may name it
+    #[arg(value_name = "BRAND", required_unless_present = "none")]
+    pub brand: Option<BrandName>,
+    /// No brand's customer in particular
+    #[arg(long, conflicts_with = "brand")]
+    pub none: bool,
+    /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
 }

@@ -4,8 +4,7 @@
 
 use anyhow::{Context as _, bail};
 
-use super::merging;
-use super::open;
+use super::{keeping, merging, open, reason};
 use crate::app::Secrets;
 use crate::cli::{Customer, CustomerShow, LinkChange};
 use crate::clock::Clock;
@@ -30,12 +29,15 @@ pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
         Customer::Unmerge(command) => merging::unmerge(command).await,
         Customer::NotSame(command) => merging::not_same(command).await,
         Customer::Erase(command) => merging::erase(command).await,
+        Customer::Hold(command) => keeping::hold(command).await,
+        Customer::Release(command) => keeping::release(command).await,
+        Customer::Brand(command) => keeping::brand(command).await,
     }
 }
 
 /// Disconnects an account, even the last way in (spec/identity.md rule 18). Doing it again changes nothing.
 async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
-    let reason = reason(command)?;
+    let reason = reason(&command.reason)?;
     let (config, store) = open(&command.installation).await?;
     let master = config.secrets.master_key().context("no master key is configured")?;
     let secrets = Secrets::derive(master);
@@ -74,7 +76,7 @@ async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
 
 /// Lets a link log in again that its provider spoke against. Doing it again changes nothing.
 async fn enable(command: &LinkChange) -> anyhow::Result<()> {
-    let reason = reason(command)?;
+    let reason = reason(&command.reason)?;
     let (_, store) = open(&command.installation).await?;
     let now = Clock::system().now();
     let mut tx = store.begin().await?;
@@ -87,14 +89,6 @@ async fn enable(command: &LinkChange) -> anyhow::Result<()> {
     let what = if changed { "logs in again" } else { "was not disabled" };
     println!("{}:{} {what}", link.namespace, link.external_id);
     Ok(())
-}
-
-fn reason(command: &LinkChange) -> anyhow::Result<&str> {
-    match command.reason.trim() {
-        "" => bail!("--reason must say why"),
-        reason if reason.len() > 1000 => bail!("--reason is longer than 1,000 bytes"),
-        reason => Ok(reason),
-    }
 }
 
 async fn show(command: &CustomerShow) -> anyhow::Result<()> {
@@ -116,6 +110,12 @@ fn print(view: &View) {
     println!("  found by {}", view.found_by);
     if let Some(merged_from) = &view.merged_from {
         println!("  merged from {merged_from}");
+    }
+    if let Some(reason) = &view.legal_hold {
+        println!("  legal hold: {reason}");
+    }
+    for brand in &view.brands {
+        println!("  brand {brand}");
     }
     for flag in &view.flags {
         println!("  flagged: {}  {}  since {}", flag.kind, flag.link, flag.raised_at);

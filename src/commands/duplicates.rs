@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::open;
+use super::{duplicates_file, open};
 use crate::cli::{
     Duplicates, DuplicatesCalibration, DuplicatesCalibrationApply, DuplicatesCalibrationShow, DuplicatesExport,
     DuplicatesImport, DuplicatesIndex, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
@@ -38,6 +38,7 @@ pub(super) async fn run(command: &Duplicates) -> anyhow::Result<()> {
         Duplicates::Export(command) => export(command).await,
         Duplicates::Import(command) => import(command).await,
         Duplicates::Settings(command) => settings(command).await,
+        Duplicates::File(command) => tokio::task::block_in_place(|| duplicates_file::run(command)),
     }
 }
 
@@ -51,7 +52,7 @@ async fn scan(command: &DuplicatesScan) -> anyhow::Result<()> {
     let model = candidates::model(&store, &loaded, &blocks, refit, clock.now()).await?;
     let work = (&model, &blocks);
     let progress = |job: &DuplicateScan| {
-        show(&bar(job));
+        show(&bar_of(job));
         true
     };
     let job = candidates::scan(&store, &clock, &loaded, work, &rules, progress).await?;
@@ -97,7 +98,7 @@ fn drift(job: &DuplicateScan) -> Option<Drift> {
 }
 
 /// Progress, where somebody is watching.
-fn show(text: &str) {
+pub(super) fn show(text: &str) {
     let mut to = std::io::stderr();
     if to.is_terminal() {
         // Progress that cannot be shown is no reason to stop.
@@ -106,17 +107,22 @@ fn show(text: &str) {
     }
 }
 
-fn finish() {
+pub(super) fn finish() {
     if std::io::stderr().is_terminal() {
         eprintln!();
     }
 }
 
-fn bar(job: &DuplicateScan) -> String {
+fn bar_of(job: &DuplicateScan) -> String {
+    bar(job.units, job.of_units, job.kept)
+}
+
+/// A progress bar: how many units are done, of how many, and what was kept.
+pub(super) fn bar(units: i64, of_units: i64, kept: i64) -> String {
     const WIDTH: i64 = 40;
-    let done = job.units * WIDTH / job.of_units.max(1);
+    let done = units * WIDTH / of_units.max(1);
     let cells: String = (0..WIDTH).map(|cell| if cell < done { '#' } else { '.' }).collect();
-    format!("[{cells}] {}/{}  {} pairs kept", job.units, job.of_units, job.kept)
+    format!("[{cells}] {units}/{of_units}  {kept} pairs kept")
 }
 
 async fn status(command: &DuplicatesStatus) -> anyhow::Result<()> {
@@ -145,7 +151,7 @@ async fn status(command: &DuplicatesStatus) -> anyhow::Result<()> {
         None => println!("no scan yet: samesake duplicates scan"),
         Some(scan) => {
             let end = scan.finished_at.map_or_else(|| "not finished".to_owned(), |at| format!("finished {at}"));
-            println!("last scan began {}, {end}: {}", scan.started_at, bar(scan));
+            println!("last scan began {}, {end}: {}", scan.started_at, bar_of(scan));
             println!("model {}", scan.model);
             warn_of_drift(scan);
         }

@@ -6,7 +6,7 @@
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use super::open;
+use super::{open, operator};
 use crate::app::Secrets;
 use crate::cli::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 use crate::clock::Clock;
@@ -20,12 +20,6 @@ use crate::store::AuditCheck;
 
 /// How many chains the audit log has.
 const CHAINS: i32 = 16;
-
-/// The name of whoever sits at the terminal, as the audit log will have it.
-fn operator() -> String {
-    let name = std::env::var("USER").unwrap_or_default();
-    if name.is_empty() { "command line".to_owned() } else { name }
-}
 
 /// Merges two customers, or says what that would do.
 pub(super) async fn merge(command: &CustomerMerge) -> anyhow::Result<()> {

@@ -8,6 +8,8 @@ mod connector_transfer;
 mod customer;
 mod demo;
 mod duplicates;
+mod duplicates_file;
+mod keeping;
 mod keys;
 mod merging;
 mod migrate;
@@ -15,6 +17,8 @@ mod serve;
 mod webhooks;
 
 pub use check_config::check_config;
+
+use anyhow::bail;
 
 use crate::cli::{Command, Installation};
 use crate::config::Config;
@@ -51,4 +55,19 @@ async fn open(installation: &Installation) -> anyhow::Result<(Config, Store)> {
     let store = Store::connect(config.database.url.expose()).await?;
     store.migrate().await?;
     Ok((config, store))
+}
+
+/// The name of whoever sits at the terminal, as the audit log will have it.
+fn operator() -> String {
+    let name = std::env::var("USER").unwrap_or_default();
+    if name.is_empty() { "command line".to_owned() } else { name }
+}
+
+/// Why something is done, for the audit log.
+fn reason(text: &str) -> anyhow::Result<&str> {
+    match text.trim() {
+        "" => bail!("--reason must say why"),
+        reason if reason.len() > 1000 => bail!("--reason is longer than 1,000 bytes"),
+        reason => Ok(reason),
+    }
 }

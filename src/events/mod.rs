@@ -84,6 +84,19 @@ pub enum Event {
         connector: String,
         what: String,
     },
+    /// Nothing may merge, part or erase the customer, or it may again.
+    HoldPlaced {
+        reason: String,
+    },
+    HoldLifted {
+        reason: String,
+    },
+    /// Whose customer this row is, where brands are kept apart.
+    BrandSet {
+        row: CustomerId,
+        brand: Option<String>,
+        reason: String,
+    },
     ConflictOpened {
         kind: String,
     },
@@ -178,6 +191,9 @@ impl Event {
             Self::CustomerFlagged { .. } => "customer.flagged",
             Self::SessionEndedUpstream { .. } => "session.ended_upstream",
             Self::ProviderTold { .. } => "provider.told",
+            Self::HoldPlaced { .. } => "customer.held",
+            Self::HoldLifted { .. } => "customer.released",
+            Self::BrandSet { .. } => "customer.brand_set",
             Self::ConflictOpened { .. } => "conflict.opened",
             Self::ProfileUpdated { .. } => "profile.updated",
             Self::CredentialAdded { .. } => "credential.added",

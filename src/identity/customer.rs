@@ -24,6 +24,12 @@ pub struct View {
     pub created_at: String,
     pub links: Vec<LinkView>,
     pub subjects: Vec<SubjectLine>,
+    /// Why nothing may merge, part or erase this customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<String>,
+    /// Whose customer this is, where brands are kept apart.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub brands: Vec<String>,
     /// Why somebody should look at this customer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<FlagView>,
@@ -81,7 +87,12 @@ pub async fn show(tx: &mut Tx, text: &str) -> Result<Vec<View>, store::Error> {
         let flags = tx.flags_of(living.id).await?;
         let merged_from = (living.id != customer).then(|| customer.to_string());
         let flags = flags.into_iter().map(|flag| flag_view(flag, &links)).collect();
-        views.push(View { flags, ..view(living, found_by, merged_from, links, subjects) });
+        let rows = tx.members_of(living.id).await?;
+        let legal_hold = rows.iter().find_map(|row| row.legal_hold.clone());
+        let mut brands: Vec<String> = rows.into_iter().filter_map(|row| row.brand).collect();
+        brands.sort();
+        brands.dedup();
+        views.push(View { flags, legal_hold, brands, ..view(living, found_by, merged_from, links, subjects) });
     }
     Ok(views)
 }
@@ -170,6 +181,8 @@ fn view(
             .into_iter()
             .map(|subject| SubjectLine { sector: subject.sector, sub: subject.sub })
             .collect(),
+        legal_hold: None,
+        brands: Vec::new(),
         flags: Vec::new(),
     }
 }

@@ -4,11 +4,13 @@
 
 pub mod address;
 pub mod addresses;
+pub mod brand;
 pub mod candidates;
 pub mod consent;
 pub mod customer;
 pub mod duplicates;
 pub mod erase;
+pub mod hold;
 pub mod import;
 pub mod linking;
 pub mod merge;

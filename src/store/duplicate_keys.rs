@@ -28,47 +28,54 @@ pub(super) const KEYS_PROBE_SQLITE: &str = "SELECT k.value, \
      (SELECT group_concat(hex(x.customer), ',') FROM \
      (SELECT d.customer FROM duplicate_keys d WHERE d.key = k.value LIMIT $2) x) AS customers FROM json_each($1) k";
 
-macro_rules! members_of_each {
-    ($ids:literal) => {
+macro_rules! member_columns {
+    () => {
+        "m.id, m.canonical, m.state, m.version, m.event_seq, m.profile, m.created_at, m.absorbed_by, m.absorbed_seq, \
+         m.keys_joined, m.choices, m.sessions_from, m.legal_hold, m.brand"
+    };
+}
+
+/// One look-up by index for each of a list, whatever the planner thinks of so many: hence the limits, which no row of
+/// one customer's ever meets. SQLite has no such join, and no other way to go about it.
+macro_rules! of_each {
+    ($columns:expr, $lateral:literal, $order:literal) => {
         concat!(
-            "SELECT m.id, m.canonical, m.state, m.version, m.event_seq, m.profile, m.created_at, m.absorbed_by, \
-             m.absorbed_seq, m.keys_joined, m.choices, m.sessions_from, m.legal_hold, m.brand \
-             FROM customers m WHERE m.canonical IN (",
-            $ids,
-            ") ORDER BY m.canonical, m.id"
+            "SELECT ",
+            $columns,
+            " FROM jsonb_array_elements_text($1) e CROSS JOIN LATERAL (",
+            $lateral,
+            ") m",
+            $order
         )
     };
 }
 
-macro_rules! identifiers_of_each {
-    ($ids:literal) => {
-        concat!(
-            "SELECT root, namespace, external_id, verified_at FROM links WHERE state = 'live' AND root IN (",
-            $ids,
-            ") ORDER BY root, namespace, external_id"
-        )
-    };
-}
-
-macro_rules! not_same_among {
-    ($ids:literal) => {
-        concat!(
-            "SELECT x.canonical, y.canonical FROM customers x JOIN not_same n ON n.a = x.id \
-             JOIN customers y ON y.id = n.b WHERE x.canonical IN (",
-            $ids,
-            ")"
-        )
-    };
-}
-
-pub(super) const MEMBERS_OF_EACH_POSTGRES: &str =
-    members_of_each!("SELECT e::uuid FROM jsonb_array_elements_text($1) e");
-pub(super) const MEMBERS_OF_EACH_SQLITE: &str = members_of_each!("SELECT unhex(value) FROM json_each($1)");
-pub(super) const IDENTIFIERS_OF_EACH_POSTGRES: &str =
-    identifiers_of_each!("SELECT e::uuid FROM jsonb_array_elements_text($1) e");
-pub(super) const IDENTIFIERS_OF_EACH_SQLITE: &str = identifiers_of_each!("SELECT unhex(value) FROM json_each($1)");
-pub(super) const NOT_SAME_AMONG_POSTGRES: &str = not_same_among!("SELECT e::uuid FROM jsonb_array_elements_text($1) e");
-pub(super) const NOT_SAME_AMONG_SQLITE: &str = not_same_among!("SELECT unhex(value) FROM json_each($1)");
+pub(super) const MEMBERS_OF_EACH_POSTGRES: &str = of_each!(
+    member_columns!(),
+    "SELECT * FROM customers c WHERE c.canonical = e.value::uuid LIMIT 1001",
+    " ORDER BY m.canonical, m.id"
+);
+pub(super) const MEMBERS_OF_EACH_SQLITE: &str = concat!(
+    "SELECT ",
+    member_columns!(),
+    " FROM customers m WHERE m.canonical IN (SELECT unhex(value) FROM json_each($1)) ORDER BY m.canonical, m.id"
+);
+pub(super) const IDENTIFIERS_OF_EACH_POSTGRES: &str = of_each!(
+    "m.root, m.namespace, m.external_id, m.verified_at",
+    "SELECT * FROM links l WHERE l.root = e.value::uuid AND l.state = 'live' LIMIT 10000",
+    " ORDER BY m.root, m.namespace, m.external_id"
+);
+pub(super) const IDENTIFIERS_OF_EACH_SQLITE: &str = "SELECT root, namespace, external_id, verified_at FROM links \
+     WHERE state = 'live' AND root IN (SELECT unhex(value) FROM json_each($1)) ORDER BY root, namespace, external_id";
+pub(super) const NOT_SAME_AMONG_POSTGRES: &str = of_each!(
+    "m.x, m.y",
+    "SELECT x.canonical AS x, y.canonical AS y FROM customers x JOIN not_same n ON n.a = x.id \
+     JOIN customers y ON y.id = n.b WHERE x.canonical = e.value::uuid LIMIT 10000",
+    ""
+);
+pub(super) const NOT_SAME_AMONG_SQLITE: &str = "SELECT x.canonical, y.canonical FROM customers x \
+     JOIN not_same n ON n.a = x.id JOIN customers y ON y.id = n.b \
+     WHERE x.canonical IN (SELECT unhex(value) FROM json_each($1))";
 
 /// To whom something happened, by the number of the event.
 #[derive(Clone, Debug, PartialEq, Eq)]

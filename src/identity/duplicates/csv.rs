@@ -1,13 +1,12 @@
 //! Scored pairs as CSV (RFC 4180), with the column names Splink gives its predictions: what Spark computed can be read,
 //! and what this found can be compared.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, Read, Write};
 
+use super::cluster::Clusters;
 use super::score::Score;
 
-/// The longest line that is read.
-const LONGEST_LINE: u64 = 64 * 1024;
-const HEAD: &str = "unique_id_l,unique_id_r,match_weight,match_probability,household_probability";
+const HEAD: [&str; 5] = ["unique_id_l", "unique_id_r", "match_weight", "match_probability", "household_probability"];
 
 /// A scored pair by the IDs of its records.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +22,7 @@ pub struct Pair {
 #[derive(Debug, thiserror::Error)]
 pub enum CsvError {
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Csv(#[from] csv::Error),
     #[error("the first line has no column {0}")]
     Column(&'static str),
     #[error("line {line}: {reason}")]
@@ -32,46 +31,65 @@ pub enum CsvError {
 
 /// Writes pairs.
 #[derive(Debug)]
-pub struct Writer<W: Write>(W);
+pub struct Writer<W: Write>(csv::Writer<W>);
 
 impl<W: Write> Writer<W> {
     /// Begins with the names of the columns.
     ///
     /// # Errors
     /// What writing meets.
-    pub fn new(mut to: W) -> io::Result<Self> {
-        writeln!(to, "{HEAD}")?;
-        Ok(Self(to))
+    pub fn new(to: W) -> Result<Self, csv::Error> {
+        let mut writer = csv::Writer::from_writer(to);
+        writer.write_record(HEAD)?;
+        Ok(Self(writer))
     }
 
     /// One pair.
     ///
     /// # Errors
     /// What writing meets.
-    pub fn pair(&mut self, left: &str, right: &str, score: &Score) -> io::Result<()> {
-        let Score { bits, same, household, .. } = score;
-        writeln!(self.0, "{},{},{bits},{same},{household}", quoted(left), quoted(right))
+    pub fn pair(&mut self, left: &str, right: &str, score: &Score) -> Result<(), csv::Error> {
+        let [bits, same, household] = [score.bits, score.same, score.household].map(|number| number.to_string());
+        self.0.write_record([left, right, &bits, &same, &household])
     }
 
-    /// The rest of what is buffered.
+    /// Writes the rest of what is buffered.
     ///
     /// # Errors
     /// What writing meets.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.0.flush()?;
-        Ok(self.0)
+    pub fn finish(self) -> io::Result<W> {
+        self.0.into_inner().map_err(csv::IntoInnerError::into_error)
     }
 }
 
-fn quoted(text: &str) -> String {
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+/// Writes which records are one person, with a number for each; those that are of nobody else's have a number of their own.
+///
+/// # Errors
+/// What writing meets.
+pub fn write_clusters(to: impl Write, ids: &[String], clusters: &Clusters) -> Result<(), csv::Error> {
+    let mut writer = csv::Writer::from_writer(to);
+    writer.write_record(["cluster_id", "unique_id"])?;
+    let mut number_of = vec![0; ids.len()];
+    for (cluster, number) in clusters.clusters.iter().zip(1_usize..) {
+        for member in &cluster.members {
+            if let Some(place) = number_of.get_mut(*member as usize) {
+                *place = number;
+            }
+        }
+    }
+    let mut last = clusters.clusters.len();
+    for (id, number) in ids.iter().zip(number_of) {
+        last += usize::from(number == 0);
+        let number = if number == 0 { last } else { number };
+        writer.write_record([&number.to_string(), id])?;
+    }
+    Ok(writer.flush()?)
 }
 
 /// Reads pairs one by one. Columns are found by name; those that are not known are passed over.
 #[derive(Debug)]
-pub struct Reader<R: BufRead> {
-    from: R,
-    line: u64,
+pub struct Reader<R: Read> {
+    from: csv::Reader<R>,
     columns: Columns,
 }
 
@@ -83,14 +101,14 @@ struct Columns {
     household: Option<usize>,
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: Read> Reader<R> {
     /// Reads the names of the columns.
     ///
     /// # Errors
     /// A column that is needed is missing.
-    pub fn new(mut from: R) -> Result<Self, CsvError> {
-        let mut line = 0;
-        let names = record(&mut from, &mut line)?.unwrap_or_default();
+    pub fn new(from: R) -> Result<Self, CsvError> {
+        let mut from = csv::ReaderBuilder::new().flexible(true).from_reader(from);
+        let names = from.headers()?;
         let column = |name: &str| names.iter().position(|column| column.trim_start_matches('\u{feff}') == name);
         let needed = |name: &'static str| column(name).ok_or(CsvError::Column(name));
         let columns = Columns {
@@ -99,14 +117,18 @@ impl<R: BufRead> Reader<R> {
             probability: needed("match_probability")?,
             household: column("household_probability"),
         };
-        Ok(Self { from, line, columns })
+        Ok(Self { from, columns })
     }
 
     fn read(&mut self) -> Result<Option<Pair>, CsvError> {
-        let Some(fields) = record(&mut self.from, &mut self.line)? else { return Ok(None) };
-        let bad = |reason: &'static str| CsvError::Line { line: self.line, reason };
-        let field = |at: usize| fields.get(at).cloned().ok_or_else(|| bad("too few fields"));
-        let probability = |text: String| {
+        let mut record = csv::StringRecord::new();
+        if !self.from.read_record(&mut record)? {
+            return Ok(None);
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        let bad = |reason: &'static str| CsvError::Line { line, reason };
+        let field = |at: usize| record.get(at).ok_or_else(|| bad("too few fields"));
+        let probability = |text: &str| {
             let value = text.trim().parse::<f64>().ok().filter(|value| (0.0..=1.0).contains(value));
             value.ok_or_else(|| bad("a probability is no number between 0 and 1"))
         };
@@ -118,55 +140,15 @@ impl<R: BufRead> Reader<R> {
         if left == right || left.is_empty() || right.is_empty() {
             return Err(bad("a pair needs two different IDs"));
         }
-        Ok(Some(Pair { left, right, probability: probability(field(self.columns.probability)?)?, household }))
+        let probability = probability(field(self.columns.probability)?)?;
+        Ok(Some(Pair { left: left.to_owned(), right: right.to_owned(), probability, household }))
     }
 }
 
-impl<R: BufRead> Iterator for Reader<R> {
+impl<R: Read> Iterator for Reader<R> {
     type Item = Result<Pair, CsvError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.read().transpose()
     }
-}
-
-/// One record, which may have line breaks within quotes; `None` at the end.
-fn record(from: &mut impl BufRead, line: &mut u64) -> Result<Option<Vec<String>>, CsvError> {
-    let mut text = String::new();
-    loop {
-        let before = text.len();
-        let left = LONGEST_LINE.saturating_sub(before as u64);
-        let read = io::Read::take(&mut *from, left).read_line(&mut text)?;
-        *line += 1;
-        if read as u64 == left {
-            return Err(CsvError::Line { line: *line, reason: "the line is too long" });
-        }
-        let open = text.bytes().filter(|byte| *byte == b'"').count() % 2 == 1;
-        match (read, open) {
-            (0, true) => return Err(CsvError::Line { line: *line, reason: "a quote is not closed" }),
-            (0, false) if text.is_empty() => return Ok(None),
-            (_, false) if text.trim().is_empty() => text.clear(),
-            (_, false) => break,
-            (_, true) => {}
-        }
-    }
-    Ok(Some(fields(text.trim_end_matches(['\n', '\r']))))
-}
-
-fn fields(text: &str) -> Vec<String> {
-    let (mut fields, mut field, mut quoted) = (Vec::new(), String::new(), false);
-    let mut letters = text.chars().peekable();
-    while let Some(c) = letters.next() {
-        match c {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                field.push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(std::mem::take(&mut field)),
-            c => field.push(c),
-        }
-    }
-    fields.push(field);
-    fields
 }

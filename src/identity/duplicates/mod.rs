@@ -15,6 +15,7 @@ pub mod cluster;
 mod compare;
 pub mod csv;
 pub mod drift;
+pub mod evaluate;
 pub mod field;
 pub mod fit;
 mod hash;
@@ -26,6 +27,7 @@ pub mod rules;
 pub mod score;
 mod similarity;
 pub mod splink;
+pub mod table;
 
 pub use band::{Band, Policy};
 pub use blocking::Blocks;

@@ -12,6 +12,7 @@ use super::facts::{Facts, Side};
 use super::{Initiator, PlanRequest};
 use crate::clock::Timestamp;
 use crate::config::MergeConfig;
+use crate::identity::brand;
 use crate::identity::namespace::Namespace;
 use crate::ids::CustomerId;
 use crate::store::{CustomerState, MOST_MEMBERS, Member};
@@ -126,7 +127,7 @@ pub(super) fn refusals(config: &MergeConfig, request: &PlanRequest, facts: &Fact
     }
     refusals.extend(facts.not_same.iter().map(|pair| Refusal::NotSame { a: pair.a, b: pair.b }));
     refusals.extend(initiator(request, &rows, now));
-    refusals.extend(brands(config, &rows));
+    refusals.extend(brand::walls(config, rows.iter().filter_map(|row| row.brand.as_deref())));
     refusals.extend(births(config, facts, now));
     refusals.extend(links(config, facts));
     if rows.len() > MOST_MEMBERS {
@@ -155,13 +156,6 @@ fn initiator(request: &PlanRequest, rows: &[&Member], now: Timestamp) -> Vec<Ref
         refusals.extend(staff.map(|row| Refusal::UpwardInRights { customer: row.id }));
     }
     refusals
-}
-
-fn brands(config: &MergeConfig, rows: &[&Member]) -> Option<Refusal> {
-    let brands: BTreeSet<&str> = rows.iter().filter_map(|row| row.brand.as_deref()).collect();
-    let walled = brands.iter().any(|brand| config.walled_brands.iter().any(|walled| walled == brand));
-    let brands: Vec<String> = brands.into_iter().map(str::to_owned).collect();
-    (walled && brands.len() > 1).then_some(Refusal::WalledBrands { brands })
 }
 
 fn births(config: &MergeConfig, facts: &Facts, now: Timestamp) -> Vec<Refusal> {

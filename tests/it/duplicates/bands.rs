@@ -1,25 +1,33 @@
 //! What becomes of likely pairs: clusters that somebody objects to, large ones, and merging without asking.
 
 use samesake::clock::Clock;
-use samesake::events::Actor;
+use samesake::events::{self, Actor};
 use samesake::identity::candidates::{self, Calibration, Follower, Rules};
 use samesake::identity::not_same;
-use samesake::store::{Candidate, CandidateState, Store};
+use samesake::ids::CustomerId;
+use samesake::protocol::admin_role::AdminRole;
+use samesake::store::{AdminRow, Candidate, CandidateState, Store};
 use serde_json::{Value, json};
 
-use super::candidates::{NOW, fill, open, rules, scan};
-use super::follow::{follow, id, of_strangers, sign_up, somebody, town};
+use super::candidates::{NOW, fill, link, open, rules, scan};
+use super::follow::{empty, follow, id, sign_up, somebody};
 use super::people;
 use crate::harness::{Env, Gateway, invariants};
+use crate::identity::merge::added;
 use crate::on_both;
 
-/// The same person with an address and a number of their own that they proved.
-fn proved() -> Value {
-    let mut profile = somebody();
-    for field in ["email_verified", "phone_number_verified"] {
-        profile[field] = json!({ "value": true, "at": Clock::system().now().micros() });
-    }
-    profile
+/// Signs the same person up once more, with an address and a number that they proved. No two customers have the same
+/// proved address, but mail to one and the same person goes to several.
+async fn sign_up_proved(store: &Store, number: u128, mut profile: Value) -> CustomerId {
+    let now = Clock::system().now();
+    profile["phone_number_verified"] = json!({ "value": true, "at": now.micros() });
+    let customer = sign_up(store, number, profile).await;
+    let address = link(customer, "email", &format!("quastenflosser+{number}@gmail.com"));
+    let mut tx = store.begin().await.unwrap();
+    assert!(tx.link_insert(&address).await.unwrap());
+    events::record(&mut tx, customer, Actor::Customer, added(&address), now).await.unwrap();
+    tx.commit().await.unwrap();
+    customer
 }
 
 fn automatic() -> Rules {
@@ -35,7 +43,7 @@ async fn first(store: &Store) -> Candidate {
 
 on_both! {
     async fn a_chain_never_joins_who_is_kept_apart(env: &Env) {
-        let (store, mut follower) = town(env).await;
+        let (store, mut follower) = empty(env).await;
         for number in 9_001..=9_003 {
             sign_up(&store, number, somebody()).await;
         }
@@ -44,17 +52,17 @@ on_both! {
         follow(&mut follower).await;
         // 9002 looks like both. It is proposed with one of them only.
         follower.weigh(id(9_002)).await.unwrap();
-        let found = of_strangers(&store).await;
+        let found = open(&store).await;
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].band, "queue");
         scan(&store).await;
-        let scanned = of_strangers(&store).await;
+        let scanned = open(&store).await;
         assert_eq!(scanned.len(), 1, "{scanned:?}");
         assert_eq!((scanned[0].a, scanned[0].b), (found[0].a, found[0].b));
     }
 
     async fn two_verified_birth_dates_and_two_ids_of_one_system_are_two_people(env: &Env) {
-        let (store, mut follower) = town(env).await;
+        let (store, mut follower) = empty(env).await;
         for (number, born) in [(9_001, "1971-11-23"), (9_002, "1971-11-24")] {
             let mut profile = somebody();
             profile["birthdate"]["value"] = json!(born);
@@ -68,39 +76,39 @@ on_both! {
         other.as_object_mut().unwrap().remove("address");
         for number in [9_011, 9_012] {
             let customer = sign_up(&store, number, other.clone()).await;
-            let link = super::candidates::link(customer, "ext:crm", &format!("crm-{number}"));
+            let link = link(customer, "ext:crm", &format!("crm-{number}"));
             let mut tx = store.begin().await.unwrap();
             tx.link_insert(&link).await.unwrap();
             tx.commit().await.unwrap();
         }
         follow(&mut follower).await;
-        assert_eq!(of_strangers(&store).await, []);
+        assert_eq!(open(&store).await, []);
         scan(&store).await;
-        assert_eq!(of_strangers(&store).await, []);
+        assert_eq!(open(&store).await, []);
     }
 
     async fn a_large_cluster_needs_review(env: &Env) {
-        let (store, mut follower) = town(env).await;
+        let (store, mut follower) = empty(env).await;
         for number in 9_001..=9_008 {
-            sign_up(&store, number, proved()).await;
+            sign_up_proved(&store, number, somebody()).await;
         }
         let mut follower_of_all = Follower::new(&store, automatic(), Clock::system());
         follow(&mut follower_of_all).await;
         follow(&mut follower).await;
-        let found = of_strangers(&store).await;
+        let found = open(&store).await;
         assert_eq!(found.len(), 28);
         let last = id(9_008);
         assert!(found.iter().filter(|pair| pair.b == last).all(|pair| pair.needs_review), "as one after the other came");
         scan(&store).await;
-        let found = of_strangers(&store).await;
+        let found = open(&store).await;
         assert!(found.iter().all(|pair| pair.needs_review && pair.band == "queue"), "{found:?}");
         assert!(found.iter().all(|pair| pair.cluster == Some(id(9_001))));
     }
 
     async fn what_is_certain_is_merged_only_where_that_is_switched_on(env: &Env) {
-        let (store, mut follower) = town(env).await;
-        sign_up(&store, 9_001, proved()).await;
-        sign_up(&store, 9_002, proved()).await;
+        let (store, mut follower) = empty(env).await;
+        sign_up_proved(&store, 9_001, somebody()).await;
+        sign_up_proved(&store, 9_002, somebody()).await;
         follow(&mut follower).await;
         assert_eq!((first(&store).await.band.as_str(), first(&store).await.state), ("queue", CandidateState::Open));
 
@@ -122,11 +130,11 @@ on_both! {
 
     /// P alone is not enough: it takes two independent proved identifiers.
     async fn one_proved_identifier_waits_for_a_person(env: &Env) {
-        let (store, _) = town(env).await;
+        let (store, _) = empty(env).await;
         for number in 9_001..=9_002 {
-            let mut profile = proved();
-            profile.as_object_mut().unwrap().remove("phone_number_verified");
-            sign_up(&store, number, profile).await;
+            let mut profile = somebody();
+            profile.as_object_mut().unwrap().remove("phone_number");
+            sign_up_proved(&store, number, profile).await;
         }
         follow(&mut Follower::new(&store, automatic(), Clock::system())).await;
         let pair = first(&store).await;
@@ -135,18 +143,18 @@ on_both! {
     }
 
     async fn what_a_merge_refuses_goes_before_a_person_with_the_reason(env: &Env) {
-        let (store, _) = town(env).await;
-        sign_up(&store, 9_001, proved()).await;
-        let mut born = proved();
-        born["birthdate"]["value"] = json!("2015-11-23");
-        sign_up(&store, 9_002, born).await;
+        let (store, _) = empty(env).await;
+        sign_up_proved(&store, 9_001, somebody()).await;
+        sign_up_proved(&store, 9_002, somebody()).await;
+        let mut tx = store.begin().await.unwrap();
+        let admin = AdminRow { customer: id(9_002), role: AdminRole::Viewer, granted_by: "test".to_owned(), granted_at: NOW };
+        tx.admin_grant(&admin).await.unwrap();
+        tx.commit().await.unwrap();
         let mut follower = Follower::new(&store, automatic(), Clock::system());
         follow(&mut follower).await;
         let pair = first(&store).await;
         assert_eq!((pair.band.as_str(), pair.state), ("queue", CandidateState::Open), "{pair:?}");
-        if pair.same >= 0.999 {
-            assert_eq!(pair.reasons["not_merged"][0]["refusal"], "minor_with_adult", "{pair:?}");
-        }
+        assert_eq!(pair.reasons["not_merged"][0]["refusal"], "upward_in_rights", "{pair:?}");
         let living = store.begin_read().await.unwrap().customer_living(id(9_002)).await.unwrap().unwrap();
         assert_eq!(living.id, id(9_002));
         invariants::check(env).await;
@@ -200,7 +208,5 @@ on_both! {
         assert_ne!(latest().await, model, "a corrected model is another one");
         let (shown, text) = said(&["duplicates", "calibration", "show"]);
         assert!(!shown && text.contains("0 decisions are too few"), "{text}");
-        let decided: i64 = open(&store).await.len() as i64;
-        assert!(decided >= 0);
     }
 }

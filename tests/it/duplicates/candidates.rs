@@ -73,7 +73,7 @@ pub(super) fn rules() -> Rules {
 pub(super) async fn load(store: &Store) -> (Loaded, Blocks, Model) {
     let loaded = candidates::load(store, &rules(), NOW, |_| {}).await.unwrap();
     let blocks = Blocks::new(&loaded.records);
-    let model = candidates::model(store, &loaded, &blocks, Refit::Never, NOW).await.unwrap();
+    let model = candidates::model(store, &loaded, &blocks, Refit::Never, Clock::system().now()).await.unwrap();
     (loaded, blocks, model)
 }
 

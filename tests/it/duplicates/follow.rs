@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::candidates::{NOW, fill, open, rules, scan};
-use super::people;
+use super::{TOWN, people};
 use crate::harness::{Env, invariants};
 use crate::identity::merge::by_operator;
 use crate::on_both;
@@ -53,11 +53,10 @@ async fn change(store: &Store, customer: CustomerId, profile: Value) {
     tx.commit().await.unwrap();
 }
 
-/// A town whose customers were scanned and indexed, and somebody who follows what happens to them.
-pub(super) async fn town(env: &Env) -> (Store, Follower) {
+/// An installation without customers that has a model, and somebody who follows what happens there.
+pub(super) async fn empty(env: &Env) -> (Store, Follower) {
     let store = env.store().await;
-    fill(&store, &people::records(250, 71)).await;
-    scan(&store).await;
+    candidates::keep_model(&store, &TOWN.1.model, Clock::system().now()).await.unwrap();
     candidates::index(&store, &rules(), &Clock::system(), |_| {}).await.unwrap();
     let follower = Follower::new(&store, rules(), Clock::system());
     (store, follower)
@@ -68,20 +67,17 @@ pub(super) async fn follow(follower: &mut Follower) {
     while follower.run_once().await.unwrap() > 0 {}
 }
 
-/// The open pairs of customers that are not of the town.
-pub(super) async fn of_strangers(store: &Store) -> Vec<Candidate> {
-    let mut found = open(store).await;
-    found.retain(|pair| pair.b.0.as_u128() >= 9_000);
-    found
-}
-
 fn names(pairs: &[Candidate]) -> Vec<(u128, u128, &str)> {
     pairs.iter().map(|pair| (pair.a.0.as_u128(), pair.b.0.as_u128(), pair.band.as_str())).collect()
 }
 
 on_both! {
     async fn following_and_scanning_find_the_same_with_the_same_scores(env: &Env) {
-        let (store, mut follower) = town(env).await;
+        let store = env.store().await;
+        fill(&store, &people::records(250, 71)).await;
+        scan(&store).await;
+        candidates::index(&store, &rules(), &Clock::system(), |_| {}).await.unwrap();
+        let mut follower = Follower::new(&store, rules(), Clock::system());
         let scanned: BTreeMap<_, _> =
             open(&store).await.into_iter().map(|pair| ((pair.a, pair.b), (pair.same, pair.household))).collect();
         let mut tx = store.begin().await.unwrap();
@@ -106,17 +102,16 @@ on_both! {
     }
 
     async fn a_sign_up_is_weighed_and_a_change_withdraws_what_no_longer_holds(env: &Env) {
-        let (store, mut follower) = town(env).await;
-        follow(&mut follower).await;
+        let (store, mut follower) = empty(env).await;
         sign_up(&store, 9_001, somebody()).await;
         follow(&mut follower).await;
-        assert_eq!(of_strangers(&store).await, []);
+        assert_eq!(open(&store).await, []);
         let mut again = somebody();
         again["family_name"]["value"] = json!("Quastenfloser");
         again["address"]["value"]["street_address"] = json!("Lachsweg 171");
         let other = sign_up(&store, 9_002, again.clone()).await;
         follow(&mut follower).await;
-        let found = of_strangers(&store).await;
+        let found = open(&store).await;
         assert_eq!(names(&found), [(9_001, 9_002, "queue")]);
         assert!(found[0].same > 0.99 && found[0].cluster == Some(id(9_001)), "{found:?}");
         assert!(found[0].reasons.pointer("/waterfall/steps/0/bits").is_some(), "it says why");
@@ -130,7 +125,7 @@ on_both! {
         let keys = store.begin_read().await.unwrap().duplicate_keys_of(other).await.unwrap().unwrap();
         change(&store, other, moved).await;
         follow(&mut follower).await;
-        assert_eq!(of_strangers(&store).await, []);
+        assert_eq!(open(&store).await, []);
         let mut tx = store.begin_read().await.unwrap();
         let now = tx.duplicate_keys_of(other).await.unwrap().unwrap();
         assert!(now.iter().all(|key| !keys.contains(key)), "none of the old keys is left");
@@ -139,32 +134,32 @@ on_both! {
         }
         change(&store, other, again).await;
         follow(&mut follower).await;
-        assert_eq!(names(&of_strangers(&store).await), [(9_001, 9_002, "queue")]);
+        assert_eq!(names(&open(&store).await), [(9_001, 9_002, "queue")]);
         let fresh = Follower::new(&store, rules(), Clock::system()).run_once().await.unwrap();
         assert_eq!(fresh, 0, "it is written down how far it is");
     }
 
     async fn nobody_who_is_gone_is_proposed(env: &Env) {
-        let (store, mut follower) = town(env).await;
+        let (store, mut follower) = empty(env).await;
         for number in 9_001..=9_004 {
             sign_up(&store, number, somebody()).await;
         }
         follow(&mut follower).await;
-        assert_eq!(of_strangers(&store).await.len(), 6);
+        assert_eq!(open(&store).await.len(), 6);
 
         let key = MasterKey::generate().derive("task");
         erase::erase(&store, &key, id(9_004), Actor::Customer, "asked", NOW).await.unwrap();
         // At once: keys are made of personal data.
         assert_eq!(store.begin_read().await.unwrap().duplicate_keys_of(id(9_004)).await.unwrap(), None);
-        assert_eq!(of_strangers(&store).await.len(), 3);
+        assert_eq!(open(&store).await.len(), 3);
         follow(&mut follower).await;
-        assert_eq!(of_strangers(&store).await.len(), 3);
+        assert_eq!(open(&store).await.len(), 3);
 
         let request = by_operator(id(9_001), id(9_003));
         let merged = merge::execute(&store, &rules().merge, &request, merge::Terms::default(), NOW).await.unwrap();
         assert!(matches!(merged, merge::Outcome::Done(_)), "{merged:?}");
         follow(&mut follower).await;
-        assert_eq!(names(&of_strangers(&store).await), [(9_001, 9_002, "queue")]);
+        assert_eq!(names(&open(&store).await), [(9_001, 9_002, "queue")]);
         assert_eq!(store.begin_read().await.unwrap().duplicate_keys_of(id(9_003)).await.unwrap(), None);
 
         let mut tx = store.begin().await.unwrap();
@@ -172,15 +167,15 @@ on_both! {
         tx.commit().await.unwrap();
         follower.weigh(id(9_002)).await.unwrap();
         follower.weigh(id(9_001)).await.unwrap();
-        assert_eq!(of_strangers(&store).await, []);
+        assert_eq!(open(&store).await, []);
         scan(&store).await;
-        assert_eq!(of_strangers(&store).await, []);
+        assert_eq!(open(&store).await, []);
         invariants::check(env).await;
     }
 
     /// Rule 22: a customer is who all rows say, those that were merged into it too.
     async fn a_merged_customer_is_weighed_by_the_values_of_all_its_rows(env: &Env) {
-        let (store, mut follower) = town(env).await;
+        let (store, mut follower) = empty(env).await;
         let mut bare = somebody();
         bare.as_object_mut().unwrap().retain(|name, _| name == "given_name" || name == "family_name");
         sign_up(&store, 9_001, bare).await;
@@ -192,16 +187,16 @@ on_both! {
         merge::execute(&store, &rules().merge, &request, merge::Terms::default(), NOW).await.unwrap();
         sign_up(&store, 9_003, somebody()).await;
         follow(&mut follower).await;
-        let found = of_strangers(&store).await;
+        let found = open(&store).await;
         assert_eq!(names(&found), [(9_001, 9_003, "queue")]);
         let fields = found[0].reasons.pointer("/waterfall/steps").unwrap().as_array().unwrap().len();
         assert!(fields >= 6, "{found:?}");
         scan(&store).await;
-        assert_eq!(of_strangers(&store).await[0].same, found[0].same);
+        assert_eq!(open(&store).await[0].same, found[0].same);
     }
 
     async fn who_is_not_the_same_is_never_proposed_until_it_is_lifted(env: &Env) {
-        let (store, mut follower) = town(env).await;
+        let (store, mut follower) = empty(env).await;
         for number in 9_001..=9_002 {
             sign_up(&store, number, somebody()).await;
         }
@@ -212,14 +207,14 @@ on_both! {
         assert_eq!(kept.state, samesake::store::CandidateState::Dismissed, "the decision is remembered with its score");
         follow(&mut follower).await;
         scan(&store).await;
-        assert_eq!(of_strangers(&store).await, []);
+        assert_eq!(open(&store).await, []);
         not_same::lift(&store, id(9_001), id(9_002), admin(), NOW).await.unwrap();
         follow(&mut follower).await;
-        assert_eq!(names(&of_strangers(&store).await), [(9_001, 9_002, "queue")]);
+        assert_eq!(names(&open(&store).await), [(9_001, 9_002, "queue")]);
     }
 
     async fn two_replicas_that_follow_do_not_get_in_each_others_way(env: &Env) {
-        let (store, mut one) = town(env).await;
+        let (store, mut one) = empty(env).await;
         let mut other = Follower::new(&env.store().await, rules(), Clock::system());
         for number in 9_001..=9_012 {
             sign_up(&store, number, somebody()).await;
@@ -233,6 +228,6 @@ on_both! {
         let state = tx.duplicate_follower().await.unwrap();
         assert_eq!((state.cursor, state.last), (12, 12));
         assert_eq!(candidates::index_state(&store).await.unwrap(), IndexState::Whole);
-        assert_eq!(of_strangers(&store).await.len(), 66);
+        assert_eq!(open(&store).await.len(), 66);
     }
 }

@@ -4,6 +4,7 @@ mod bands;
 mod candidates;
 mod cluster;
 mod exchange;
+mod file;
 mod follow;
 mod freshness;
 mod model;

@@ -29,10 +29,11 @@ async fn undisturbed(pair: Pair, rows: &[people::Record]) -> Vec<Candidate> {
 }
 
 async fn index_until(store: &Store, stop: oneshot::Receiver<()>, mut seen: impl FnMut(usize)) -> bool {
+    let (rules, clock) = (rules(), Clock::system());
     tokio::select! {
         biased;
         _ = stop => false,
-        done = candidates::index(store, &rules(), &Clock::system(), |customers| seen(customers)) => { done.unwrap(); true }
+        done = candidates::index(store, &rules, &clock, &mut seen) => { done.unwrap(); true }
     }
 }
 

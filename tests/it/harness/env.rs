@@ -162,10 +162,10 @@ async fn clone_template(name: &str) -> String {
 }
 
 /// A directory under the system's temporary one, removed on drop.
-struct TempDir(PathBuf);
+pub struct TempDir(pub PathBuf);
 
 impl TempDir {
-    fn new() -> TempDir {
+    pub fn new() -> TempDir {
         let path = std::env::temp_dir().join(unique_name("dir"));
         std::fs::create_dir(&path).unwrap();
         TempDir(path)

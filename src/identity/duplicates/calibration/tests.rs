@@ -1,3 +1,5 @@
+//! Corrections by decisions: when there are enough, what they make of the probabilities, and that the order stays.
+
 use super::super::hash::Draw;
 use super::*;
 

@@ -2,6 +2,7 @@
 //! every surface calls, seen as apps see them.
 
 mod erasing;
+mod keeping;
 mod merging;
 mod program;
 mod proposals;
