@@ -4,12 +4,15 @@
 
 use anyhow::{Context as _, bail};
 
-use super::{keeping, merging, open, reason};
+use super::{keeping, linking, merging, open, reason};
 use crate::app::Secrets;
 use crate::cli::{Customer, CustomerShow, LinkChange};
 use crate::clock::Clock;
+use crate::events::Actor;
+use crate::identity::attaching;
 use crate::identity::customer::{self, View};
-use crate::identity::linking;
+use crate::identity::linking::proved_addresses;
+use crate::identity::namespace::Rules;
 use crate::identity::receive;
 use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
 use crate::jobs::{self, First};
@@ -23,6 +26,8 @@ use crate::mail::templates::{self, Letterhead};
 pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
     match command {
         Customer::Show(command) => show(command).await,
+        Customer::Resolve(command) => linking::resolve(command).await,
+        Customer::Link(command) => linking::link(command).await,
         Customer::Unlink(command) => unlink(command).await,
         Customer::Enable(command) => enable(command).await,
         Customer::Merge(command) => merging::merge(command).await,
@@ -46,12 +51,19 @@ async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
     let found = customer::named_link(&mut tx, &command.id, &command.link).await?;
     let Some((customer, link)) = found else { bail!("no such customer, or no such link of theirs") };
     let Some(connector) = unlinking::connector_of(&link) else {
-        bail!("only accounts at providers can be disconnected");
+        let actor = Actor::Admin(command.admin.clone());
+        let Some(tasks) = attaching::detach(&mut tx, customer.id, link.id, (actor, reason), now).await? else {
+            bail!("{}:{} was taken away before, or is an address", link.namespace, link.external_id);
+        };
+        jobs::queue_all(&mut tx, &secrets.task, tasks, First::Job, now).await?;
+        tx.commit().await?;
+        println!("{}:{} is not customer {}'s any more", link.namespace, link.external_id, customer.id);
+        return Ok(());
     };
     let name =
         config.connectors.iter().find(|known| known.id == connector).map_or(connector, |known| known.name.clone());
     // Before the change: an address that only this link proved is told too.
-    let addresses = linking::proved_addresses(&mut tx, customer.id).await?;
+    let addresses = proved_addresses(&mut tx, customer.id).await?;
     let authority = Authority::Admin { name: &command.admin, reason };
     let ways = Ways::offered(&config);
     let tasks = match unlinking::remove(&mut tx, customer.id, link.id, &ways, authority, now).await? {
@@ -92,8 +104,9 @@ async fn enable(command: &LinkChange) -> anyhow::Result<()> {
 }
 
 async fn show(command: &CustomerShow) -> anyhow::Result<()> {
-    let (_, store) = open(&command.installation).await?;
-    let views = customer::show(&mut store.begin_read().await?, &command.id).await?;
+    let (config, store) = open(&command.installation).await?;
+    let rules = Rules::of(&config, Clock::system().now());
+    let views = customer::show(&mut store.begin_read().await?, &command.id, rules).await?;
     if views.is_empty() {
         bail!("nobody is known by this ID");
     }
@@ -123,10 +136,11 @@ fn print(view: &View) {
     println!("  links");
     for link in &view.links {
         let proof = link.proof.as_deref().unwrap_or("unproved");
+        let stale = if link.stale { " (stale)" } else { "" };
         let disabled = link.disabled.as_ref().map(|reason| format!(" (disabled: {reason})")).unwrap_or_default();
         let stopped = if link.mail_stopped_at.is_some() { " (mail stopped)" } else { "" };
         println!(
-            "    {}:{}  {}{disabled}{stopped}  {proof}  last seen {}",
+            "    {}:{}  {}{disabled}{stopped}  {proof}{stale}  last seen {}",
             link.namespace, link.external_id, link.state, link.last_seen
         );
     }

@@ -41,6 +41,11 @@ pub enum Event {
         external_id: String,
         proof: String,
     },
+    /// The company said that it is the customer's, for this reason.
+    LinkVouched {
+        link: LinkId,
+        reason: String,
+    },
     /// An admin removed it, with this reason, whatever ways in are left.
     LinkForcedOff {
         link: LinkId,
@@ -183,6 +188,7 @@ impl Event {
             Self::LinkAdded { .. } => "link.added",
             Self::LinkRemoved { .. } => "link.removed",
             Self::LinkProved { .. } => "link.proved",
+            Self::LinkVouched { .. } => "link.vouched",
             Self::LinkForcedOff { .. } => "link.forced_off",
             Self::LinkDisabled { .. } => "link.disabled",
             Self::LinkEnabled { .. } => "link.enabled",

@@ -18,6 +18,8 @@ word_enum! {
         AddressReassigned = "address_reassigned",
         /// A customer restored from a merge had an address that is somebody else's by now.
         ValueTaken = "value_taken",
+        /// A number whose proof had aged was proved by another customer.
+        ProofAged = "proof_aged",
     }
 }
 

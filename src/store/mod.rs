@@ -140,6 +140,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("link_resolve", links::LINK_RESOLVE),
     ("link_login", links::LINK_LOGIN),
     ("links_find", links::LINKS_FIND),
+    ("links_begun", links::LINKS_BEGUN),
     ("mail_is_stopped", links::MAIL_IS_STOPPED),
     ("customer_living", customers::CUSTOMER_LIVING),
     ("members_of", members::MEMBERS_OF),

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::board::dossier::{CredentialLine, Dossier};
 use crate::board::search::{Found, FoundBy};
 use crate::clock::Timestamp;
+use crate::identity::namespace::Rules;
 use crate::identity::profile::{Attribute, Profile};
 use crate::ids::{CustomerId, EventId, LinkId, MergeId, ProposalId};
 use crate::store::{AuditRow, Link, Member, Subject};
@@ -232,15 +233,19 @@ pub struct LinkView {
 pub enum ProofLevel {
     /// The customer showed that it is theirs.
     Proved,
+    /// They did, but so long ago that it may be somebody else's by now.
+    Stale,
     /// An app or a system of the company says so.
     Asserted,
     /// Somebody said so: a hint that leads nowhere.
     Claimed,
 }
 
-impl From<Link> for LinkView {
-    fn from(link: Link) -> Self {
+impl LinkView {
+    /// A link, by what its namespace declares.
+    pub fn new(link: Link, rules: Rules<'_>) -> Self {
         let level = match (link.verified_at, link.exclusive) {
+            (Some(_), _) if rules.is_stale(&link) => ProofLevel::Stale,
             (Some(_), _) => ProofLevel::Proved,
             (None, true) => ProofLevel::Asserted,
             (None, false) => ProofLevel::Claimed,
@@ -332,7 +337,7 @@ impl From<AuditRow> for AuditView {
 
 impl CustomerView {
     /// A dossier as it was asked for by an ID.
-    pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize) -> Self {
+    pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize, rules: Rules<'_>) -> Self {
         let Dossier { customer, members, profile, links, subjects, credentials } = dossier;
         Self {
             id: customer.id.into(),
@@ -343,7 +348,7 @@ impl CustomerView {
             updated_at: customer.updated_at.into(),
             profile: values(&profile, &links),
             members: members.into_iter().map(MemberView::from).collect(),
-            links: links.into_iter().map(LinkView::from).collect(),
+            links: links.into_iter().map(|link| LinkView::new(link, rules)).collect(),
             subjects: subjects.into_iter().map(SubjectView::from).collect(),
             credentials: credentials.into_iter().map(CredentialView::from).collect(),
             live_sessions,

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::extract::Posted;
-use super::joining::{provider_name, tell};
+use super::joining::{provider_name, tell, too_many};
 use super::step::{self, Walk};
 use super::{acting, both_mine, connector_buttons, see_other, unchanged};
 use crate::app::App;
@@ -20,10 +20,11 @@ use crate::http::pages::{AccountPage, Came, ConnectionLine, Message, View};
 use crate::http::session::BrowserSession;
 use crate::identity::addresses::TYPED;
 use crate::identity::import::Differs;
+use crate::identity::limit::Limit;
 use crate::identity::linking::{self, Claim, Linked, MAILED_CODE, Proof};
 use crate::identity::merge::side;
 use crate::identity::merge_request::Proved;
-use crate::identity::namespace::Namespace;
+use crate::identity::namespace::{Namespace, Rules};
 use crate::identity::other_names::is_other_name;
 use crate::identity::profile::Profile;
 use crate::identity::unlinking;
@@ -202,7 +203,8 @@ pub async fn returned(
     };
     let name = provider_name(app, &claim.connector);
     let mut tx = app.store().begin().await?;
-    match linking::add(&mut tx, session.customer, claim, Proof::Login, context.now).await? {
+    let rules = Rules::of(&app.config, context.now);
+    match linking::add(&mut tx, session.customer, claim, Proof::Login, rules).await? {
         Linked::Added { customer, .. } => {
             let url = app.config.server.endpoint("/account");
             let message = |to: &_| templates::account_connected(&app.letterhead, to, &name, &url);
@@ -220,13 +222,13 @@ pub async fn returned(
             let other = Proved { customer: owner, via, link: Some(link), amr, at: context.now };
             both_mine::ask(app, context, flow, &session, other, name).await
         }
-        Linked::Full => Ok(unchanged(
-            app,
-            context,
-            StatusCode::CONFLICT,
-            "Too many connected accounts",
-            &format!("Your account is connected with as many accounts of {name} as it can be. Disconnect one first."),
-        )),
+        Linked::Full(limit) => {
+            let mut text = too_many(limit, &name);
+            if limit == Limit::Live {
+                text.push_str(" Disconnect one first.");
+            }
+            Ok(unchanged(app, context, StatusCode::CONFLICT, "Too many connected accounts", &text))
+        }
         Linked::Missing(claims) => {
             let text = Message::ClaimsMissing { name, claims }.text(app.brand.text);
             Ok(unchanged(app, context, StatusCode::CONFLICT, "Something is missing", &text))

@@ -11,15 +11,13 @@ use crate::config::MergeConfig;
 use crate::identity::duplicates::rules::Limits;
 use crate::identity::duplicates::{Claim, Person, Records};
 use crate::identity::merge::side;
-use crate::identity::namespace::Namespace;
+use crate::identity::namespace::{Namespace, is_stale};
 use crate::ids::CustomerId;
 use crate::secret;
 use crate::store::{CustomerState, LiveIdentifier, Member, Store};
 
 /// Customers read at once.
 pub(super) const PAGE: i64 = 2_000;
-/// Rule 1: numbers are recycled. A phone proved longer ago proves nothing.
-const PHONE_PROOF_DAYS: u64 = 180;
 
 /// Customers in memory.
 #[derive(Debug, Default)]
@@ -122,16 +120,19 @@ impl Loaded {
         merge: &MergeConfig,
         now: Timestamp,
     ) -> Result<(), ScanError> {
-        let fresh = |at: Timestamp| now.since(at).as_secs() <= PHONE_PROOF_DAYS * 24 * 60 * 60;
         let (mut emails, mut phones, mut ids) = (Vec::new(), Vec::new(), Vec::new());
         for identifier in own {
-            let (value, proved_at) = (identifier.external_id.as_str(), identifier.verified_at);
+            let value = identifier.external_id.as_str();
             let Some(namespace) = Namespace::parse(&identifier.namespace) else { continue };
-            match namespace {
-                Namespace::Email => emails.push(Claim { value, proved: proved_at.is_some() }),
-                Namespace::UnprovedEmail => emails.push(Claim { value, proved: false }),
-                Namespace::Phone => phones.push(Claim { value, proved: proved_at.is_some_and(fresh) }),
-                _ => {}
+            let policy = merge.namespaces.policy(&identifier.namespace);
+            // Rule 1: a proof that has aged does not match, not even as a claim: the number may be another person's.
+            if policy.matches && !is_stale(policy, identifier.verified_at, now) {
+                let proved = identifier.verified_at.is_some();
+                match namespace {
+                    Namespace::Email | Namespace::UnprovedEmail => emails.push(Claim { value, proved }),
+                    Namespace::Phone => phones.push(Claim { value, proved }),
+                    _ => {}
+                }
             }
             if let Some(limit) = limit(&namespace, identifier, own, merge) {
                 ids.push((self.namespace(&identifier.namespace, limit), value));
@@ -141,6 +142,7 @@ impl Loaded {
         let is_true = |pointer: &str| profile.pointer(pointer) == Some(&Value::Bool(true));
         let phone_at = profile.pointer("/phone_number_verified/at").and_then(Value::as_i64).map(Timestamp::from_micros);
         let email = Claim { value: text("/email/value"), proved: is_true("/email_verified/value") };
+        let fresh = |at| !is_stale(merge.namespaces.policy("phone"), Some(at), now);
         let proved = is_true("/phone_number_verified/value") && phone_at.is_some_and(fresh);
         let phone = Claim { value: text("/phone_number/value"), proved };
         for (list, claimed) in [(&mut emails, email), (&mut phones, phone)] {
@@ -200,7 +202,10 @@ fn limit(
     own: &[LiveIdentifier],
     merge: &MergeConfig,
 ) -> Option<u32> {
-    let policy = namespace.policy();
+    let policy = merge.namespaces.policy(&identifier.namespace);
+    if matches!(namespace, Namespace::Visitor(_)) {
+        return None;
+    }
     if policy.exclusive && merge.is_one_per_person(&identifier.namespace) {
         return Some(1);
     }

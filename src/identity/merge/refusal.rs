@@ -15,7 +15,7 @@ use crate::config::MergeConfig;
 use crate::identity::brand;
 use crate::identity::namespace::Namespace;
 use crate::ids::CustomerId;
-use crate::store::{CustomerState, MOST_MEMBERS, Member};
+use crate::store::{CustomerState, Link, MOST_MEMBERS, Member};
 
 /// How fresh a customer's proofs of both sides must be.
 const PROOF_LIFETIME: std::time::Duration = std::time::Duration::from_secs(10 * 60);
@@ -195,7 +195,8 @@ fn links(config: &MergeConfig, facts: &Facts) -> Vec<Refusal> {
     let mut by_namespace: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut sides: BTreeMap<&str, [bool; 2]> = BTreeMap::new();
     for (at, side) in [&facts.survivor, &facts.absorbed].into_iter().enumerate() {
-        for link in side.links.iter().filter(|link| link.exclusive) {
+        let is_browser = |link: &Link| matches!(Namespace::parse(&link.namespace), Some(Namespace::Visitor(_)));
+        for link in side.links.iter().filter(|link| link.exclusive && !is_browser(link)) {
             by_namespace.entry(&link.namespace).or_default().insert(&link.external_id);
             if let Some(has) = sides.entry(&link.namespace).or_default().get_mut(at) {
                 *has = true;
@@ -210,7 +211,7 @@ fn links(config: &MergeConfig, facts: &Facts) -> Vec<Refusal> {
         if config.is_one_per_person(namespace) {
             refusals.push(Refusal::TwoIds { namespace: namespace.to_owned() });
         }
-        let most = Namespace::parse(namespace).map_or(u32::MAX, |namespace| namespace.policy().live);
+        let most = config.namespaces.policy(namespace).live;
         if u32::try_from(ids.len()).unwrap_or(u32::MAX) > most {
             refusals.push(Refusal::OverLimit { namespace: namespace.to_owned(), most });
         }
