@@ -25,7 +25,7 @@ pub const TYPED: &str = "typed";
 pub enum Added {
     /// A proved address of this customer's, from now on or all along.
     Proved { customer: CustomerId, mailbox: Mailbox },
-    /// It is another customer's, and so is the link it is (rule 11).
+    /// It is another customer's, of this row, and so is the link it is (rule 11). It may open that row's side only.
     Taken { owner: CustomerId, link: LinkId },
     /// The customer has as many addresses as they may have, or added as many as they may.
     Full(Limit),
@@ -79,7 +79,7 @@ pub async fn add(
 /// Whose an address is, if anybody's.
 async fn taken(tx: &mut Tx, address: &EmailAddress) -> Result<Option<Added>, store::Error> {
     let theirs = tx.link_login(&Namespace::Email.to_string(), address.normalized()).await?;
-    Ok(theirs.map(|theirs| Added::Taken { owner: theirs.root, link: theirs.link }))
+    Ok(theirs.map(|theirs| Added::Taken { owner: theirs.customer, link: theirs.link }))
 }
 
 /// The link of an address that its owner typed and proved by a code.

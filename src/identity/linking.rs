@@ -218,7 +218,7 @@ pub enum Linked {
     Added { customer: CustomerId, link: LinkId, address: Mailbox },
     /// It was theirs already: nothing happened (rule 17).
     Already { customer: CustomerId, link: LinkId },
-    /// It is another customer's (rule 16), and so is the link it is.
+    /// It is another customer's (rule 16), of this row, and so is the link it is. It may open that row's side only.
     Taken { owner: CustomerId, link: LinkId },
     /// The customer has as many accounts of this provider as they may have, or began as many as they may (rule 3).
     Full(Limit),
@@ -278,7 +278,7 @@ pub async fn add(
             claim.keep_tokens(tx, theirs.link, now).await?;
         }
         let already = Linked::Already { customer: theirs.customer, link: theirs.link };
-        let taken = Linked::Taken { owner: theirs.root, link: theirs.link };
+        let taken = Linked::Taken { owner: theirs.customer, link: theirs.link };
         return Ok(if theirs.root == root.id { already } else { taken });
     }
     let links = tx.links_live(root.id).await?;
@@ -298,7 +298,7 @@ pub async fn add(
     if !tx.link_insert(&link).await? {
         // Made by somebody else since; this customer's own links wait for the lock.
         let theirs = tx.link_login(&namespace.to_string(), &claim.subject).await?.ok_or(store::Error::Contention)?;
-        return Ok(Linked::Taken { owner: theirs.root, link: theirs.link });
+        return Ok(Linked::Taken { owner: theirs.customer, link: theirs.link });
     }
     claim.keep_tokens(tx, link.id, now).await?;
     let mut events = vec![added(&link)];

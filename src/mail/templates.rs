@@ -229,6 +229,22 @@ pub fn merge_requested(letterhead: &Letterhead, to: &EmailAddress, account_url: 
     notice_message(letterhead, to, format!("Your accounts at {brand} are to become one"), &notice)
 }
 
+/// "Your accounts are one now": after their customer has shown that both are theirs and said so.
+pub fn accounts_joined(letterhead: &Letterhead, to: &EmailAddress, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "Two accounts at {brand} are one now: somebody signed in to both and joined them. This address stood with one \
+             of the two."
+        ),
+        what_to_do: "If it was you, there is nothing to do: sign in with anything you used before. If not, somebody else \
+                     has got into your account: tell us now, it can be undone.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, format!("Your accounts at {brand} are one now"), &notice)
+}
+
 fn notice_message(letterhead: &Letterhead, to: &EmailAddress, subject: String, notice: &Notice<'_>) -> Message {
     Message {
         to: to.clone(),

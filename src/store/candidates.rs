@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::driver::{exec, fetch_all, fetch_optional, from_row};
+use super::members::member_columns;
 use super::values::word_enum;
 use super::{Member, Result, Tx};
 use crate::clock::Timestamp;
@@ -103,6 +104,10 @@ pub(super) const CANDIDATES_OF: &str = concat!(
     " FROM candidates WHERE b = $1 AND state = 'open' LIMIT 500"
 );
 
+pub(super) const CANDIDATES_SETTLE: &str = "UPDATE candidates SET state = 'merged', updated_at = $2 \
+     WHERE state = 'open' AND a IN (SELECT id FROM customers WHERE canonical = $1) \
+     AND b IN (SELECT id FROM customers WHERE canonical = $1)";
+
 impl Tx {
     /// Living customers in the order of their IDs, those after one.
     pub async fn customers_living_after(&mut self, after: CustomerId, limit: i64) -> Result<Vec<CustomerId>> {
@@ -121,9 +126,11 @@ impl Tx {
         fetch_all!(
             self,
             Member,
-            "SELECT m.id, m.canonical, m.state, m.version, m.event_seq, m.profile, m.created_at, m.absorbed_by, \
-             m.absorbed_seq, m.keys_joined, m.choices, m.sessions_from, m.legal_hold, m.brand FROM customers m \
-             WHERE m.canonical >= $1 AND m.canonical <= $2 ORDER BY m.canonical, m.id",
+            concat!(
+                "SELECT ",
+                member_columns!(),
+                " FROM customers m WHERE m.canonical >= $1 AND m.canonical <= $2 ORDER BY m.canonical, m.id"
+            ),
             first,
             last,
         )
@@ -280,6 +287,11 @@ impl Tx {
             model,
             limit,
         )
+    }
+
+    /// Decides on the open pairs of rows that are one customer by now: they were merged.
+    pub async fn candidates_settle(&mut self, root: CustomerId, now: Timestamp) -> Result<u64> {
+        exec!(self, CANDIDATES_SETTLE, root, now)
     }
 
     /// Forgets open pairs of models, not imported ones, that no scan has seen since a time.

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::driver::{exec, fetch_all, fetch_one, fetch_optional, from_row, per_driver};
-use super::{Member, Result, Tx};
+use super::members::member_columns;
+use super::{LiveIdentifier, Member, Result, Tx};
 use crate::clock::Timestamp;
 use crate::ids::CustomerId;
-use crate::store::candidates::LiveIdentifier;
 
 /// How many customers one statement is asked about.
 pub const MOST_ASKED: usize = 1_000;
@@ -27,13 +27,6 @@ pub(super) const KEYS_PROBE_POSTGRES: &str = "SELECT k.key, \
 pub(super) const KEYS_PROBE_SQLITE: &str = "SELECT k.value, \
      (SELECT group_concat(hex(x.customer), ',') FROM \
      (SELECT d.customer FROM duplicate_keys d WHERE d.key = k.value LIMIT $2) x) AS customers FROM json_each($1) k";
-
-macro_rules! member_columns {
-    () => {
-        "m.id, m.canonical, m.state, m.version, m.event_seq, m.profile, m.created_at, m.absorbed_by, m.absorbed_seq, \
-         m.keys_joined, m.choices, m.sessions_from, m.legal_hold, m.brand"
-    };
-}
 
 /// One look-up by index for each of a list, whatever the planner thinks of so many: hence the limits, which no row of
 /// one customer's ever meets. SQLite has no such join, and no other way to go about it.

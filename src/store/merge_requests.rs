@@ -43,6 +43,10 @@ macro_rules! merge_request_columns {
     };
 }
 
+pub(super) const MERGE_REQUESTS_SETTLE: &str = "UPDATE merge_requests SET state = 'closed', closed_at = $2 \
+     WHERE state = 'open' AND a IN (SELECT id FROM customers WHERE canonical = $1) \
+     AND b IN (SELECT id FROM customers WHERE canonical = $1)";
+
 impl Tx {
     /// Opens a request; `false` if the pair has an open one. `a` must be the lesser ID.
     pub async fn merge_request_open(&mut self, request: &MergeRequest) -> Result<bool> {
@@ -102,6 +106,11 @@ impl Tx {
             now,
         )?;
         Ok(closed == 1)
+    }
+
+    /// Closes the requests between rows that are one customer by now.
+    pub async fn merge_requests_settle(&mut self, root: CustomerId, now: Timestamp) -> Result<u64> {
+        exec!(self, MERGE_REQUESTS_SETTLE, root, now)
     }
 
     /// Whether somebody has said that these two are not the same person (rule 35), in whichever order.

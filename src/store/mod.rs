@@ -148,6 +148,8 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("members_seen_by_sub", members::MEMBERS_SEEN_BY_SUB),
     ("merges_open", merges::MERGES_OPEN),
     ("not_same_between", not_same::NOT_SAME_BETWEEN),
+    ("candidates_settle", candidates::CANDIDATES_SETTLE),
+    ("merge_requests_settle", merge_requests::MERGE_REQUESTS_SETTLE),
     ("subject_find", subjects::SUBJECT_FIND),
     ("subject_resolve", subjects::SUBJECT_RESOLVE),
     ("subject_resolve_any", subjects::SUBJECT_RESOLVE_ANY),

@@ -96,6 +96,7 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/address/resend", "POST", 400, "refused"),
     ("/both-mine", "GET", 400, "refused"),
     ("/both-mine", "POST", 400, "refused"),
+    ("/both-mine/join", "POST", 400, "refused"),
     ("/sign-up", "GET", 400, "refused"),
     ("/sign-up", "POST", 400, "refused"),
     ("/sign-up/code", "GET", 400, "refused"),

@@ -62,7 +62,7 @@ async fn settle<T>(store: &Store, pair: &Candidate, outcome: Outcome<T>, now: Ti
     };
     let mut tx = store.begin().await?;
     match refused {
-        // The merge itself may have closed it.
+        // The merge has settled the pair itself, unless the two were one customer before.
         None => {
             tx.candidate_decide(pair.a, pair.b, CandidateState::Merged, now).await?;
         }

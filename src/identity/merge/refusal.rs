@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Side};
+use super::tree::Tree;
 use super::{Initiator, PlanRequest};
 use crate::clock::Timestamp;
 use crate::config::MergeConfig;
@@ -61,7 +62,7 @@ pub enum Refusal {
     },
     /// More rows than one customer may be made of.
     TooMany,
-    /// The customer has not proved both sides within ten minutes.
+    /// The customer has not proved the whole of both sides within ten minutes.
     NotProved,
     /// The time in which this could be undone is over.
     TooLate,
@@ -126,7 +127,7 @@ pub(super) fn refusals(config: &MergeConfig, request: &PlanRequest, facts: &Fact
         }
     }
     refusals.extend(facts.not_same.iter().map(|pair| Refusal::NotSame { a: pair.a, b: pair.b }));
-    refusals.extend(initiator(request, &rows, now));
+    refusals.extend(initiator(request, facts, &rows, now));
     refusals.extend(brand::walls(config, rows.iter().filter_map(|row| row.brand.as_deref())));
     refusals.extend(births(config, facts, now));
     refusals.extend(links(config, facts));
@@ -136,11 +137,15 @@ pub(super) fn refusals(config: &MergeConfig, request: &PlanRequest, facts: &Fact
     refusals
 }
 
-fn initiator(request: &PlanRequest, rows: &[&Member], now: Timestamp) -> Vec<Refusal> {
+fn initiator(request: &PlanRequest, facts: &Facts, rows: &[&Member], now: Timestamp) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     match &request.by {
         Initiator::Customer { proved } => {
-            if proved.iter().any(|at| *at > now || now.since(*at) > PROOF_LIFETIME) {
+            let stale = proved.iter().any(|at| *at > now || now.since(*at) > PROOF_LIFETIME);
+            // Who proved one side of an earlier merge has not proved the whole that would be joined.
+            let whole = |side: &Side, id| Tree::new(&side.rows).leader(id) == side.root;
+            let all = whole(&facts.survivor, request.survivor) && whole(&facts.absorbed, request.absorbed);
+            if stale || !all {
                 refusals.push(Refusal::NotProved);
             }
         }

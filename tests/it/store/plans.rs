@@ -85,9 +85,12 @@ async fn fill(env: &Env) {
              {numbers} SELECT {least}, {greatest}, 'admin', '{{}}', n FROM {ids} WHERE n < 20000"
         ),
         format!(
-            "INSERT INTO candidates \
-             (a, b, same, household, reasons, model, band, needs_review, state, created_at, updated_at) \
-             {numbers} SELECT {least}, {greatest}, 0.9, 0, '{{}}', 'm', 'queue', FALSE, 'open', n, n FROM {ids} \
+            "INSERT INTO merge_requests (id, a, b, proofs, opened_at, state) \
+             {numbers} SELECT {id}, {least}, {greatest}, '[]', n, 'open' FROM {ids} WHERE n < 20000"
+        ),
+        format!(
+            "INSERT INTO candidates (a, b, same, household, reasons, model, band, state, created_at, updated_at) \
+             {numbers} SELECT {least}, {greatest}, 0.9, 0.1, '{{}}', 'm', 'queue', 'open', n, n FROM {ids} \
              WHERE n < 20000"
         ),
         format!("INSERT INTO duplicate_keys (key, customer) {numbers} SELECT n / 3, {id} FROM {ids}"),

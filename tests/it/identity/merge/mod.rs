@@ -8,6 +8,7 @@ mod program;
 mod proposals;
 mod random;
 mod refusals;
+mod settling;
 mod sides;
 mod undoing;
 
