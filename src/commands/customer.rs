@@ -6,18 +6,13 @@ use anyhow::{Context as _, bail};
 
 use super::{keeping, linking, merging, open, reason};
 use crate::app::Secrets;
+use crate::board::links::{self, Deed, Enabled, Removed};
+use crate::board::notices::Notices;
 use crate::cli::{Customer, CustomerShow, LinkChange};
 use crate::clock::Clock;
-use crate::events::Actor;
-use crate::identity::attaching;
 use crate::identity::customer::{self, View};
-use crate::identity::linking::proved_addresses;
 use crate::identity::namespace::Rules;
-use crate::identity::receive;
-use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
 use crate::jobs::{self, First};
-use crate::mail::queue;
-use crate::mail::templates::{self, Letterhead};
 
 /// Runs the command.
 ///
@@ -50,39 +45,21 @@ async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
     let mut tx = store.begin().await?;
     let found = customer::named_link(&mut tx, &command.id, &command.link).await?;
     let Some((customer, link)) = found else { bail!("no such customer, or no such link of theirs") };
-    let Some(connector) = unlinking::connector_of(&link) else {
-        let actor = Actor::Admin(command.admin.clone());
-        let Some(tasks) = attaching::detach(&mut tx, customer.id, link.id, (actor, reason), now).await? else {
-            bail!("{}:{} was taken away before, or is an address", link.namespace, link.external_id);
-        };
-        jobs::queue_all(&mut tx, &secrets.task, tasks, First::Job, now).await?;
-        tx.commit().await?;
-        println!("{}:{} is not customer {}'s any more", link.namespace, link.external_id, customer.id);
-        return Ok(());
-    };
-    let name =
-        config.connectors.iter().find(|known| known.id == connector).map_or(connector, |known| known.name.clone());
-    // Before the change: an address that only this link proved is told too.
-    let addresses = proved_addresses(&mut tx, customer.id).await?;
-    let authority = Authority::Admin { name: &command.admin, reason };
-    let ways = Ways::offered(&config);
-    let tasks = match unlinking::remove(&mut tx, customer.id, link.id, &ways, authority, now).await? {
-        Unlinked::Removed(tasks) => tasks,
-        Unlinked::NotThere => {
+    let notices = Notices::new(&config, &secrets.mail);
+    let (deed, which) = (Deed { admin: &command.admin, reason }, (customer.id, link.id));
+    let (tasks, told) = match links::remove(&mut tx, (&config, &notices), which, deed, now).await? {
+        Removed::Done { tasks, told } => (tasks, told),
+        Removed::Already => {
             println!("{}:{} was disconnected before", link.namespace, link.external_id);
             return Ok(());
         }
-        Unlinked::LastWay => bail!("the link was not disconnected"),
+        Removed::NotThatKind => bail!("an address is the customer's to remove"),
+        Removed::Unknown => bail!("no such customer, or no such link of theirs"),
     };
-    let (letterhead, url) = (Letterhead::from(&config.brand), config.server.endpoint("/account"));
-    for address in &addresses {
-        let message = templates::account_removed(&letterhead, address, &name, &url);
-        queue::queue(&mut tx, &secrets.mail, &message, now).await?;
-    }
     jobs::queue_all(&mut tx, &secrets.task, tasks, First::Job, now).await?;
     tx.commit().await?;
     println!("{}:{} is disconnected from customer {}", link.namespace, link.external_id, customer.id);
-    println!("  its sessions end as soon as the gateway sees it; {} address(es) are told", addresses.len());
+    println!("  its sessions end as soon as the gateway sees it; {told} address(es) are told");
     Ok(())
 }
 
@@ -94,9 +71,8 @@ async fn enable(command: &LinkChange) -> anyhow::Result<()> {
     let mut tx = store.begin().await?;
     let found = customer::named_link(&mut tx, &command.id, &command.link).await?;
     let Some((customer, link)) = found else { bail!("no such customer, or no such link of theirs") };
-    let Some(root) = tx.customer_lock(customer.id).await? else { bail!("the customer is being changed; try again") };
-    let authority = receive::Authority::Admin { name: &command.admin, reason };
-    let changed = receive::enable(&mut tx, root.id, link.id, authority, now).await?;
+    let deed = Deed { admin: &command.admin, reason };
+    let changed = links::enable(&mut tx, (customer.id, link.id), deed, now).await? == Enabled::Done;
     tx.commit().await?;
     let what = if changed { "logs in again" } else { "was not disabled" };
     println!("{}:{} {what}", link.namespace, link.external_id);

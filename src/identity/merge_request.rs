@@ -90,6 +90,7 @@ pub async fn open(tx: &mut Tx, one: &Proved, other: &Proved, now: Timestamp) -> 
         opened_at: now,
         state: MergeRequestState::Open,
         closed_at: None,
+        declined: false,
     };
     if !tx.merge_request_open(&request).await? {
         let waiting = tx.merge_request_of(a, b).await?;

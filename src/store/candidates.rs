@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::driver::{exec, fetch_all, fetch_optional, from_row};
+use super::driver::{exec, fetch_all, from_row};
 use super::members::member_columns;
 use super::values::word_enum;
 use super::{Member, Result, Tx};
@@ -96,7 +96,7 @@ macro_rules! candidate_columns {
 }
 
 /// Each half finds its rows by an index. More than these nobody looks at.
-pub(super) const CANDIDATES_OF: &str = concat!(
+pub(super) const CANDIDATES_OPEN_OF: &str = concat!(
     "SELECT ",
     candidate_columns!(),
     " FROM candidates WHERE a = $1 AND state = 'open' UNION ALL SELECT ",
@@ -158,7 +158,8 @@ impl Tx {
         )
     }
 
-    /// Adds a pair, or renews one that nobody has decided on; `false` if somebody has.
+    /// Adds a pair, or renews one that nobody has decided on; `false` if somebody has. One that somebody put on watch
+    /// stays there until more speaks for it than did then.
     pub async fn candidate_upsert(&mut self, candidate: &Candidate) -> Result<bool> {
         let written = exec!(
             self,
@@ -167,8 +168,10 @@ impl Tx {
                 candidate_columns!(),
                 ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (a, b) DO UPDATE SET \
                  same = excluded.same, household = excluded.household, reasons = excluded.reasons, \
-                 model = excluded.model, band = excluded.band, cluster = excluded.cluster, \
-                 needs_review = excluded.needs_review, updated_at = excluded.updated_at \
+                 model = excluded.model, cluster = excluded.cluster, needs_review = excluded.needs_review, \
+                 updated_at = excluded.updated_at, \
+                 band = CASE WHEN excluded.same <= candidates.watched_same THEN 'watch' ELSE excluded.band END, \
+                 watched_same = CASE WHEN excluded.same <= candidates.watched_same THEN candidates.watched_same END \
                  WHERE candidates.state = 'open'"
             ),
             candidate.a,
@@ -206,20 +209,9 @@ impl Tx {
         Ok(decided == 1)
     }
 
-    /// One pair, the smaller ID first.
-    pub async fn candidate_find(&mut self, a: CustomerId, b: CustomerId) -> Result<Option<Candidate>> {
-        fetch_optional!(
-            self,
-            Candidate,
-            concat!("SELECT ", candidate_columns!(), " FROM candidates WHERE a = $1 AND b = $2"),
-            a,
-            b,
-        )
-    }
-
     /// The open pairs of a customer.
-    pub async fn candidates_of(&mut self, customer: CustomerId) -> Result<Vec<Candidate>> {
-        fetch_all!(self, Candidate, CANDIDATES_OF, customer)
+    pub async fn candidates_open_of(&mut self, customer: CustomerId) -> Result<Vec<Candidate>> {
+        fetch_all!(self, Candidate, CANDIDATES_OPEN_OF, customer)
     }
 
     /// Open pairs of a band that no large cluster holds, the likeliest first.
@@ -287,6 +279,19 @@ impl Tx {
             model,
             limit,
         )
+    }
+
+    /// Puts an open pair on watch; `false` if it is not open.
+    pub async fn candidate_watch(&mut self, a: CustomerId, b: CustomerId, now: Timestamp) -> Result<bool> {
+        let watched = exec!(
+            self,
+            "UPDATE candidates SET band = 'watch', watched_same = same, updated_at = $3 \
+             WHERE a = $1 AND b = $2 AND state = 'open'",
+            a,
+            b,
+            now,
+        )?;
+        Ok(watched == 1)
     }
 
     /// Decides on the open pairs of rows that are one customer by now: they were merged.

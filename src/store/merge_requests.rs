@@ -33,13 +33,15 @@ pub struct MergeRequest {
     pub opened_at: Timestamp,
     pub state: MergeRequestState,
     pub closed_at: Option<Timestamp>,
+    /// An admin closed it, and it came to nothing.
+    pub declined: bool,
 }
 
-from_row!(MergeRequest { id, a, b, proofs, opened_at, state, closed_at });
+from_row!(MergeRequest { id, a, b, proofs, opened_at, state, closed_at, declined });
 
 macro_rules! merge_request_columns {
     () => {
-        "id, a, b, proofs, opened_at, state, closed_at"
+        "id, a, b, proofs, opened_at, state, closed_at, declined"
     };
 }
 
@@ -55,7 +57,7 @@ impl Tx {
             concat!(
                 "INSERT INTO merge_requests (",
                 merge_request_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (a, b) WHERE state = 'open' DO NOTHING"
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (a, b) WHERE state = 'open' DO NOTHING"
             ),
             request.id,
             request.a,
@@ -64,6 +66,7 @@ impl Tx {
             request.opened_at,
             request.state,
             request.closed_at,
+            request.declined,
         )?;
         Ok(added == 1)
     }
@@ -95,6 +98,24 @@ impl Tx {
             ),
             limit,
         )
+    }
+
+    /// The request of this ID.
+    pub async fn merge_request_find(&mut self, id: Uuid) -> Result<Option<MergeRequest>> {
+        let sql = concat!("SELECT ", merge_request_columns!(), " FROM merge_requests WHERE id = $1");
+        fetch_optional!(self, MergeRequest, sql, id)
+    }
+
+    /// Closes a request that came to nothing; `false` if it was closed before.
+    pub async fn merge_request_decline(&mut self, id: Uuid, now: Timestamp) -> Result<bool> {
+        let declined = exec!(
+            self,
+            "UPDATE merge_requests SET state = 'closed', closed_at = $2, declined = TRUE \
+             WHERE id = $1 AND state = 'open'",
+            id,
+            now,
+        )?;
+        Ok(declined == 1)
     }
 
     /// Closes a request; `false` if it was closed before. Of any number at once one succeeds.

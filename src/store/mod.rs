@@ -29,6 +29,7 @@ mod merges;
 mod moved_links;
 mod not_same;
 mod outbox;
+mod pages;
 mod proposals;
 mod search;
 mod subjects;
@@ -64,6 +65,7 @@ pub use merges::{Merge, MergeKind};
 pub use moved_links::DueMove;
 pub use not_same::NotSame;
 pub use outbox::{Change, Numbering, OutboxRow, SequencedEvent};
+pub use pages::CandidateLine;
 pub use proposals::{MergeProposal, ProposalState};
 pub use search::NameHit;
 pub use subjects::Subject;
@@ -162,6 +164,9 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("grants_end_session", grants::GRANTS_END_SESSION),
     ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
     ("outbox_sequenced", outbox::OUTBOX_SEQUENCED),
+    ("candidates_page", pages::CANDIDATES_PAGE),
+    ("candidates_of", pages::CANDIDATES_OF),
+    ("links_page", pages::LINKS_PAGE),
 ];
 
 /// The statements of searches, on Postgres and on SQLite: no table may be scanned for them either.
@@ -176,7 +181,7 @@ pub const WEIGHING_STATEMENTS: &[(&str, &str, &str)] = &[
     ("members_of_each", duplicate_keys::MEMBERS_OF_EACH_POSTGRES, duplicate_keys::MEMBERS_OF_EACH_SQLITE),
     ("identifiers_of_each", duplicate_keys::IDENTIFIERS_OF_EACH_POSTGRES, duplicate_keys::IDENTIFIERS_OF_EACH_SQLITE),
     ("not_same_among", duplicate_keys::NOT_SAME_AMONG_POSTGRES, duplicate_keys::NOT_SAME_AMONG_SQLITE),
-    ("candidates_of", candidates::CANDIDATES_OF, candidates::CANDIDATES_OF),
+    ("candidates_open_of", candidates::CANDIDATES_OPEN_OF, candidates::CANDIDATES_OPEN_OF),
 ];
 
 /// One database. Clones share its connections and the count of statements.

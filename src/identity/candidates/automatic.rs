@@ -23,7 +23,7 @@ pub(super) async fn merge_certain(follower: &mut Follower) -> Result<(), ScanErr
     for pair in waiting {
         follower.weigh(pair.a).await?;
         let (store, rules, clock) = follower.parts();
-        let still = store.begin_read().await?.candidate_find(pair.a, pair.b).await?;
+        let still = store.begin_read().await?.candidate_find(pair.a, pair.b).await?.map(|line| line.candidate);
         let is_certain =
             |pair: &Candidate| pair.band == "automatic" && !pair.needs_review && pair.state == CandidateState::Open;
         if let Some(pair) = still.filter(is_certain) {

@@ -153,7 +153,7 @@ impl Follower {
         now: Timestamp,
     ) -> Result<(), ScanError> {
         let mut tx = self.store.begin_read().await?;
-        let before = tx.candidates_of(customer).await?;
+        let before = tx.candidates_open_of(customer).await?;
         let others = partners(customer, tx.duplicate_keys_probe(keys, LARGEST_BLOCK as i64 + 2).await?, &before);
         let page = Page::new(tx.members_of_each(&others).await?, tx.identifiers_of_each(&others).await?);
         let all: Vec<CustomerId> = others.iter().copied().chain([customer]).collect();

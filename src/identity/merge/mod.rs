@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use execute::{Planned, execute, plan};
 pub use keys::{Joined, join_keys};
-pub use proposal::{Approved, Proposal, approve, approvers, proposal, proposals, propose, withdraw};
+pub use proposal::{Approved, Proposal, approve, approvers, proposal, proposals, proposals_page, propose, withdraw};
 pub use refusal::Refusal;
 pub use undo::{UndoPlan, UndoRequest, Undone, undo, undo_plan};
 

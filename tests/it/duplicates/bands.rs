@@ -38,7 +38,7 @@ fn automatic() -> Rules {
 
 /// What is kept of the first two strangers.
 async fn first(store: &Store) -> Candidate {
-    store.begin_read().await.unwrap().candidate_find(id(9_001), id(9_002)).await.unwrap().unwrap()
+    store.begin_read().await.unwrap().candidate_find(id(9_001), id(9_002)).await.unwrap().unwrap().candidate
 }
 
 on_both! {

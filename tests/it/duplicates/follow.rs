@@ -203,7 +203,7 @@ on_both! {
         follow(&mut follower).await;
         let admin = || Actor::Admin("ann".to_owned());
         not_same::mark(&store, id(9_002), id(9_001), admin(), "twins", NOW).await.unwrap();
-        let kept = store.begin_read().await.unwrap().candidate_find(id(9_001), id(9_002)).await.unwrap().unwrap();
+        let kept = store.begin_read().await.unwrap().candidate_find(id(9_001), id(9_002)).await.unwrap().unwrap().candidate;
         assert_eq!(kept.state, samesake::store::CandidateState::Dismissed, "the decision is remembered with its score");
         follow(&mut follower).await;
         scan(&store).await;

@@ -43,6 +43,7 @@ impl Board {
             opened_at: at(1),
             state: MergeRequestState::Open,
             closed_at: None,
+            declined: false,
         };
         let mut tx = self.store.begin().await.unwrap();
         assert!(tx.merge_request_open(&request).await.unwrap());
