@@ -30,8 +30,8 @@ use crate::protocol::jwk::SigningAlgorithm;
 
 pub use admin::{Admin, AdminGrant, AdminList, AdminRevoke, LinkChange};
 pub use duplicates::{
-    Duplicates, DuplicatesExport, DuplicatesFile, DuplicatesImport, DuplicatesScan, DuplicatesSettings,
-    DuplicatesStatus,
+    Duplicates, DuplicatesCalibration, DuplicatesCalibrationApply, DuplicatesCalibrationShow, DuplicatesExport,
+    DuplicatesFile, DuplicatesImport, DuplicatesIndex, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
 };
 pub use linking::{CustomerLink, CustomerResolve};
 pub use merging::{

@@ -20,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::handoff::known::Follower;
 use crate::http;
 use crate::http::context::Peer;
+use crate::identity::candidates::{Follower as Weigher, Rules};
 use crate::identity::other_names;
 use crate::keys;
 use crate::mail::queue::MailJob;
@@ -144,6 +145,11 @@ fn spawn_jobs(app: &App, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::Jo
         tokio::spawn(keep_house(app.clone(), stopped.clone())),
         tokio::spawn(end_moves(app.clone(), stopped.clone())),
     ];
+    if app.config.duplicates.follow {
+        let rules = Rules::new(&app.config.duplicates, &app.config.merge);
+        let weigher = Weigher::new(app.store(), rules, app.clock.clone());
+        jobs.push(tokio::spawn(weigher.run(wait_for(stopped.clone()))));
+    }
     if app.relay.has_receivers() {
         jobs.push(tokio::spawn(app.relay.clone().run(wait_for(stopped.clone()))));
     }

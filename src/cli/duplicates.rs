@@ -12,8 +12,13 @@ use crate::identity::duplicates::table::Attribute;
 pub enum Duplicates {
     /// Compare all customers and keep the pairs that may be one person
     Scan(DuplicatesScan),
-    /// Show the last scan and how many pairs wait
+    /// Show the last scan, how many pairs wait, and whether the model still fits
     Status(DuplicatesStatus),
+    /// Make the index by which customers who sign up and change find those worth comparing with
+    Index(DuplicatesIndex),
+    /// Show what admins' decisions say of the model's probabilities, or correct them
+    #[command(subcommand)]
+    Calibration(DuplicatesCalibration),
     /// Write the open pairs as CSV, with Splink's column names
     Export(DuplicatesExport),
     /// Read pairs that were scored elsewhere, such as by Splink on Spark
@@ -48,6 +53,48 @@ pub struct DuplicatesStatus {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `samesake duplicates index`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES, long_about = "\
+Make the index by which customers who sign up and change find those worth comparing with.
+
+A scan does it too. Stopped, it goes on where it was when it is started again; an index that is whole is left alone.")]
+pub struct DuplicatesIndex {
+    #[command(flatten)]
+    pub installation: Installation,
+}
+
+/// `samesake duplicates calibration`
+#[derive(Debug, Subcommand)]
+pub enum DuplicatesCalibration {
+    /// Show the correction that 500 decisions and more propose
+    Show(DuplicatesCalibrationShow),
+    /// Put it into force, as a new version of the model
+    Apply(DuplicatesCalibrationApply),
+}
+
+/// `samesake duplicates calibration show`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct DuplicatesCalibrationShow {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `samesake duplicates calibration apply`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct DuplicatesCalibrationApply {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// The version of the model that `show` spoke of
+    #[arg(long, value_name = "VERSION")]
+    pub model: String,
 }
 
 /// `samesake duplicates export`

@@ -9,16 +9,17 @@ use uuid::Uuid;
 
 use super::{duplicates_file, open};
 use crate::cli::{
-    Duplicates, DuplicatesExport, DuplicatesImport, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
+    Duplicates, DuplicatesCalibration, DuplicatesCalibrationApply, DuplicatesCalibrationShow, DuplicatesExport,
+    DuplicatesImport, DuplicatesIndex, DuplicatesScan, DuplicatesSettings, DuplicatesStatus,
 };
 use crate::clock::Clock;
-use crate::identity::candidates::{self, Refit};
+use crate::identity::candidates::{self, Calibration, Refit, Rules};
 use crate::identity::duplicates::csv::{Pair, Reader, Writer};
+use crate::identity::duplicates::drift::ALARM;
 use crate::identity::duplicates::field::Pattern;
-use crate::identity::duplicates::{Blocks, Model, Policy, Score, splink};
-use crate::identity::namespace::Rules;
+use crate::identity::duplicates::{Blocks, Drift, Model, Score, splink};
 use crate::ids::CustomerId;
-use crate::store::DuplicateScan;
+use crate::store::{DuplicateScan, Store};
 
 /// Pairs read from the database at once, and imported in one transaction.
 const PAGE: i64 = 1_000;
@@ -31,6 +32,9 @@ pub(super) async fn run(command: &Duplicates) -> anyhow::Result<()> {
     match command {
         Duplicates::Scan(command) => scan(command).await,
         Duplicates::Status(command) => status(command).await,
+        Duplicates::Index(command) => index(command).await,
+        Duplicates::Calibration(DuplicatesCalibration::Show(command)) => calibration(command).await,
+        Duplicates::Calibration(DuplicatesCalibration::Apply(command)) => calibrate(command).await,
         Duplicates::Export(command) => export(command).await,
         Duplicates::Import(command) => import(command).await,
         Duplicates::Settings(command) => settings(command).await,
@@ -40,17 +44,57 @@ pub(super) async fn run(command: &Duplicates) -> anyhow::Result<()> {
 
 async fn scan(command: &DuplicatesScan) -> anyhow::Result<()> {
     let (config, store) = open(&command.installation).await?;
-    let clock = Clock::system();
-    let rules = Rules::of(&config, clock.now());
-    let loaded = candidates::load(&store, rules, |customers| show(&format!("reading {customers} customers"))).await?;
+    let (clock, rules) = (Clock::system(), Rules::new(&config.duplicates, &config.merge));
+    let reading = |customers| show(&format!("reading {customers} customers"));
+    let loaded = candidates::load(&store, &rules, clock.now(), reading).await?;
     let blocks = tokio::task::block_in_place(|| Blocks::new(&loaded.records));
     let refit = if command.refit { Refit::Now } else { Refit::Never };
     let model = candidates::model(&store, &loaded, &blocks, refit, clock.now()).await?;
     let work = (&model, &blocks);
-    let job = candidates::scan(&store, &clock, &loaded, work, Policy::default(), |job| show(&bar_of(job))).await?;
+    let progress = |job: &DuplicateScan| {
+        show(&bar_of(job));
+        true
+    };
+    let job = candidates::scan(&store, &clock, &loaded, work, &rules, progress).await?;
     finish();
     println!("{} customers compared with model {}: {} pairs kept", loaded.records.len(), model.version, job.kept);
+    warn_of_drift(&job);
+    if config.duplicates.follow {
+        indexed(&store, &rules, &clock).await?;
+    }
     Ok(())
+}
+
+async fn index(command: &DuplicatesIndex) -> anyhow::Result<()> {
+    let (config, store) = open(&command.installation).await?;
+    indexed(&store, &Rules::new(&config.duplicates, &config.merge), &Clock::system()).await
+}
+
+async fn indexed(store: &Store, rules: &Rules, clock: &Clock) -> anyhow::Result<()> {
+    let done =
+        candidates::index(store, rules, clock, |customers| show(&format!("indexing {customers} customers"))).await?;
+    finish();
+    if done == 0 {
+        println!("the index is whole");
+    } else {
+        println!("{done} customers indexed");
+    }
+    Ok(())
+}
+
+/// Says so where a model no longer fits its customers.
+fn warn_of_drift(job: &DuplicateScan) {
+    let Some(drift) = drift(job).filter(Drift::is_alarm) else { return };
+    let shifts = drift.shifts.iter().filter(|shift| shift.index >= ALARM).map(|shift| shift.field.name());
+    let fields: Vec<&str> = shifts.collect();
+    eprintln!(
+        "the customers are no longer those the model was made of ({}): fit a new one with --refit",
+        fields.join(", ")
+    );
+}
+
+fn drift(job: &DuplicateScan) -> Option<Drift> {
+    serde_json::from_value(job.drift.clone()?).ok()
 }
 
 /// Progress, where somebody is watching.
@@ -85,7 +129,10 @@ async fn status(command: &DuplicatesStatus) -> anyhow::Result<()> {
     let (_, store) = open(&command.installation).await?;
     let mut tx = store.begin_read().await?;
     let (scan, counts) = (tx.duplicate_scan_latest().await?, tx.candidates_count().await?);
+    let (follower, index) = (tx.duplicate_follower().await?, candidates::index_state(&store).await?);
+    let drift = scan.as_ref().and_then(drift);
     if command.json {
+        let alarm = drift.as_ref().map(Drift::is_alarm);
         let scan = scan.map(|scan| {
             json!({ "model": scan.model, "units": scan.units, "of_units": scan.of_units, "kept": scan.kept,
                     "started_at": scan.started_at.to_string(),
@@ -95,20 +142,61 @@ async fn status(command: &DuplicatesStatus) -> anyhow::Result<()> {
             .iter()
             .map(|count| json!({ "band": count.band, "state": count.state.as_str(), "pairs": count.pairs }))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "scan": scan, "pairs": counts }))?);
+        let document = json!({ "scan": scan, "pairs": counts, "index": index.as_str(), "drift": drift,
+                               "drift_alarm": alarm, "events_behind": follower.last - follower.cursor });
+        println!("{}", serde_json::to_string_pretty(&document)?);
         return Ok(());
     }
-    match scan {
+    match &scan {
         None => println!("no scan yet: samesake duplicates scan"),
         Some(scan) => {
             let end = scan.finished_at.map_or_else(|| "not finished".to_owned(), |at| format!("finished {at}"));
-            println!("last scan began {}, {end}: {}", scan.started_at, bar_of(&scan));
+            println!("last scan began {}, {end}: {}", scan.started_at, bar_of(scan));
+            println!("model {}", scan.model);
+            warn_of_drift(scan);
         }
     }
+    println!("index {}; {} events to go through", index.as_str(), follower.last - follower.cursor);
     for count in counts {
         println!("{:<10} {:<10} {}", count.band, count.state.as_str(), count.pairs);
     }
     Ok(())
+}
+
+async fn calibration(command: &DuplicatesCalibrationShow) -> anyhow::Result<()> {
+    let (_, store) = open(&command.installation).await?;
+    let proposal = match candidates::calibration(&store).await? {
+        Calibration::NoModel => bail!("there is no model yet: samesake duplicates scan"),
+        Calibration::None(reason) => bail!("no correction is proposed: {reason}"),
+        Calibration::Proposed(proposal) => proposal,
+    };
+    if command.json {
+        println!("{}", serde_json::to_string_pretty(&proposal)?);
+        return Ok(());
+    }
+    println!("model {}: {} decisions, {} of one person", proposal.model, proposal.decisions, proposal.of_one_person);
+    println!("loss {:.4}, corrected {:.4}", proposal.loss, proposal.loss_corrected);
+    println!("probability  decisions  one person  said   corrected");
+    for bin in &proposal.bins {
+        let share = bin.of_one_person as f64 / bin.decisions as f64;
+        println!(
+            "from {:.1}     {:<9}  {:.3}       {:.3}  {:.3}",
+            bin.from, bin.decisions, share, bin.said, bin.corrected
+        );
+    }
+    println!("to put it into force: samesake duplicates calibration apply --model {}", proposal.model);
+    Ok(())
+}
+
+async fn calibrate(command: &DuplicatesCalibrationApply) -> anyhow::Result<()> {
+    let (_, store) = open(&command.installation).await?;
+    match candidates::apply_calibration(&store, &command.model, Clock::system().now()).await? {
+        Some((_, version)) => {
+            println!("model {version}; the pairs have its probabilities after: samesake duplicates scan");
+            Ok(())
+        }
+        None => bail!("no correction of this model is proposed: samesake duplicates calibration show"),
+    }
 }
 
 async fn export(command: &DuplicatesExport) -> anyhow::Result<()> {
@@ -137,7 +225,8 @@ async fn export(command: &DuplicatesExport) -> anyhow::Result<()> {
 }
 
 async fn import(command: &DuplicatesImport) -> anyhow::Result<()> {
-    let (_, store) = open(&command.installation).await?;
+    let (config, store) = open(&command.installation).await?;
+    let rules = Rules::new(&config.duplicates, &config.merge);
     let file = File::open(&command.file).with_context(|| format!("{}", command.file.display()))?;
     let now = Clock::system().now();
     let mut counts = candidates::Imported::default();
@@ -145,10 +234,10 @@ async fn import(command: &DuplicatesImport) -> anyhow::Result<()> {
     for pair in Reader::new(BufReader::new(file))? {
         batch.push(pair?);
         if batch.len() as i64 == PAGE {
-            counts += candidates::import(&store, &std::mem::take(&mut batch), Policy::default(), now).await?;
+            counts += candidates::import(&store, &std::mem::take(&mut batch), &rules, now).await?;
         }
     }
-    counts += candidates::import(&store, &batch, Policy::default(), now).await?;
+    counts += candidates::import(&store, &batch, &rules, now).await?;
     println!("{} pairs kept, {} decided before, {} below the bands", counts.kept, counts.decided, counts.dropped);
     if counts.unknown > 0 {
         bail!("{} pairs name no two living customers and were left out", counts.unknown);

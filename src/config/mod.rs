@@ -14,6 +14,7 @@ mod connector_kind;
 mod connector_level;
 mod database;
 mod destination;
+mod duplicates;
 mod forms;
 mod log;
 mod mail;
@@ -45,6 +46,7 @@ pub use connector_kind::ConnectorKind;
 pub use connector_level::LevelRule;
 pub use database::{DatabaseConfig, RedisConfig};
 pub use destination::{Destination, DestinationPolicy};
+pub use duplicates::DuplicatesConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::{MailConfig, MailTransport};
 pub use merge::{MergeConfig, MergedSessions, Survivorship};
@@ -83,6 +85,7 @@ pub struct Config {
     pub throttle: ThrottlePolicy,
     pub mail: MailConfig,
     pub merge: MergeConfig,
+    pub duplicates: DuplicatesConfig,
     pub namespaces: NamespacesConfig,
     pub brand: BrandConfig,
     pub outbound: OutboundConfig,
@@ -195,6 +198,7 @@ impl Config {
         let throttle = layers.named_tables("throttle");
         let throttle = ThrottlePolicy::new(throttle, &mut layers.problems);
         let mail = layers.section::<MailSection>("mail");
+        let duplicates = layers.section("duplicates");
         let merge = layers.section::<MergeConfig>("merge");
         let namespaces = NamespacesConfig::new(layers.named_tables("namespaces"));
         let brand = layers.section("brand");
@@ -220,6 +224,7 @@ impl Config {
             password: password?,
             throttle,
             mail,
+            duplicates: duplicates?,
             merge: MergeConfig { namespaces: namespaces.clone(), ..merge? },
             namespaces,
             brand: brand?,
@@ -263,6 +268,7 @@ impl Config {
         self.throttle.check(problems);
         self.mail.check(problems);
         self.merge.check(problems);
+        self.duplicates.check(problems);
         self.brand.check(problems);
         self.outbound.check(problems);
         self.log.check(problems);

@@ -158,7 +158,11 @@ impl Relay {
 }
 
 /// Gives numbers to events that have none, so many batches of them at most. Answers how far the numbering is.
-pub(super) async fn number(store: &Store, batches: usize) -> Result<i64, store::Error> {
+/// Replicas that do it at once take turns.
+///
+/// # Errors
+/// If the database does not answer.
+pub async fn number(store: &Store, batches: usize) -> Result<i64, store::Error> {
     let before = store.begin_read().await?.outbox_numbering().await?;
     if !before.waiting {
         return Ok(before.last);

@@ -22,7 +22,7 @@ pub enum Marked {
     Unknown,
 }
 
-/// Remembers that two customers are not the same person.
+/// Remembers that two customers are not the same person. Whoever waits for a decision on the pair has it.
 ///
 /// # Errors
 /// If the database fails; `Contention` if somebody merges one of them at this moment.
@@ -73,7 +73,7 @@ pub async fn mark_within(
     Ok(Marked::Done)
 }
 
-/// Forgets it again, for all rows of the two.
+/// Forgets it again, for all rows of the two. They may be proposed anew.
 ///
 /// # Errors
 /// If the database fails.
@@ -90,6 +90,9 @@ pub async fn lift(
     };
     if tx.not_same_lift(a.id, b.id).await?.is_empty() {
         return Ok(Marked::Already);
+    }
+    for (a, b) in [(one, other), (a.id, b.id)] {
+        tx.candidate_undismiss(a.min(b), a.max(b)).await?;
     }
     events::record(&mut tx, one, by, Event::NotSameLifted { other }, now).await?;
     tx.commit().await?;

@@ -1,13 +1,13 @@
-//! Customers that may be one person: models, scans, and the pairs they found (identity specification, rules 35 to 40).
+//! Pairs of customers that may be one person (identity specification, rules 35 to 40).
 //!
 //! A pair stands once, the smaller ID first. What a person decided about it is kept: a later scan never opens it again.
 
 use serde_json::Value;
-use uuid::Uuid;
 
-use super::driver::{exec, fetch_all, fetch_optional, from_row};
+use super::driver::{exec, fetch_all, from_row};
+use super::members::member_columns;
 use super::values::word_enum;
-use super::{Result, Tx};
+use super::{Member, Result, Tx};
 use crate::clock::Timestamp;
 use crate::ids::CustomerId;
 
@@ -35,38 +35,38 @@ pub struct Candidate {
     /// The version of the model, or where the pair was imported from.
     pub model: String,
     pub band: String,
+    /// The first of the customers that are taken for one person with these two; `None` where nobody was so taken.
+    pub cluster: Option<CustomerId>,
+    /// So many are taken for one person that somebody should look twice.
+    pub needs_review: bool,
     pub state: CandidateState,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-from_row!(Candidate { a, b, same, household, reasons, model, band, state, created_at, updated_at });
+from_row!(Candidate {
+    a,
+    b,
+    same,
+    household,
+    reasons,
+    model,
+    band,
+    cluster,
+    needs_review,
+    state,
+    created_at,
+    updated_at,
+});
 
-/// How far a scan is, or was.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DuplicateScan {
-    pub id: Uuid,
-    pub model: String,
-    /// Names the customers that it reads.
-    pub records: Vec<u8>,
-    pub units: i64,
-    pub of_units: i64,
-    pub kept: i64,
-    pub started_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub finished_at: Option<Timestamp>,
+/// What somebody decided about a pair, for a calibration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Decision {
+    pub same: f64,
+    pub state: CandidateState,
 }
 
-from_row!(DuplicateScan { id, model, records, units, of_units, kept, started_at, updated_at, finished_at });
-
-/// A living customer, as a scan reads it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LivingProfile {
-    pub id: CustomerId,
-    pub profile: Value,
-}
-
-from_row!(LivingProfile { id, profile });
+from_row!(Decision { same, state });
 
 /// A live identifier of a living customer.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,9 +91,18 @@ from_row!(BandCount { band, state, pairs });
 
 macro_rules! candidate_columns {
     () => {
-        "a, b, same, household, reasons, model, band, state, created_at, updated_at"
+        "a, b, same, household, reasons, model, band, cluster, needs_review, state, created_at, updated_at"
     };
 }
+
+/// Each half finds its rows by an index. More than these nobody looks at.
+pub(super) const CANDIDATES_OPEN_OF: &str = concat!(
+    "SELECT ",
+    candidate_columns!(),
+    " FROM candidates WHERE a = $1 AND state = 'open' UNION ALL SELECT ",
+    candidate_columns!(),
+    " FROM candidates WHERE b = $1 AND state = 'open' LIMIT 500"
+);
 
 pub(super) const CANDIDATES_SETTLE: &str = "UPDATE candidates SET state = 'merged', updated_at = $2 \
      WHERE state = 'open' AND a IN (SELECT id FROM customers WHERE canonical = $1) \
@@ -101,14 +110,29 @@ pub(super) const CANDIDATES_SETTLE: &str = "UPDATE candidates SET state = 'merge
 
 impl Tx {
     /// Living customers in the order of their IDs, those after one.
-    pub async fn customers_living_after(&mut self, after: CustomerId, limit: i64) -> Result<Vec<LivingProfile>> {
-        fetch_all!(
+    pub async fn customers_living_after(&mut self, after: CustomerId, limit: i64) -> Result<Vec<CustomerId>> {
+        let found: Vec<(CustomerId,)> = fetch_all!(
             self,
-            LivingProfile,
-            "SELECT id, profile FROM customers WHERE id > $1 AND canonical = id AND state = 'active' \
-             ORDER BY id LIMIT $2",
+            (CustomerId,),
+            "SELECT id FROM customers WHERE id > $1 AND canonical = id AND state = 'active' ORDER BY id LIMIT $2",
             after,
             limit,
+        )?;
+        Ok(found.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Every row of the customers within a range of IDs, both ends included, each customer's together.
+    pub async fn members_between(&mut self, first: CustomerId, last: CustomerId) -> Result<Vec<Member>> {
+        fetch_all!(
+            self,
+            Member,
+            concat!(
+                "SELECT ",
+                member_columns!(),
+                " FROM customers m WHERE m.canonical >= $1 AND m.canonical <= $2 ORDER BY m.canonical, m.id"
+            ),
+            first,
+            last,
         )
     }
 
@@ -134,72 +158,6 @@ impl Tx {
         )
     }
 
-    /// Keeps a model; the same again is nothing new.
-    pub async fn duplicate_model_insert(&mut self, version: &str, parameters: &Value, now: Timestamp) -> Result<()> {
-        exec!(
-            self,
-            "INSERT INTO duplicate_models (version, parameters, created_at) VALUES ($1, $2, $3) \
-             ON CONFLICT (version) DO UPDATE SET created_at = excluded.created_at",
-            version,
-            parameters,
-            now,
-        )?;
-        Ok(())
-    }
-
-    /// The model that was made or imported last.
-    pub async fn duplicate_model_latest(&mut self) -> Result<Option<Value>> {
-        let found: Option<(Value,)> = fetch_optional!(
-            self,
-            (Value,),
-            "SELECT parameters FROM duplicate_models ORDER BY created_at DESC, version LIMIT 1",
-        )?;
-        Ok(found.map(|(parameters,)| parameters))
-    }
-
-    /// Begins a scan.
-    pub async fn duplicate_scan_insert(&mut self, scan: &DuplicateScan) -> Result<()> {
-        exec!(
-            self,
-            "INSERT INTO duplicate_scans (id, model, records, units, of_units, kept, started_at, updated_at, finished_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            scan.id,
-            &scan.model,
-            &scan.records,
-            scan.units,
-            scan.of_units,
-            scan.kept,
-            scan.started_at,
-            scan.updated_at,
-            scan.finished_at,
-        )?;
-        Ok(())
-    }
-
-    /// The scan that was begun last.
-    pub async fn duplicate_scan_latest(&mut self) -> Result<Option<DuplicateScan>> {
-        fetch_optional!(
-            self,
-            DuplicateScan,
-            "SELECT id, model, records, units, of_units, kept, started_at, updated_at, finished_at \
-             FROM duplicate_scans ORDER BY started_at DESC, id DESC LIMIT 1",
-        )
-    }
-
-    /// Writes down how far a scan is, in the transaction that keeps what it found until there.
-    pub async fn duplicate_scan_advance(&mut self, scan: &DuplicateScan) -> Result<()> {
-        exec!(
-            self,
-            "UPDATE duplicate_scans SET units = $2, kept = $3, updated_at = $4, finished_at = $5 WHERE id = $1",
-            scan.id,
-            scan.units,
-            scan.kept,
-            scan.updated_at,
-            scan.finished_at,
-        )?;
-        Ok(())
-    }
-
     /// Adds a pair, or renews one that nobody has decided on; `false` if somebody has. One that somebody put on watch
     /// stays there until more speaks for it than did then.
     pub async fn candidate_upsert(&mut self, candidate: &Candidate) -> Result<bool> {
@@ -208,9 +166,10 @@ impl Tx {
             concat!(
                 "INSERT INTO candidates (",
                 candidate_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (a, b) DO UPDATE SET \
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (a, b) DO UPDATE SET \
                  same = excluded.same, household = excluded.household, reasons = excluded.reasons, \
-                 model = excluded.model, updated_at = excluded.updated_at, \
+                 model = excluded.model, cluster = excluded.cluster, needs_review = excluded.needs_review, \
+                 updated_at = excluded.updated_at, \
                  band = CASE WHEN excluded.same <= candidates.watched_same THEN 'watch' ELSE excluded.band END, \
                  watched_same = CASE WHEN excluded.same <= candidates.watched_same THEN candidates.watched_same END \
                  WHERE candidates.state = 'open'"
@@ -222,6 +181,8 @@ impl Tx {
             &candidate.reasons,
             &candidate.model,
             &candidate.band,
+            candidate.cluster,
+            candidate.needs_review,
             candidate.state,
             candidate.created_at,
             candidate.updated_at,
@@ -246,6 +207,78 @@ impl Tx {
             now,
         )?;
         Ok(decided == 1)
+    }
+
+    /// The open pairs of a customer.
+    pub async fn candidates_open_of(&mut self, customer: CustomerId) -> Result<Vec<Candidate>> {
+        fetch_all!(self, Candidate, CANDIDATES_OPEN_OF, customer)
+    }
+
+    /// Open pairs of a band that no large cluster holds, the likeliest first.
+    pub async fn candidates_waiting(&mut self, band: &str, limit: i64) -> Result<Vec<Candidate>> {
+        fetch_all!(
+            self,
+            Candidate,
+            concat!(
+                "SELECT ",
+                candidate_columns!(),
+                " FROM candidates WHERE state = 'open' AND band = $1 AND NOT needs_review ORDER BY same DESC, a, b \
+                 LIMIT $2"
+            ),
+            band,
+            limit,
+        )
+    }
+
+    /// Puts an open pair into another band, with what is to be known about it.
+    pub async fn candidate_move(
+        &mut self,
+        a: CustomerId,
+        b: CustomerId,
+        band: &str,
+        reasons: &Value,
+        now: Timestamp,
+    ) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE candidates SET band = $3, reasons = $4, updated_at = $5 WHERE a = $1 AND b = $2 AND state = 'open'",
+            a,
+            b,
+            band,
+            reasons,
+            now,
+        )?;
+        Ok(())
+    }
+
+    /// Forgets an open pair that no longer holds.
+    pub async fn candidate_withdraw(&mut self, a: CustomerId, b: CustomerId) -> Result<()> {
+        exec!(self, "DELETE FROM candidates WHERE a = $1 AND b = $2 AND state = 'open'", a, b)?;
+        Ok(())
+    }
+
+    /// Forgets that a pair was dismissed.
+    pub async fn candidate_undismiss(&mut self, a: CustomerId, b: CustomerId) -> Result<()> {
+        exec!(self, "DELETE FROM candidates WHERE a = $1 AND b = $2 AND state = 'dismissed'", a, b)?;
+        Ok(())
+    }
+
+    /// Forgets the open pairs of a customer who lives no more.
+    pub async fn candidates_forget(&mut self, customer: CustomerId) -> Result<()> {
+        exec!(self, "DELETE FROM candidates WHERE a = $1 AND state = 'open'", customer)?;
+        exec!(self, "DELETE FROM candidates WHERE b = $1 AND state = 'open'", customer)?;
+        Ok(())
+    }
+
+    /// What was decided about pairs of a model, the latest first.
+    pub async fn candidates_decided(&mut self, model: &str, limit: i64) -> Result<Vec<Decision>> {
+        fetch_all!(
+            self,
+            Decision,
+            "SELECT same, state FROM candidates WHERE state <> 'open' AND model = $1 ORDER BY updated_at DESC LIMIT $2",
+            model,
+            limit,
+        )
     }
 
     /// Puts an open pair on watch; `false` if it is not open.

@@ -83,9 +83,15 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     ),
     (
         12,
-        "proposal keys",
+        "proposal_keys",
         include_str!("../../migrations/postgres/0012_proposal_keys.sql"),
         include_str!("../../migrations/sqlite/0012_proposal_keys.sql"),
+    ),
+    (
+        13,
+        "duplicate_keys",
+        include_str!("../../migrations/postgres/0013_duplicate_keys.sql"),
+        include_str!("../../migrations/sqlite/0013_duplicate_keys.sql"),
     ),
     (
         14,

@@ -60,6 +60,7 @@ impl Tx {
         for sql in BLANK {
             exec!(self, *sql, root, now)?;
         }
+        self.duplicate_indexed_remove(root).await?;
         Ok(())
     }
 

@@ -97,6 +97,7 @@ macro_rules! member_columns {
          m.keys_joined, m.choices, m.sessions_from, m.legal_hold, m.brand"
     };
 }
+pub(super) use member_columns;
 
 macro_rules! sector_columns {
     () => {

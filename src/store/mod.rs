@@ -13,6 +13,8 @@ mod consents;
 mod credentials;
 mod customers;
 mod driver;
+mod duplicate_keys;
+mod duplicate_scans;
 mod erasure;
 mod flags;
 mod generations;
@@ -43,12 +45,14 @@ use driver::{Conn, Driver};
 
 pub use admin_roles::{AdminRow, AdminView};
 pub use audit::{AuditCheck, AuditEntry, AuditPlace, AuditRow};
-pub use candidates::{BandCount, Candidate, CandidateState, DuplicateScan, LiveIdentifier, LivingProfile};
+pub use candidates::{BandCount, Candidate, CandidateState, Decision, LiveIdentifier};
 pub use clients::ClientRow;
 pub use conflicts::{Conflict, ConflictKind};
 pub use consents::{Consent, most_restrictive};
 pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin};
 pub use customers::{Customer, CustomerState};
+pub use duplicate_keys::{FollowerState, KeysOf, MOST_ASKED, Touched};
+pub use duplicate_scans::DuplicateScan;
 pub use flags::Flag;
 pub use grants::Grant;
 pub use idempotency::Idempotent;
@@ -170,6 +174,15 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
 pub const SEARCH_STATEMENTS: &[(&str, &str, &str)] = &[
     ("customers_by_name", search::NAMES_POSTGRES, search::NAMES_SQLITE),
     ("links_anywhere", search::LINKS_ANYWHERE, search::LINKS_ANYWHERE),
+];
+
+/// The statements by which one customer is weighed against all others, on Postgres and on SQLite.
+pub const WEIGHING_STATEMENTS: &[(&str, &str, &str)] = &[
+    ("duplicate_keys_probe", duplicate_keys::KEYS_PROBE_POSTGRES, duplicate_keys::KEYS_PROBE_SQLITE),
+    ("members_of_each", duplicate_keys::MEMBERS_OF_EACH_POSTGRES, duplicate_keys::MEMBERS_OF_EACH_SQLITE),
+    ("identifiers_of_each", duplicate_keys::IDENTIFIERS_OF_EACH_POSTGRES, duplicate_keys::IDENTIFIERS_OF_EACH_SQLITE),
+    ("not_same_among", duplicate_keys::NOT_SAME_AMONG_POSTGRES, duplicate_keys::NOT_SAME_AMONG_SQLITE),
+    ("candidates_open_of", candidates::CANDIDATES_OPEN_OF, candidates::CANDIDATES_OPEN_OF),
 ];
 
 /// One database. Clones share its connections and the count of statements.

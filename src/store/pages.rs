@@ -34,8 +34,8 @@ from_row!(CandidateLine { candidate: flatten, a_profile, b_profile, watched });
 macro_rules! candidate_lines {
     ($where:literal) => {
         concat!(
-            "SELECT c.a, c.b, c.same, c.household, c.reasons, c.model, c.band, c.state, c.created_at, c.updated_at, \
-             x.profile AS a_profile, y.profile AS b_profile, c.watched_same IS NOT NULL AS watched \
+            "SELECT c.a, c.b, c.same, c.household, c.reasons, c.model, c.band, c.cluster, c.needs_review, \
+             c.state, c.created_at, c.updated_at, x.profile AS a_profile, y.profile AS b_profile, c.watched_same IS NOT NULL AS watched \
              FROM candidates c JOIN customers x ON x.id = c.a JOIN customers y ON y.id = c.b WHERE ",
             $where
         )

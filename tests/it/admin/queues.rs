@@ -29,6 +29,8 @@ pub async fn candidate(office: &Office, one: CustomerId, other: CustomerId, same
         reasons: json!({ "waterfall": waterfall, "rules": ["proved_email"] }),
         model: "m1".to_owned(),
         band: band.to_owned(),
+        cluster: None,
+        needs_review: false,
         state: CandidateState::Open,
         created_at: now,
         updated_at: now,

@@ -2,10 +2,9 @@
 
 use samesake::clock::{Clock, Timestamp};
 use samesake::config::Config;
-use samesake::identity::candidates::{self, Imported, Loaded, Refit};
+use samesake::identity::candidates::{self, Imported, Loaded, Refit, Rules};
 use samesake::identity::duplicates::csv::Pair;
-use samesake::identity::duplicates::{Blocks, Model, Policy};
-use samesake::identity::namespace::Rules;
+use samesake::identity::duplicates::{Blocks, Model};
 use samesake::ids::{CustomerId, LinkId};
 use samesake::store::{Candidate, CandidateState, Customer, Link, LinkState, Store};
 use serde_json::{Value, json};
@@ -15,9 +14,9 @@ use super::people;
 use crate::harness::Env;
 use crate::on_both;
 
-const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-fn profile(row: &people::Record) -> Value {
+pub(super) fn profile(row: &people::Record) -> Value {
     let attribute = |value: Value| json!({ "value": value, "at": NOW.micros() });
     let address =
         json!({ "street_address": row.street, "locality": row.locality, "postal_code": row.postcode, "country": "GB" });
@@ -30,7 +29,7 @@ fn profile(row: &people::Record) -> Value {
     })
 }
 
-fn link(customer: CustomerId, namespace: &str, external_id: &str) -> Link {
+pub(super) fn link(customer: CustomerId, namespace: &str, external_id: &str) -> Link {
     Link {
         id: LinkId::new(NOW),
         namespace: namespace.to_owned(),
@@ -54,7 +53,7 @@ fn link(customer: CustomerId, namespace: &str, external_id: &str) -> Link {
 }
 
 /// Customers with the population's values; the customer ID is the place in it.
-async fn fill(store: &Store, rows: &[people::Record]) {
+pub(super) async fn fill(store: &Store, rows: &[people::Record]) {
     let mut tx = store.begin().await.unwrap();
     for (number, row) in rows.iter().enumerate() {
         let id = CustomerId(Uuid::from_u128(number as u128 + 1));
@@ -66,23 +65,27 @@ async fn fill(store: &Store, rows: &[people::Record]) {
     tx.commit().await.unwrap();
 }
 
-async fn load(store: &Store) -> (Loaded, Blocks, Model) {
-    let declared = Config::load(None, Vec::new()).unwrap().namespaces;
-    let loaded = candidates::load(store, Rules { namespaces: &declared, now: NOW }, |_| {}).await.unwrap();
+pub(super) fn rules() -> Rules {
+    let config = Config::load(None, Vec::new()).unwrap();
+    Rules::new(&config.duplicates, &config.merge)
+}
+
+pub(super) async fn load(store: &Store) -> (Loaded, Blocks, Model) {
+    let loaded = candidates::load(store, &rules(), NOW, |_| {}).await.unwrap();
     let blocks = Blocks::new(&loaded.records);
-    let model = candidates::model(store, &loaded, &blocks, Refit::Never, NOW).await.unwrap();
+    let model = candidates::model(store, &loaded, &blocks, Refit::Never, Clock::system().now()).await.unwrap();
     (loaded, blocks, model)
 }
 
-async fn scan(store: &Store) -> i64 {
+pub(super) async fn scan(store: &Store) -> i64 {
     let (loaded, blocks, model) = load(store).await;
     let clock = Clock::system();
-    let job = candidates::scan(store, &clock, &loaded, (&model, &blocks), Policy::default(), |_| {}).await.unwrap();
+    let job = candidates::scan(store, &clock, &loaded, (&model, &blocks), &rules(), |_| true).await.unwrap();
     assert!(job.finished_at.is_some() && job.units == job.of_units, "{job:?}");
     job.kept
 }
 
-async fn open(store: &Store) -> Vec<Candidate> {
+pub(super) async fn open(store: &Store) -> Vec<Candidate> {
     let first = CustomerId(Uuid::nil());
     store.begin_read().await.unwrap().candidates_after(first, first, 10_000).await.unwrap()
 }
@@ -144,7 +147,7 @@ on_both! {
         let id = |number: u128| Uuid::from_u128(number).to_string();
         let pair = |left: u128, right: u128, probability: f64| Pair { left: id(left), right: id(right), probability, household: None };
         let pairs = [pair(2, 1, 0.99), pair(3, 4, 0.5), pair(5, 6, 0.01), pair(1, 999, 0.9)];
-        let counts = candidates::import(&store, &pairs, Policy::default(), NOW).await.unwrap();
+        let counts = candidates::import(&store, &pairs, &rules(), NOW).await.unwrap();
         assert_eq!(counts, Imported { kept: 2, decided: 0, dropped: 1, unknown: 1 });
         let found = open(&store).await;
         let bands: Vec<_> = found.iter().map(|pair| (pair.a.0.as_u128(), pair.b.0.as_u128(), pair.band.as_str())).collect();
@@ -152,7 +155,7 @@ on_both! {
         let mut tx = store.begin().await.unwrap();
         tx.candidate_decide(found[0].a, found[0].b, CandidateState::Dismissed, NOW).await.unwrap();
         tx.commit().await.unwrap();
-        let counts = candidates::import(&store, &pairs, Policy::default(), NOW).await.unwrap();
+        let counts = candidates::import(&store, &pairs, &rules(), NOW).await.unwrap();
         assert_eq!(counts, Imported { kept: 1, decided: 1, dropped: 1, unknown: 1 });
     }
 }

@@ -1,13 +1,16 @@
 //! Duplicate customers (spec/duplicates.md): the engine over a made-up population, counts instead of timings.
 
+mod bands;
 mod candidates;
 mod cluster;
 mod exchange;
 mod file;
+mod follow;
 mod freshness;
 mod model;
 #[path = "../../people/mod.rs"]
 mod people;
+mod resume;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -22,6 +22,8 @@ impl Board {
             reasons: json!({}),
             model: "imported".to_owned(),
             band: "queue".to_owned(),
+            cluster: None,
+            needs_review: false,
             state: CandidateState::Open,
             created_at: at(seconds),
             updated_at: at(seconds),

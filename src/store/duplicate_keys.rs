@@ -1,0 +1,313 @@
+//! The index by which customers that may be one person find each other, and who keeps it (identity specification,
+//! rule 38).
+//!
+//! Keys are numbers made of a customer's values; what they are made of is not known here. A customer's keys stand twice:
+//! by key, to be found, and together by customer, so that replacing them needs no second index over all keys.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::driver::{exec, fetch_all, fetch_one, fetch_optional, from_row, per_driver};
+use super::members::member_columns;
+use super::{LiveIdentifier, Member, Result, Tx};
+use crate::clock::Timestamp;
+use crate::ids::CustomerId;
+
+/// How many customers one statement is asked about.
+pub const MOST_ASKED: usize = 1_000;
+
+/// Whom the keys of one customer find. Arrays in, arrays out: no words for them are common to both databases, nor are
+/// there for a limit on each key. `$1` is the keys, `$2` how many customers a key may have.
+pub(super) const KEYS_PROBE_POSTGRES: &str = "SELECT k.key, \
+     (SELECT string_agg(x.customer::text, ',') FROM \
+     (SELECT d.customer FROM duplicate_keys d WHERE d.key = k.key LIMIT $2) x) AS customers \
+     FROM (SELECT e::bigint AS key FROM jsonb_array_elements_text($1) e) k";
+pub(super) const KEYS_PROBE_SQLITE: &str = "SELECT k.value, \
+     (SELECT group_concat(hex(x.customer), ',') FROM \
+     (SELECT d.customer FROM duplicate_keys d WHERE d.key = k.value LIMIT $2) x) AS customers FROM json_each($1) k";
+
+/// One look-up by index for each of a list, whatever the planner thinks of so many: hence the limits, which no row of
+/// one customer's ever meets. SQLite has no such join, and no other way to go about it.
+macro_rules! of_each {
+    ($columns:expr, $lateral:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM jsonb_array_elements_text($1) e CROSS JOIN LATERAL (",
+            $lateral,
+            ") m",
+            $order
+        )
+    };
+}
+
+pub(super) const MEMBERS_OF_EACH_POSTGRES: &str = of_each!(
+    member_columns!(),
+    "SELECT * FROM customers c WHERE c.canonical = e.value::uuid LIMIT 1001",
+    " ORDER BY m.canonical, m.id"
+);
+pub(super) const MEMBERS_OF_EACH_SQLITE: &str = concat!(
+    "SELECT ",
+    member_columns!(),
+    " FROM customers m WHERE m.canonical IN (SELECT unhex(value) FROM json_each($1)) ORDER BY m.canonical, m.id"
+);
+pub(super) const IDENTIFIERS_OF_EACH_POSTGRES: &str = of_each!(
+    "m.root, m.namespace, m.external_id, m.verified_at",
+    "SELECT * FROM links l WHERE l.root = e.value::uuid AND l.state = 'live' LIMIT 10000",
+    " ORDER BY m.root, m.namespace, m.external_id"
+);
+pub(super) const IDENTIFIERS_OF_EACH_SQLITE: &str = "SELECT root, namespace, external_id, verified_at FROM links \
+     WHERE state = 'live' AND root IN (SELECT unhex(value) FROM json_each($1)) ORDER BY root, namespace, external_id";
+pub(super) const NOT_SAME_AMONG_POSTGRES: &str = of_each!(
+    "m.x, m.y",
+    "SELECT x.canonical AS x, y.canonical AS y FROM customers x JOIN not_same n ON n.a = x.id \
+     JOIN customers y ON y.id = n.b WHERE x.canonical = e.value::uuid LIMIT 10000",
+    ""
+);
+pub(super) const NOT_SAME_AMONG_SQLITE: &str = "SELECT x.canonical, y.canonical FROM customers x \
+     JOIN not_same n ON n.a = x.id JOIN customers y ON y.id = n.b \
+     WHERE x.canonical IN (SELECT unhex(value) FROM json_each($1))";
+
+/// To whom something happened, by the number of the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    pub sequence: i64,
+    pub root: CustomerId,
+    pub event_type: String,
+}
+
+from_row!(Touched { sequence, root, event_type });
+
+/// How far the follower and the index of all customers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerState {
+    /// Whoever changed up to this event was weighed.
+    pub cursor: i64,
+    /// The last event that has a number.
+    pub last: i64,
+    /// How the keys of the index are made.
+    pub indexed_with: Option<i64>,
+    /// The last event when the index was begun.
+    pub indexed_from: Option<i64>,
+    /// The last customer that is done.
+    pub indexed_to: Option<Uuid>,
+    /// When it was whole; `None` while it is not.
+    pub indexed_at: Option<Timestamp>,
+}
+
+from_row!(FollowerState { cursor, last, indexed_with, indexed_from, indexed_to, indexed_at });
+
+/// Several customers' keys.
+pub type KeysOf = BTreeMap<CustomerId, Vec<i64>>;
+
+impl Tx {
+    /// The customers that share a key with another one, by key: at most `limit` each.
+    pub async fn duplicate_keys_probe(&mut self, keys: &[i64], limit: i64) -> Result<Vec<(i64, Vec<CustomerId>)>> {
+        let sql = per_driver!(self, postgres: KEYS_PROBE_POSTGRES, sqlite: KEYS_PROBE_SQLITE);
+        let found: Vec<(i64, Option<String>)> = fetch_all!(self, (i64, Option<String>), sql, json!(keys), limit)?;
+        let read = |list: Option<String>| -> Vec<CustomerId> {
+            list.iter().flat_map(|list| list.split(',')).filter_map(|id| id.parse().ok()).collect()
+        };
+        Ok(found.into_iter().map(|(key, list)| (key, read(list))).collect())
+    }
+
+    /// The keys of one customer as they stand; `None` if it is not in the index.
+    pub async fn duplicate_keys_of(&mut self, customer: CustomerId) -> Result<Option<Vec<i64>>> {
+        let found: Option<(Vec<u8>,)> =
+            fetch_optional!(self, (Vec<u8>,), "SELECT keys FROM duplicate_indexed WHERE customer = $1", customer)?;
+        Ok(found.map(|(packed,)| unpacked(&packed)))
+    }
+
+    /// The same of all customers after one, up to another one.
+    pub async fn duplicate_keys_between(&mut self, after: CustomerId, last: CustomerId) -> Result<KeysOf> {
+        let found: Vec<(CustomerId, Vec<u8>)> = fetch_all!(
+            self,
+            (CustomerId, Vec<u8>),
+            "SELECT customer, keys FROM duplicate_indexed WHERE customer > $1 AND customer <= $2",
+            after,
+            last,
+        )?;
+        Ok(found.into_iter().map(|(customer, packed)| (customer, unpacked(&packed))).collect())
+    }
+
+    /// Takes keys out of the index.
+    pub async fn duplicate_keys_remove(&mut self, keys: &KeysOf) -> Result<()> {
+        let sql = per_driver!(
+            self,
+            postgres: "DELETE FROM duplicate_keys WHERE (key, customer) IN (SELECT k::bigint, c.key::uuid \
+                       FROM jsonb_each($1) c, jsonb_array_elements_text(c.value) k)",
+            sqlite: "DELETE FROM duplicate_keys WHERE (key, customer) IN (SELECT k.value, unhex(c.key) \
+                     FROM json_each($1) c, json_each(c.value) k)",
+        );
+        exec!(self, sql, listed(keys))?;
+        Ok(())
+    }
+
+    /// Adds keys to the index; what is there stays.
+    pub async fn duplicate_keys_add(&mut self, keys: &KeysOf) -> Result<()> {
+        let sql = per_driver!(
+            self,
+            postgres: "INSERT INTO duplicate_keys (key, customer) SELECT k::bigint, c.key::uuid \
+                       FROM jsonb_each($1) c, jsonb_array_elements_text(c.value) k ON CONFLICT DO NOTHING",
+            sqlite: "INSERT INTO duplicate_keys (key, customer) SELECT k.value, unhex(c.key) \
+                     FROM json_each($1) c, json_each(c.value) k WHERE TRUE ON CONFLICT DO NOTHING",
+        );
+        exec!(self, sql, listed(keys))?;
+        Ok(())
+    }
+
+    /// Writes down which keys a customer has in the index.
+    pub async fn duplicate_indexed_put(&mut self, customer: CustomerId, keys: &[i64]) -> Result<()> {
+        exec!(
+            self,
+            "INSERT INTO duplicate_indexed (customer, keys) VALUES ($1, $2) \
+             ON CONFLICT (customer) DO UPDATE SET keys = excluded.keys",
+            customer,
+            packed(keys),
+        )?;
+        Ok(())
+    }
+
+    /// Takes a customer out of the index.
+    pub async fn duplicate_indexed_remove(&mut self, customer: CustomerId) -> Result<()> {
+        let Some(keys) = self.duplicate_keys_of(customer).await? else { return Ok(()) };
+        self.duplicate_keys_remove(&KeysOf::from([(customer, keys)])).await?;
+        exec!(self, "DELETE FROM duplicate_indexed WHERE customer = $1", customer)?;
+        Ok(())
+    }
+
+    /// Every row of several roots, each root's together; at most [`MOST_ASKED`] roots.
+    pub async fn members_of_each(&mut self, roots: &[CustomerId]) -> Result<Vec<Member>> {
+        let sql = per_driver!(self, postgres: MEMBERS_OF_EACH_POSTGRES, sqlite: MEMBERS_OF_EACH_SQLITE);
+        fetch_all!(self, Member, sql, list(roots))
+    }
+
+    /// The live identifiers of several roots, each root's together; at most [`MOST_ASKED`] roots.
+    pub async fn identifiers_of_each(&mut self, roots: &[CustomerId]) -> Result<Vec<LiveIdentifier>> {
+        let sql = per_driver!(self, postgres: IDENTIFIERS_OF_EACH_POSTGRES, sqlite: IDENTIFIERS_OF_EACH_SQLITE);
+        fetch_all!(self, LiveIdentifier, sql, list(roots))
+    }
+
+    /// Who is known not to be whom, of several roots.
+    pub async fn not_same_among(&mut self, roots: &[CustomerId]) -> Result<Vec<(CustomerId, CustomerId)>> {
+        let sql = per_driver!(self, postgres: NOT_SAME_AMONG_POSTGRES, sqlite: NOT_SAME_AMONG_SQLITE);
+        fetch_all!(self, (CustomerId, CustomerId), sql, list(roots))
+    }
+
+    /// To whom something happened after an event, in order; at most `limit`.
+    pub async fn outbox_touched(&mut self, after: i64, limit: i64) -> Result<Vec<Touched>> {
+        fetch_all!(
+            self,
+            Touched,
+            "SELECT sequence, root, type AS event_type FROM outbox WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+            after,
+            limit,
+        )
+    }
+
+    /// How far everything is.
+    pub async fn duplicate_follower(&mut self) -> Result<FollowerState> {
+        fetch_one!(
+            self,
+            FollowerState,
+            "SELECT f.cursor, c.last, f.indexed_with, f.indexed_from, f.indexed_to, f.indexed_at \
+             FROM duplicate_follower f, outbox_counter c WHERE f.id = 1 AND c.id = 1",
+        )
+    }
+
+    /// Whether somebody has to follow: there are events, or some are to be gone through again.
+    pub async fn duplicate_follower_is_due(&mut self, now: Timestamp) -> Result<bool> {
+        let (due,): (bool,) = fetch_one!(
+            self,
+            (bool,),
+            "SELECT EXISTS (SELECT 1 FROM duplicate_follower f, outbox_counter c WHERE f.id = 1 AND c.id = 1 \
+             AND f.lease_until <= $1 AND (f.again_from IS NOT NULL OR f.cursor < c.last))",
+            now,
+        )?;
+        Ok(due)
+    }
+
+    /// Takes the events until `lease_until`, unless somebody else has them. Answers where to begin.
+    pub async fn duplicate_follower_lease(
+        &mut self,
+        holder: Uuid,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Option<i64>> {
+        let leased: Option<(i64,)> = fetch_optional!(
+            self,
+            (i64,),
+            "UPDATE duplicate_follower SET lease_holder = $1, lease_until = $3, \
+             cursor = CASE WHEN again_from < cursor THEN again_from ELSE cursor END, again_from = NULL \
+             WHERE id = 1 AND lease_until <= $2 RETURNING cursor",
+            holder,
+            now,
+            lease_until,
+        )?;
+        Ok(leased.map(|(cursor,)| cursor))
+    }
+
+    /// Writes down how far the holder is, and answers where to go on: further back if somebody asked for it meanwhile.
+    /// `None` if the lease is no longer the holder's.
+    pub async fn duplicate_follower_save(
+        &mut self,
+        holder: Uuid,
+        cursor: i64,
+        lease_until: Timestamp,
+    ) -> Result<Option<i64>> {
+        let saved: Option<(i64,)> = fetch_optional!(
+            self,
+            (i64,),
+            "UPDATE duplicate_follower SET cursor = CASE WHEN again_from < $2 THEN again_from ELSE $2 END, \
+             again_from = NULL, lease_until = $3 WHERE id = 1 AND lease_holder = $1 RETURNING cursor",
+            holder,
+            cursor,
+            lease_until,
+        )?;
+        Ok(saved.map(|(cursor,)| cursor))
+    }
+
+    /// Has everybody weighed again who changed after an event.
+    pub async fn duplicate_follow_again(&mut self, after: i64) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE duplicate_follower SET again_from = CASE WHEN again_from < $1 THEN again_from ELSE $1 END \
+             WHERE id = 1",
+            after,
+        )?;
+        Ok(())
+    }
+
+    /// Writes down how far the index of all customers is.
+    pub async fn duplicate_index_advance(&mut self, state: &FollowerState) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE duplicate_follower SET indexed_with = $1, indexed_from = $2, indexed_to = $3, indexed_at = $4 \
+             WHERE id = 1",
+            state.indexed_with,
+            state.indexed_from,
+            state.indexed_to,
+            state.indexed_at,
+        )?;
+        Ok(())
+    }
+}
+
+/// Reads as `uuid` on Postgres and by `unhex` on SQLite.
+fn list(roots: &[CustomerId]) -> Value {
+    json!(roots.iter().map(|root| root.0.simple().to_string()).collect::<Vec<_>>())
+}
+
+fn listed(keys: &KeysOf) -> Value {
+    keys.iter().map(|(customer, keys)| (customer.0.simple().to_string(), json!(keys))).collect()
+}
+
+fn packed(keys: &[i64]) -> Vec<u8> {
+    keys.iter().flat_map(|key| key.to_le_bytes()).collect()
+}
+
+fn unpacked(packed: &[u8]) -> Vec<i64> {
+    packed.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok()).map(i64::from_le_bytes).collect()
+}
