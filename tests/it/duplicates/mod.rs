@@ -3,8 +3,8 @@
 mod candidates;
 mod cluster;
 mod exchange;
-mod freshness;
 mod file;
+mod freshness;
 mod model;
 #[path = "../../people/mod.rs"]
 mod people;
