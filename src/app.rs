@@ -194,6 +194,7 @@ impl App {
             nonce_key: master.derive("native-nonce"),
             connectors: connectors.clone(),
             keeper,
+            namespaces: config.namespaces.clone(),
         };
         let relay = Relay::new(&provider.store, outbound, provider.clients.clone(), clock.clone(), receivers(&config));
         let throttle = Throttle::new(master.derive("throttle"));

@@ -5,6 +5,7 @@
 
 mod admin;
 mod duplicates;
+mod linking;
 mod merging;
 mod transfer;
 mod webhooks;
@@ -30,6 +31,7 @@ pub use duplicates::{
     Duplicates, DuplicatesExport, DuplicatesFile, DuplicatesImport, DuplicatesScan, DuplicatesSettings,
     DuplicatesStatus,
 };
+pub use linking::{CustomerLink, CustomerResolve};
 pub use merging::{
     Audit, AuditVerify, CustomerBrand, CustomerErase, CustomerHold, CustomerMerge, CustomerNotSame, CustomerUnmerge,
 };
@@ -389,7 +391,11 @@ pub struct ConnectorTest {
 pub enum Customer {
     /// Show the customer behind an identifier: links, subjects, grants
     Show(CustomerShow),
-    /// Disconnect an account at a provider, even the last way in
+    /// Say who is meant by several identifiers of one person, and which of them disagree
+    Resolve(CustomerResolve),
+    /// Link an app's or another system's ID, a proved phone number or a browser
+    Link(CustomerLink),
+    /// Disconnect an account at a provider or take away what was linked, even the last way in
     Unlink(LinkChange),
     /// Let an account log in again that its provider spoke against, and take down its flags
     Enable(LinkChange),

@@ -11,7 +11,9 @@ use crate::identity::merge::side;
 use crate::ids::CustomerId;
 use crate::kv::{self, Kv, Op, Reply};
 use crate::session;
-use crate::store::{self, AuditPlace, AuditRow, CredentialKind, CredentialState, Customer, Link, Member, Subject, Tx};
+use crate::store::{
+    self, AuditPlace, AuditRow, CredentialKind, CredentialState, Customer, Flag, Link, Member, Subject, Tx,
+};
 
 /// How much of each kind a dossier shows at most; what a customer may have is far less.
 const SHOWN: i64 = 200;
@@ -30,6 +32,8 @@ pub struct Dossier {
     pub links: Vec<Link>,
     pub subjects: Vec<Subject>,
     pub credentials: Vec<CredentialLine>,
+    /// Why somebody should look at them.
+    pub flags: Vec<Flag>,
 }
 
 /// A live credential, without its secret.
@@ -64,7 +68,8 @@ pub async fn read(
         last_used_at: credential.last_used_at,
     };
     let credentials = live.map(line).collect();
-    Ok(Some(Dossier { customer, members, profile, links, subjects, credentials }))
+    let flags = tx.flags_of(customer.id).await?;
+    Ok(Some(Dossier { customer, members, profile, links, subjects, credentials, flags }))
 }
 
 /// What happened to a customer and to all who are this customer today, newest first: at most `limit` entries before a

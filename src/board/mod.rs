@@ -5,5 +5,8 @@
 
 pub mod admin;
 pub mod dossier;
+pub mod links;
+pub mod notices;
+pub mod queue;
 pub mod role;
 pub mod search;

@@ -19,9 +19,13 @@ pub enum Act {
     SeeAudit,
     /// Disconnect a link of a customer.
     Unlink,
+    /// Let a link log in again that its provider spoke against.
+    EnableLink,
+    /// Say that an app's or a system's ID, a number or a browser is a customer's.
+    AssertLink,
     /// Say that two customers are not the same person, or take it back.
     MarkNotSame,
-    /// Take a candidate or a request off the queue.
+    /// Take a candidate, a request or a conflict off the queue.
     Dismiss,
     /// Propose a merge for others to approve.
     ProposeMerge,
@@ -31,6 +35,10 @@ pub enum Act {
     Unmerge,
     /// Approve what somebody else proposed.
     Approve,
+    /// Keep a customer from being merged or erased, and let them go.
+    Hold,
+    /// Say whose brand's a customer is.
+    SetBrand,
     /// Erase a customer for good.
     Erase,
     /// See who has which role.
@@ -41,19 +49,23 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::SeeCustomers,
         Self::SeeLinks,
         Self::SeeQueue,
         Self::PreviewMerge,
         Self::SeeAudit,
         Self::Unlink,
+        Self::EnableLink,
+        Self::AssertLink,
         Self::MarkNotSame,
         Self::Dismiss,
         Self::ProposeMerge,
         Self::Merge,
         Self::Unmerge,
         Self::Approve,
+        Self::Hold,
+        Self::SetBrand,
         Self::Erase,
         Self::SeeAdmins,
         Self::ChangeAdmins,
@@ -63,17 +75,34 @@ impl Act {
     pub const fn needs(self) -> AdminRole {
         match self {
             Self::SeeCustomers | Self::SeeLinks | Self::SeeQueue => AdminRole::Viewer,
-            Self::PreviewMerge | Self::SeeAudit | Self::Unlink => AdminRole::Support,
-            Self::MarkNotSame | Self::Dismiss | Self::ProposeMerge | Self::Merge | Self::Unmerge => AdminRole::Merger,
+            Self::PreviewMerge | Self::SeeAudit | Self::Unlink | Self::EnableLink => AdminRole::Support,
+            Self::SetBrand
+            | Self::AssertLink
+            | Self::MarkNotSame
+            | Self::Dismiss
+            | Self::ProposeMerge
+            | Self::Merge
+            | Self::Unmerge => AdminRole::Merger,
             Self::Approve => AdminRole::Approver,
-            Self::Erase | Self::SeeAdmins | Self::ChangeAdmins => AdminRole::Owner,
+            Self::Hold | Self::Erase | Self::SeeAdmins | Self::ChangeAdmins => AdminRole::Owner,
         }
     }
 
     /// Whether it wants a login of the last half hour: it cannot be taken back by a click, or hands one customer's
     /// things to another.
     pub const fn needs_fresh_login(self) -> bool {
-        matches!(self, Self::Merge | Self::Unmerge | Self::Approve | Self::Erase | Self::ChangeAdmins)
+        matches!(
+            self,
+            Self::Unlink
+                | Self::EnableLink
+                | Self::AssertLink
+                | Self::Merge
+                | Self::Unmerge
+                | Self::Approve
+                | Self::Hold
+                | Self::Erase
+                | Self::ChangeAdmins
+        )
     }
 }
 
@@ -90,7 +119,7 @@ mod tests {
     fn each_role_may_what_the_ones_below_may_and_more() {
         let allowed = |role| Act::ALL.iter().filter(|act| may(role, **act)).count();
         let counts: Vec<usize> = AdminRole::ALL.into_iter().map(allowed).collect();
-        assert_eq!(counts, [3, 6, 11, 12, 15]);
+        assert_eq!(counts, [3, 7, 14, 15, 19]);
         for pair in AdminRole::ALL.windows(2) {
             assert!(Act::ALL.iter().all(|act| !may(pair[0], *act) || may(pair[1], *act)));
         }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::cli::ConnectorTransfer;
 use crate::clock::{Clock, Timestamp};
 use crate::events::Actor;
+use crate::identity::namespace::Rules;
 use crate::identity::other_names::{self, Transfer, Transferred};
 use crate::store::{self, Store};
 
@@ -58,7 +59,7 @@ pub(super) async fn run(command: &ConnectorTransfer) -> anyhow::Result<()> {
         store,
         connector: &command.id,
         ends_at: now + command.overlap(),
-        now,
+        rules: Rules::of(&config, now),
         rejects,
         counts: Counts::default(),
     };
@@ -77,7 +78,7 @@ struct Run<'a> {
     store: Store,
     connector: &'a str,
     ends_at: Timestamp,
-    now: Timestamp,
+    rules: Rules<'a>,
     rejects: Box<dyn Write>,
     counts: Counts,
 }
@@ -148,7 +149,7 @@ impl Run<'_> {
         let mut outcomes = Vec::with_capacity(batch.len());
         for line in batch {
             let outcome =
-                other_names::transfer(&mut tx, self.connector, &line.account, self.ends_at, &actor, self.now).await?;
+                other_names::transfer(&mut tx, self.connector, &line.account, self.ends_at, &actor, self.rules).await?;
             outcomes.push(outcome);
         }
         tx.commit().await?;

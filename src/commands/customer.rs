@@ -4,17 +4,15 @@
 
 use anyhow::{Context as _, bail};
 
-use super::{keeping, merging, open, reason};
+use super::{keeping, linking, merging, open, reason};
 use crate::app::Secrets;
+use crate::board::links::{self, Deed, Enabled, Removed};
+use crate::board::notices::Notices;
 use crate::cli::{Customer, CustomerShow, LinkChange};
 use crate::clock::Clock;
 use crate::identity::customer::{self, View};
-use crate::identity::linking;
-use crate::identity::receive;
-use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
+use crate::identity::namespace::Rules;
 use crate::jobs::{self, First};
-use crate::mail::queue;
-use crate::mail::templates::{self, Letterhead};
 
 /// Runs the command.
 ///
@@ -23,6 +21,8 @@ use crate::mail::templates::{self, Letterhead};
 pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
     match command {
         Customer::Show(command) => show(command).await,
+        Customer::Resolve(command) => linking::resolve(command).await,
+        Customer::Link(command) => linking::link(command).await,
         Customer::Unlink(command) => unlink(command).await,
         Customer::Enable(command) => enable(command).await,
         Customer::Merge(command) => merging::merge(command).await,
@@ -45,32 +45,21 @@ async fn unlink(command: &LinkChange) -> anyhow::Result<()> {
     let mut tx = store.begin().await?;
     let found = customer::named_link(&mut tx, &command.id, &command.link).await?;
     let Some((customer, link)) = found else { bail!("no such customer, or no such link of theirs") };
-    let Some(connector) = unlinking::connector_of(&link) else {
-        bail!("only accounts at providers can be disconnected");
-    };
-    let name =
-        config.connectors.iter().find(|known| known.id == connector).map_or(connector, |known| known.name.clone());
-    // Before the change: an address that only this link proved is told too.
-    let addresses = linking::proved_addresses(&mut tx, customer.id).await?;
-    let authority = Authority::Admin { name: &command.admin, reason };
-    let ways = Ways::offered(&config);
-    let tasks = match unlinking::remove(&mut tx, customer.id, link.id, &ways, authority, now).await? {
-        Unlinked::Removed(tasks) => tasks,
-        Unlinked::NotThere => {
+    let notices = Notices::new(&config, &secrets.mail);
+    let (deed, which) = (Deed { admin: &command.admin, reason }, (customer.id, link.id));
+    let (tasks, told) = match links::remove(&mut tx, (&config, &notices), which, deed, now).await? {
+        Removed::Done { tasks, told } => (tasks, told),
+        Removed::Already => {
             println!("{}:{} was disconnected before", link.namespace, link.external_id);
             return Ok(());
         }
-        Unlinked::LastWay => bail!("the link was not disconnected"),
+        Removed::NotThatKind => bail!("an address is the customer's to remove"),
+        Removed::Unknown => bail!("no such customer, or no such link of theirs"),
     };
-    let (letterhead, url) = (Letterhead::from(&config.brand), config.server.endpoint("/account"));
-    for address in &addresses {
-        let message = templates::account_removed(&letterhead, address, &name, &url);
-        queue::queue(&mut tx, &secrets.mail, &message, now).await?;
-    }
     jobs::queue_all(&mut tx, &secrets.task, tasks, First::Job, now).await?;
     tx.commit().await?;
     println!("{}:{} is disconnected from customer {}", link.namespace, link.external_id, customer.id);
-    println!("  its sessions end as soon as the gateway sees it; {} address(es) are told", addresses.len());
+    println!("  its sessions end as soon as the gateway sees it; {told} address(es) are told");
     Ok(())
 }
 
@@ -82,9 +71,8 @@ async fn enable(command: &LinkChange) -> anyhow::Result<()> {
     let mut tx = store.begin().await?;
     let found = customer::named_link(&mut tx, &command.id, &command.link).await?;
     let Some((customer, link)) = found else { bail!("no such customer, or no such link of theirs") };
-    let Some(root) = tx.customer_lock(customer.id).await? else { bail!("the customer is being changed; try again") };
-    let authority = receive::Authority::Admin { name: &command.admin, reason };
-    let changed = receive::enable(&mut tx, root.id, link.id, authority, now).await?;
+    let deed = Deed { admin: &command.admin, reason };
+    let changed = links::enable(&mut tx, (customer.id, link.id), deed, now).await? == Enabled::Done;
     tx.commit().await?;
     let what = if changed { "logs in again" } else { "was not disabled" };
     println!("{}:{} {what}", link.namespace, link.external_id);
@@ -92,8 +80,9 @@ async fn enable(command: &LinkChange) -> anyhow::Result<()> {
 }
 
 async fn show(command: &CustomerShow) -> anyhow::Result<()> {
-    let (_, store) = open(&command.installation).await?;
-    let views = customer::show(&mut store.begin_read().await?, &command.id).await?;
+    let (config, store) = open(&command.installation).await?;
+    let rules = Rules::of(&config, Clock::system().now());
+    let views = customer::show(&mut store.begin_read().await?, &command.id, rules).await?;
     if views.is_empty() {
         bail!("nobody is known by this ID");
     }
@@ -123,10 +112,11 @@ fn print(view: &View) {
     println!("  links");
     for link in &view.links {
         let proof = link.proof.as_deref().unwrap_or("unproved");
+        let stale = if link.stale { " (stale)" } else { "" };
         let disabled = link.disabled.as_ref().map(|reason| format!(" (disabled: {reason})")).unwrap_or_default();
         let stopped = if link.mail_stopped_at.is_some() { " (mail stopped)" } else { "" };
         println!(
-            "    {}:{}  {}{disabled}{stopped}  {proof}  last seen {}",
+            "    {}:{}  {}{disabled}{stopped}  {proof}{stale}  last seen {}",
             link.namespace, link.external_id, link.state, link.last_seen
         );
     }

@@ -16,6 +16,7 @@ use crate::identity::candidates::{self, Refit};
 use crate::identity::duplicates::csv::{Pair, Reader, Writer};
 use crate::identity::duplicates::field::Pattern;
 use crate::identity::duplicates::{Blocks, Model, Policy, Score, splink};
+use crate::identity::namespace::Rules;
 use crate::ids::CustomerId;
 use crate::store::DuplicateScan;
 
@@ -38,10 +39,10 @@ pub(super) async fn run(command: &Duplicates) -> anyhow::Result<()> {
 }
 
 async fn scan(command: &DuplicatesScan) -> anyhow::Result<()> {
-    let (_, store) = open(&command.installation).await?;
+    let (config, store) = open(&command.installation).await?;
     let clock = Clock::system();
-    let loaded =
-        candidates::load(&store, clock.now(), |customers| show(&format!("reading {customers} customers"))).await?;
+    let rules = Rules::of(&config, clock.now());
+    let loaded = candidates::load(&store, rules, |customers| show(&format!("reading {customers} customers"))).await?;
     let blocks = tokio::task::block_in_place(|| Blocks::new(&loaded.records));
     let refit = if command.refit { Refit::Now } else { Refit::Never };
     let model = candidates::model(&store, &loaded, &blocks, refit, clock.now()).await?;

@@ -11,6 +11,7 @@ mod duplicates;
 mod duplicates_file;
 mod keeping;
 mod keys;
+mod linking;
 mod merging;
 mod migrate;
 mod serve;

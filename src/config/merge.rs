@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::forms;
+use super::namespace::NamespacesConfig;
 use super::problem::Problems;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -68,6 +69,9 @@ pub struct MergeConfig {
     pub survivorship_default: Survivorship,
     /// By field.
     pub survivorship: BTreeMap<String, Survivorship>,
+    /// What `[namespaces]` declares, such as how many links of one a customer may have.
+    #[serde(skip)]
+    pub namespaces: NamespacesConfig,
 }
 
 impl MergeConfig {

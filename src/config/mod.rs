@@ -18,6 +18,7 @@ mod forms;
 mod log;
 mod mail;
 mod merge;
+mod namespace;
 mod outbound;
 mod password;
 mod problem;
@@ -46,6 +47,7 @@ pub use destination::{Destination, DestinationPolicy};
 pub use log::{LogConfig, LogFormat};
 pub use mail::{MailConfig, MailTransport};
 pub use merge::{MergeConfig, MergedSessions, Survivorship};
+pub use namespace::{Declared, NamespacesConfig, Normalizer, Policy};
 pub use outbound::OutboundConfig;
 pub use password::PasswordConfig;
 pub use problem::{ConfigErrors, Problem, Problems};
@@ -78,6 +80,7 @@ pub struct Config {
     pub password: PasswordConfig,
     pub mail: MailConfig,
     pub merge: MergeConfig,
+    pub namespaces: NamespacesConfig,
     pub brand: BrandConfig,
     pub outbound: OutboundConfig,
     pub log: LogConfig,
@@ -187,7 +190,8 @@ impl Config {
         let keys = layers.section("keys");
         let password = layers.section("password");
         let mail = layers.section::<MailSection>("mail");
-        let merge = layers.section("merge");
+        let merge = layers.section::<MergeConfig>("merge");
+        let namespaces = NamespacesConfig::new(layers.named_tables("namespaces"));
         let brand = layers.section("brand");
         let outbound = layers.section("outbound");
         let log = layers.section("log");
@@ -210,7 +214,8 @@ impl Config {
             keys: keys?,
             password: password?,
             mail,
-            merge: merge?,
+            merge: MergeConfig { namespaces: namespaces.clone(), ..merge? },
+            namespaces,
             brand: brand?,
             outbound: outbound?,
             log: log?,
@@ -224,6 +229,8 @@ impl Config {
         };
         config.resolve(files, &mut layers.problems);
         config.check(&mut layers.problems);
+        let connectors: Vec<&str> = lists.connectors.iter().map(|(_, connector)| connector.id.as_str()).collect();
+        config.namespaces.check(&connectors, &mut layers.problems);
         lists.check(&mut layers.problems);
         config.clients = values(lists.clients);
         config.connectors = values(lists.connectors);

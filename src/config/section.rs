@@ -43,6 +43,27 @@ impl Layers {
         list
     }
 
+    /// Takes a table of tables out and reads each.
+    pub(super) fn named_tables<T: DeserializeOwned>(&mut self, name: &str) -> Vec<Named<T>> {
+        let default = self.defaults.get(name);
+        let tables = match self.merged.remove(name).or_else(|| default.cloned()) {
+            Some(Value::Table(tables)) => tables,
+            _ => {
+                self.problems.add(name, "is not a table of tables", format!("tables such as [{name}.email]"));
+                return Vec::new();
+            }
+        };
+        let mut list = Vec::new();
+        for (entry, value) in tables {
+            let key = format!("{name}.{entry}");
+            let default = default.and_then(|tables| tables.get(&entry));
+            if let Some(value) = read(value, default, &[], &key, &mut self.problems) {
+                list.push((key, value));
+            }
+        }
+        list
+    }
+
     /// The same for clients, whose secret stands among the metadata.
     pub(super) fn clients(&mut self) -> Vec<Named<ConfiguredClient>> {
         let mut clients = Vec::new();

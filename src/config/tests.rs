@@ -1,6 +1,7 @@
 //! Tests of loading: what passes, what is refused, and how it is said.
 
 mod connector;
+mod namespace;
 mod webhook;
 
 use std::fs;

@@ -41,6 +41,11 @@ pub enum Event {
         external_id: String,
         proof: String,
     },
+    /// The company said that it is the customer's, for this reason.
+    LinkVouched {
+        link: LinkId,
+        reason: String,
+    },
     /// An admin removed it, with this reason, whatever ways in are left.
     LinkForcedOff {
         link: LinkId,
@@ -100,6 +105,12 @@ pub enum Event {
     ConflictOpened {
         kind: String,
     },
+    /// An admin looked into it and has done what there was to do.
+    ConflictClosed {
+        conflict: Uuid,
+        kind: String,
+        reason: String,
+    },
     /// Names of what changed, never values.
     ProfileUpdated {
         fields: Vec<String>,
@@ -113,6 +124,12 @@ pub enum Event {
     MergeRequested {
         request: Uuid,
         with: CustomerId,
+    },
+    /// An admin decided that the two stay two, with this reason.
+    MergeRequestDeclined {
+        request: Uuid,
+        with: CustomerId,
+        reason: String,
     },
     ConsentGranted {
         client_id: String,
@@ -183,6 +200,7 @@ impl Event {
             Self::LinkAdded { .. } => "link.added",
             Self::LinkRemoved { .. } => "link.removed",
             Self::LinkProved { .. } => "link.proved",
+            Self::LinkVouched { .. } => "link.vouched",
             Self::LinkForcedOff { .. } => "link.forced_off",
             Self::LinkDisabled { .. } => "link.disabled",
             Self::LinkEnabled { .. } => "link.enabled",
@@ -195,10 +213,12 @@ impl Event {
             Self::HoldLifted { .. } => "customer.released",
             Self::BrandSet { .. } => "customer.brand_set",
             Self::ConflictOpened { .. } => "conflict.opened",
+            Self::ConflictClosed { .. } => "conflict.closed",
             Self::ProfileUpdated { .. } => "profile.updated",
             Self::CredentialAdded { .. } => "credential.added",
             Self::CredentialRemoved { .. } => "credential.removed",
             Self::MergeRequested { .. } => "merge.requested",
+            Self::MergeRequestDeclined { .. } => "merge.request_declined",
             Self::ConsentGranted { .. } => "consent.granted",
             Self::CustomerMerged { .. } => "customer.merged",
             Self::CustomerAbsorbed { .. } => "customer.absorbed",

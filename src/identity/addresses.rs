@@ -6,9 +6,10 @@
 //! whoever came first may have prepared. It knows nothing of flows and pages.
 
 use super::address::EmailAddress;
-use super::linking::{MAILED_CODE, Mailbox, is_full};
+use super::limit::{self, Limit};
+use super::linking::{MAILED_CODE, Mailbox};
 use super::merge::side;
-use super::namespace::Namespace;
+use super::namespace::{self, Namespace, Rules};
 use super::profile::Profile;
 use super::sign_in::{added, email_link};
 use crate::clock::Timestamp;
@@ -24,10 +25,10 @@ pub const TYPED: &str = "typed";
 pub enum Added {
     /// A proved address of this customer's, from now on or all along.
     Proved { customer: CustomerId, mailbox: Mailbox },
-    /// It is another customer's, and so is the link it is (rule 11).
+    /// It is another customer's, of this row, and so is the link it is (rule 11). It may open that row's side only.
     Taken { owner: CustomerId, link: LinkId },
-    /// The customer has as many addresses as they may have.
-    Full,
+    /// The customer has as many addresses as they may have, or added as many as they may.
+    Full(Limit),
     /// The customer may not log in.
     Refused,
 }
@@ -40,10 +41,11 @@ pub async fn add(
     tx: &mut Tx,
     customer: CustomerId,
     address: &EmailAddress,
-    now: Timestamp,
+    rules: Rules<'_>,
 ) -> Result<Added, store::Error> {
+    let now = rules.now;
     let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
-    if root.state != CustomerState::Active || address.is_blocked() {
+    if root.state != CustomerState::Active || namespace::blocks_address(address, rules.namespaces) {
         return Ok(Added::Refused);
     }
     let links = side::links(tx, customer).await?;
@@ -56,8 +58,8 @@ pub async fn add(
             mailbox = Mailbox::ProvedFirst;
         }
     } else {
-        if is_full(&links, &Namespace::Email) {
-            return taken(tx, address).await.map(|taken| taken.unwrap_or(Added::Full));
+        if let Some(limit) = limit::reached(tx, root.id, &links, &Namespace::Email, rules).await? {
+            return taken(tx, address).await.map(|taken| taken.unwrap_or(Added::Full(limit)));
         }
         let link = Link { root: root.id, ..typed_link(address, customer, now) };
         if !tx.link_insert(&link).await? {
@@ -77,7 +79,7 @@ pub async fn add(
 /// Whose an address is, if anybody's.
 async fn taken(tx: &mut Tx, address: &EmailAddress) -> Result<Option<Added>, store::Error> {
     let theirs = tx.link_login(&Namespace::Email.to_string(), address.normalized()).await?;
-    Ok(theirs.map(|theirs| Added::Taken { owner: theirs.root, link: theirs.link }))
+    Ok(theirs.map(|theirs| Added::Taken { owner: theirs.customer, link: theirs.link }))
 }
 
 /// The link of an address that its owner typed and proved by a code.

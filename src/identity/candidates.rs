@@ -11,7 +11,7 @@ use super::duplicates::csv::Pair;
 use super::duplicates::rules::{Limits, rules};
 use super::duplicates::score::Scorer;
 use super::duplicates::{Band, Blocks, Claim, Model, Person, Policy, Records, Scan, ScoredPair};
-use super::namespace::Namespace;
+use super::namespace::{Namespace, Rules, is_stale};
 use crate::clock::{Clock, Timestamp, uuid_v7};
 use crate::ids::CustomerId;
 use crate::secret;
@@ -23,8 +23,6 @@ use crate::store::{
 const PAGE: i64 = 2_000;
 /// Pairs in one transaction at most, beyond those of one step of the scan.
 const BATCH: usize = 500;
-/// Rule 1: numbers are recycled. A phone proved longer ago proves nothing.
-const PHONE_PROOF_DAYS: u64 = 180;
 
 /// Why a scan could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +49,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// The database, or more customers than memory has room for.
-pub async fn load(store: &Store, now: Timestamp, mut progress: impl FnMut(usize)) -> Result<Loaded, ScanError> {
+pub async fn load(store: &Store, rules: Rules<'_>, mut progress: impl FnMut(usize)) -> Result<Loaded, ScanError> {
     let mut loaded = Loaded::default();
     let mut after = CustomerId(Uuid::nil());
     loop {
@@ -65,7 +63,7 @@ pub async fn load(store: &Store, now: Timestamp, mut progress: impl FnMut(usize)
             let begin = identifiers.partition_point(|identifier| identifier.root.0 < customer.id.0);
             let own = identifiers.get(begin..).unwrap_or_default();
             let end = own.partition_point(|identifier| identifier.root == customer.id);
-            loaded.push(customer, own.get(..end).unwrap_or_default(), now)?;
+            loaded.push(customer, own.get(..end).unwrap_or_default(), rules)?;
         }
         progress(loaded.records.len());
     }
@@ -76,20 +74,20 @@ pub async fn load(store: &Store, now: Timestamp, mut progress: impl FnMut(usize)
 }
 
 impl Loaded {
-    fn push(&mut self, customer: &LivingProfile, own: &[LiveIdentifier], now: Timestamp) -> Result<(), ScanError> {
-        let fresh = |at: Timestamp| now.since(at).as_secs() <= PHONE_PROOF_DAYS * 24 * 60 * 60;
+    fn push(&mut self, customer: &LivingProfile, own: &[LiveIdentifier], rules: Rules<'_>) -> Result<(), ScanError> {
         let (mut emails, mut phones, mut ids) = (Vec::new(), Vec::new(), Vec::new());
         for identifier in own {
             let value = identifier.external_id.as_str();
+            let policy = rules.namespaces.policy(&identifier.namespace);
+            // Rule 1: a proof that has aged does not match, not even as a claim: the number may be another person's.
+            if !policy.matches || is_stale(policy, identifier.verified_at, rules.now) {
+                continue;
+            }
+            let proved = identifier.verified_at.is_some();
             match Namespace::parse(&identifier.namespace) {
-                Some(Namespace::Email) => emails.push(Claim { value, proved: identifier.verified_at.is_some() }),
-                Some(Namespace::UnprovedEmail) => emails.push(Claim { value, proved: false }),
-                Some(Namespace::Phone) => {
-                    phones.push(Claim { value, proved: identifier.verified_at.is_some_and(fresh) });
-                }
-                Some(namespace) if namespace.policy().immutable => {
-                    ids.push((self.namespace(&identifier.namespace, namespace.policy().live), value));
-                }
+                Some(Namespace::Email | Namespace::UnprovedEmail) => emails.push(Claim { value, proved }),
+                Some(Namespace::Phone) => phones.push(Claim { value, proved }),
+                _ if policy.immutable => ids.push((self.namespace(&identifier.namespace, policy.live), value)),
                 _ => {}
             }
         }

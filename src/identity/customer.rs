@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::address::EmailAddress;
-use super::namespace::Namespace;
+use super::namespace::{Namespace, Rules};
+use super::phone::PhoneNumber;
 use crate::ids::CustomerId;
 use crate::store::{self, Customer, Flag, Link, LinkState, Subject, Tx};
 
@@ -52,6 +53,11 @@ pub struct LinkView {
     pub source: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<String>,
+    /// Whether the proof is too old to log in or to match by.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
     pub first_seen: String,
     pub last_seen: String,
     pub state: String,
@@ -75,7 +81,7 @@ pub struct SubjectLine {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn show(tx: &mut Tx, text: &str) -> Result<Vec<View>, store::Error> {
+pub async fn show(tx: &mut Tx, text: &str, rules: Rules<'_>) -> Result<Vec<View>, store::Error> {
     let mut views: Vec<View> = Vec::new();
     for (customer, found_by) in candidates(tx, text.trim()).await? {
         let Some(living) = tx.customer_living(customer).await? else { continue };
@@ -87,12 +93,13 @@ pub async fn show(tx: &mut Tx, text: &str) -> Result<Vec<View>, store::Error> {
         let flags = tx.flags_of(living.id).await?;
         let merged_from = (living.id != customer).then(|| customer.to_string());
         let flags = flags.into_iter().map(|flag| flag_view(flag, &links)).collect();
+        let links = links.into_iter().map(|link| link_view(link, rules)).collect();
         let rows = tx.members_of(living.id).await?;
         let legal_hold = rows.iter().find_map(|row| row.legal_hold.clone());
         let mut brands: Vec<String> = rows.into_iter().filter_map(|row| row.brand).collect();
         brands.sort();
         brands.dedup();
-        views.push(View { flags, legal_hold, brands, ..view(living, found_by, merged_from, links, subjects) });
+        views.push(View { flags, legal_hold, brands, links, merged_from, ..view(living, found_by, subjects) });
     }
     Ok(views)
 }
@@ -121,62 +128,27 @@ pub fn readings(text: &str) -> Vec<(Namespace, String)> {
     for (at, _) in text.match_indices(':') {
         let (namespace, external_id) = (text.get(..at), text.get(at + 1..));
         if let (Some(Some(namespace)), Some(external_id)) = (namespace.map(Namespace::parse), external_id) {
-            let external_id = match namespace {
-                Namespace::Email | Namespace::UnprovedEmail => normal(external_id),
-                Namespace::Phone => phone(external_id).unwrap_or_else(|| external_id.to_owned()),
-                _ => external_id.to_owned(),
-            };
-            readings.push((namespace, external_id));
+            let spellings = namespace.spellings(external_id).into_iter();
+            readings.extend(spellings.map(|external_id| (namespace.clone(), external_id)));
         }
     }
     if let Ok(address) = EmailAddress::parse(text) {
         readings.push((Namespace::Email, address.normalized().to_owned()));
         readings.push((Namespace::UnprovedEmail, address.normalized().to_owned()));
     }
-    readings.extend(phone(text).map(|number| (Namespace::Phone, number)));
+    readings.extend(PhoneNumber::parse(text, None).map(|number| (Namespace::Phone, number.e164().to_owned())));
     readings
 }
 
-/// A phone number as it is stored (E.164), from one that is written for people but complete.
-fn phone(text: &str) -> Option<String> {
-    let digits = text.trim().strip_prefix('+')?;
-    let number: String = digits.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '/' | '(' | ')')).collect();
-    let sound = (7..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    sound.then(|| format!("+{number}"))
-}
-
-fn normal(address: &str) -> String {
-    EmailAddress::parse(address).map_or_else(|_| address.to_owned(), |address| address.normalized().to_owned())
-}
-
-fn view(
-    customer: Customer,
-    found_by: String,
-    merged_from: Option<String>,
-    links: Vec<Link>,
-    subjects: Vec<Subject>,
-) -> View {
+fn view(customer: Customer, found_by: String, subjects: Vec<Subject>) -> View {
     View {
         customer_id: customer.id,
         found_by,
-        merged_from,
+        merged_from: None,
         state: customer.state.as_str().to_owned(),
         version: customer.version,
         created_at: customer.created_at.to_string(),
-        links: links
-            .into_iter()
-            .map(|link| LinkView {
-                namespace: link.namespace,
-                external_id: link.external_id,
-                source: link.source,
-                proof: link.proof,
-                first_seen: link.first_seen.to_string(),
-                last_seen: link.last_seen.to_string(),
-                state: link.state.as_str().to_owned(),
-                disabled: link.disabled_reason.map(|reason| reason.as_str().to_owned()),
-                mail_stopped_at: link.mail_stopped_at.map(|at| at.to_string()),
-            })
-            .collect(),
+        links: Vec::new(),
         subjects: subjects
             .into_iter()
             .map(|subject| SubjectLine { sector: subject.sector, sub: subject.sub })
@@ -184,6 +156,22 @@ fn view(
         legal_hold: None,
         brands: Vec::new(),
         flags: Vec::new(),
+    }
+}
+
+fn link_view(link: Link, rules: Rules<'_>) -> LinkView {
+    LinkView {
+        stale: link.state == LinkState::Live && rules.is_stale(&link),
+        namespace: link.namespace,
+        external_id: link.external_id,
+        source: link.source,
+        proof: link.proof,
+        verified_at: link.verified_at.map(|at| at.to_string()),
+        first_seen: link.first_seen.to_string(),
+        last_seen: link.last_seen.to_string(),
+        state: link.state.as_str().to_owned(),
+        disabled: link.disabled_reason.map(|reason| reason.as_str().to_owned()),
+        mail_stopped_at: link.mail_stopped_at.map(|at| at.to_string()),
     }
 }
 

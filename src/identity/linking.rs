@@ -14,8 +14,9 @@ use serde_json::Value;
 use super::address::EmailAddress;
 use super::addresses;
 use super::import::{self, Differs, Imported, Offer};
+use super::limit::{self, Limit};
 use super::merge::side;
-use super::namespace::Namespace;
+use super::namespace::{self, Namespace, Rules};
 use super::other_names;
 use super::profile::Profile;
 use super::receive;
@@ -76,7 +77,7 @@ impl Claim {
     /// What a provider has said, and how far it is believed.
     pub fn new(source: Source<'_>, upstream: &UpstreamIdentity) -> Self {
         let email = upstream.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
-        let email = email.filter(|address| !address.is_blocked());
+        let email = email.filter(|address| !namespace::blocks_address(address, source.namespaces));
         let vouched = email.is_some() && upstream.email_verified && source.email_trust != EmailTrust::Unverified;
         let typed = match source.typed {
             Typed::Proved(address) => Some(address.clone()),
@@ -217,10 +218,10 @@ pub enum Linked {
     Added { customer: CustomerId, link: LinkId, address: Mailbox },
     /// It was theirs already: nothing happened (rule 17).
     Already { customer: CustomerId, link: LinkId },
-    /// It is another customer's (rule 16), and so is the link it is.
+    /// It is another customer's (rule 16), of this row, and so is the link it is. It may open that row's side only.
     Taken { owner: CustomerId, link: LinkId },
-    /// The customer has as many accounts of this provider as they may have (rule 3).
-    Full,
+    /// The customer has as many accounts of this provider as they may have, or began as many as they may (rule 3).
+    Full(Limit),
     /// The provider did not say what the configuration requires.
     Missing(Vec<Importable>),
     /// The customer has another value where the configuration allows none.
@@ -257,8 +258,9 @@ pub async fn add(
     customer: CustomerId,
     claim: &Claim,
     proof: Proof,
-    now: Timestamp,
+    rules: Rules<'_>,
 ) -> Result<Linked, store::Error> {
+    let now = rules.now;
     let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
     if root.state != CustomerState::Active {
         return Ok(Linked::Refused);
@@ -276,12 +278,12 @@ pub async fn add(
             claim.keep_tokens(tx, theirs.link, now).await?;
         }
         let already = Linked::Already { customer: theirs.customer, link: theirs.link };
-        let taken = Linked::Taken { owner: theirs.root, link: theirs.link };
+        let taken = Linked::Taken { owner: theirs.customer, link: theirs.link };
         return Ok(if theirs.root == root.id { already } else { taken });
     }
     let links = tx.links_live(root.id).await?;
-    if is_full(&links, &namespace) {
-        return Ok(Linked::Full);
+    if let Some(limit) = limit::reached(tx, root.id, &links, &namespace, rules).await? {
+        return Ok(Linked::Full(limit));
     }
     if !claim.missing.is_empty() {
         return Ok(Linked::Missing(claim.missing.clone()));
@@ -296,11 +298,11 @@ pub async fn add(
     if !tx.link_insert(&link).await? {
         // Made by somebody else since; this customer's own links wait for the lock.
         let theirs = tx.link_login(&namespace.to_string(), &claim.subject).await?.ok_or(store::Error::Contention)?;
-        return Ok(Linked::Taken { owner: theirs.root, link: theirs.link });
+        return Ok(Linked::Taken { owner: theirs.customer, link: theirs.link });
     }
     claim.keep_tokens(tx, link.id, now).await?;
     let mut events = vec![added(&link)];
-    let of_address = add_address(tx, (customer, root.id), &links, claim, proof, now).await?;
+    let of_address = add_address(tx, (customer, root.id), &links, claim, proof, rules).await?;
     let first = of_address.iter().any(|event| matches!(event, Event::LinkProved { .. }));
     events.extend(of_address);
     if let Some(imported) = imported {
@@ -322,12 +324,6 @@ pub(super) async fn update_profile(
     Ok(Event::ProfileUpdated { fields: imported.changed.iter().map(|claim| claim.as_str().to_owned()).collect() })
 }
 
-pub(super) fn is_full(links: &[Link], namespace: &Namespace) -> bool {
-    let name = namespace.to_string();
-    let live = links.iter().filter(|link| link.namespace == name && !other_names::is_other_name(link)).count();
-    u32::try_from(live).unwrap_or(u32::MAX) >= namespace.policy().live
-}
-
 /// Takes the address of a claim along: proved if the provider vouches for it and nobody has it, else as a hint. An
 /// address beyond the limit is left out; the account itself is what the customer asked for.
 async fn add_address(
@@ -336,8 +332,9 @@ async fn add_address(
     links: &[Link],
     claim: &Claim,
     proof: Proof,
-    now: Timestamp,
+    rules: Rules<'_>,
 ) -> Result<Vec<Event>, store::Error> {
+    let now = rules.now;
     let Some(address) = &claim.email else { return Ok(vec![]) };
     let own = |namespace: Namespace| {
         let name = namespace.to_string();
@@ -349,13 +346,14 @@ async fn add_address(
             Proof::MailedCode => addresses::proved_by_mail(tx, root, link, now).await,
         };
     }
-    if claim.vouched && !is_full(links, &Namespace::Email) {
+    if claim.vouched && limit::reached(tx, root, links, &Namespace::Email, rules).await?.is_none() {
         let link = Link { root, ..claim.email_link(address, Namespace::Email, customer, now) };
         if tx.link_insert(&link).await? {
             return Ok(vec![added(&link)]);
         }
     }
-    if own(Namespace::UnprovedEmail).is_some() || is_full(links, &Namespace::UnprovedEmail) {
+    let is_known = own(Namespace::UnprovedEmail).is_some();
+    if is_known || limit::reached(tx, root, links, &Namespace::UnprovedEmail, rules).await?.is_some() {
         return Ok(vec![]);
     }
     let link = Link { root, ..claim.email_link(address, Namespace::UnprovedEmail, customer, now) };

@@ -1,9 +1,9 @@
 //! "Both are mine": somebody has proved, in one session and within ten minutes, to be two customers, and asks that they
 //! become one (spec/identity.md rules 11 and 16).
 //!
-//! This file judges the proofs and writes the request down, once for each pair. It moves nothing: whoever merges takes
-//! the open requests from the store (`merge_requests_open`), makes of each the full union of rule 25, and closes it.
-//! It knows nothing of flows and pages.
+//! This file judges the proofs and writes the request down, once for each pair. It moves nothing: `merge::own` makes the
+//! full union of rule 25 of it, or leaves it open for whoever looks after customers (`merge_requests_open`). A merge of
+//! the two, by whomever, closes it. It knows nothing of flows and pages.
 
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::merge::side;
 use crate::clock::{Timestamp, uuid_v7};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
-use crate::store::{self, Customer, CustomerState, MergeRequest, MergeRequestState, Tx};
+use crate::store::{self, Customer, CustomerState, Link, MergeRequest, MergeRequestState, Tx};
 
 /// How long a proof of one side counts for a merge (rule 25).
 pub const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -22,6 +23,7 @@ pub const FRESH: Duration = Duration::from_secs(10 * 60);
 /// How somebody proved to be a customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proved {
+    /// The very row that was proved, not who that is today.
     pub customer: CustomerId,
     /// The namespace of what was proved, such as `social:google` or `email`.
     pub via: String,
@@ -50,6 +52,8 @@ pub enum Requested {
     SameCustomer,
     /// A proof is too old, or what it rests on is the customer's no more.
     Stale,
+    /// Somebody merged one of the two meanwhile: look again, in another transaction.
+    Again,
     /// One of the two may not log in, or they are marked as two people (rules 30 and 35).
     Refused,
 }
@@ -67,7 +71,7 @@ pub async fn open(tx: &mut Tx, one: &Proved, other: &Proved, now: Timestamp) -> 
     if first.id == second.id {
         return Ok(Requested::SameCustomer);
     }
-    let Some(pair) = lock_both(tx, first.id, second.id).await? else { return Ok(Requested::Stale) };
+    let Some(pair) = lock_both(tx, first.id, second.id).await? else { return Ok(Requested::Again) };
     if pair.iter().any(|customer| customer.state != CustomerState::Active) {
         return Ok(Requested::Refused);
     }
@@ -86,6 +90,7 @@ pub async fn open(tx: &mut Tx, one: &Proved, other: &Proved, now: Timestamp) -> 
         opened_at: now,
         state: MergeRequestState::Open,
         closed_at: None,
+        declined: false,
     };
     if !tx.merge_request_open(&request).await? {
         let waiting = tx.merge_request_of(a, b).await?;
@@ -107,8 +112,16 @@ async fn lock_both(tx: &mut Tx, one: CustomerId, other: CustomerId) -> Result<Op
     Ok(first.zip(second).map(|(first, second)| [first, second]))
 }
 
-/// Whether what was proved is still that customer's.
-async fn still_holds(tx: &mut Tx, root: CustomerId, proved: &Proved) -> Result<bool, store::Error> {
+/// Whether what was proved is still that customer's, and the login still counts.
+pub(super) async fn still_holds(tx: &mut Tx, root: CustomerId, proved: &Proved) -> Result<bool, store::Error> {
+    let rows = tx.members_of(root).await?;
+    let row = rows.iter().find(|row| row.id == proved.customer);
+    if row.is_none_or(|row| row.sessions_from.is_some_and(|from| proved.at < from)) {
+        return Ok(false);
+    }
     let Some(link) = proved.link else { return Ok(true) };
-    Ok(tx.links_live(root).await?.iter().any(|live| live.id == link))
+    let links = tx.links_live(root).await?;
+    // What opens one side of an earlier merge proves no other side.
+    let theirs = |live: &Link| live.id == link && side::is_same(&rows, live.customer, proved.customer);
+    Ok(links.iter().any(theirs))
 }

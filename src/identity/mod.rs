@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod addresses;
+pub mod attaching;
 pub mod brand;
 pub mod candidates;
 pub mod consent;
@@ -12,14 +13,17 @@ pub mod duplicates;
 pub mod erase;
 pub mod hold;
 pub mod import;
+pub mod limit;
 pub mod linking;
 pub mod merge;
 pub mod merge_request;
 pub mod namespace;
 pub mod not_same;
 pub mod other_names;
+pub mod phone;
 pub mod profile;
 pub mod receive;
+pub mod resolve;
 pub mod sign_in;
 pub mod unlinking;
 pub mod upstream_tokens;

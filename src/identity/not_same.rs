@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
 use crate::ids::CustomerId;
-use crate::store::{self, NotSame, Store, Tx};
+use crate::store::{self, CandidateState, NotSame, Store, Tx};
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,22 @@ pub async fn mark(
     now: Timestamp,
 ) -> Result<Marked, store::Error> {
     let mut tx = store.begin().await?;
+    let marked = mark_within(&mut tx, (one, other), by, reason, now).await?;
+    tx.commit().await?;
+    Ok(marked)
+}
+
+/// The same within the caller's transaction. Whatever proposed the two as one person is answered by it.
+///
+/// # Errors
+/// As [`mark`].
+pub async fn mark_within(
+    tx: &mut Tx,
+    (one, other): (CustomerId, CustomerId),
+    by: Actor,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Marked, store::Error> {
     let (Some(a), Some(b)) = (tx.customer_living(one).await?, tx.customer_living(other).await?) else {
         return Ok(Marked::Unknown);
     };
@@ -42,16 +58,18 @@ pub async fn mark(
         return Ok(Marked::Merged);
     }
     let locked = tx.roots_lock(a.id, b.id).await?.len() == 2;
-    if !locked || !is_still(&mut tx, one, a.id).await? || !is_still(&mut tx, other, b.id).await? {
+    if !locked || !is_still(tx, one, a.id).await? || !is_still(tx, other, b.id).await? {
         return Err(store::Error::Contention);
+    }
+    for (a, b) in [(one, other), (a.id, b.id)] {
+        tx.candidate_decide(a.min(b), a.max(b), CandidateState::Dismissed, now).await?;
     }
     let actor = by.as_text();
     let pair = NotSame { a: one, b: other, actor, reason: json!({ "text": reason }), created_at: now };
     if !tx.not_same_insert(&pair).await? {
         return Ok(Marked::Already);
     }
-    events::record(&mut tx, one, by, Event::NotSameMarked { other }, now).await?;
-    tx.commit().await?;
+    events::record(tx, one, by, Event::NotSameMarked { other }, now).await?;
     Ok(Marked::Done)
 }
 

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::namespace::{self, Namespace};
+use super::namespace::{Namespace, Rules};
 use super::receive;
 use super::sign_in::{added, live_link};
 use crate::clock::Timestamp;
@@ -27,9 +27,12 @@ const BUSINESS: &str = "business";
 pub const OVERLAP: Duration = Duration::from_secs(60 * 24 * 60 * 60);
 const BATCH: i64 = 100;
 
+/// Where links come from that are only another name of an account.
+pub const SOURCES: [&str; 2] = [TRANSFER, BUSINESS];
+
 /// Whether a link is only another name of an account that has a link already.
 pub fn is_other_name(link: &Link) -> bool {
-    link.source == TRANSFER || link.source == BUSINESS
+    SOURCES.contains(&link.source.as_str())
 }
 
 /// Follows a subject that is nobody's here to an account that is somebody's, by what else the provider calls it, and
@@ -155,14 +158,16 @@ pub async fn transfer(
     account: &Transfer,
     ends_at: Timestamp,
     actor: &Actor,
-    now: Timestamp,
+    rules: Rules<'_>,
 ) -> Result<Transferred, store::Error> {
+    let now = rules.now;
+    let namespace = Namespace::Social(connector.to_owned());
     let subjects = [Some(&account.old_sub), account.transfer_sub.as_ref(), account.new_sub.as_ref()];
     let nowhere = account.transfer_sub.is_none() && account.new_sub.is_none();
-    if nowhere || subjects.into_iter().flatten().any(|subject| subject.len() > 255 || namespace::is_blocked(subject)) {
+    let unfit = |subject: &String| namespace.identifier(subject, rules.namespaces).is_err();
+    if nowhere || subjects.into_iter().flatten().any(unfit) {
         return Ok(Transferred::Unfit);
     }
-    let namespace = Namespace::Social(connector.to_owned());
     let Some(old) = live(tx, &namespace, &account.old_sub).await? else {
         return moved_before(tx, &namespace, account).await;
     };

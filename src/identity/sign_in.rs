@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use super::address::EmailAddress;
 use super::import::{self, Differs, Imported};
 use super::linking::{self, Claim, Holder};
-use super::namespace::{self, Namespace};
+use super::namespace::Namespace;
 use super::other_names;
 use super::profile::Profile;
 use super::receive;
 use super::upstream_tokens::SealedTokens;
 use crate::clock::{Timestamp, uuid_v7};
-use crate::config::{EmailTrust, ImportConfig, Importable};
+use crate::config::{EmailTrust, ImportConfig, Importable, NamespacesConfig};
 use crate::connector::{Connector, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CredentialId, CustomerId, LinkId};
@@ -75,11 +75,13 @@ pub struct Source<'a> {
     pub level: Option<&'a str>,
     /// What the customer is asked for, or has typed here, where the provider brings no address that counts.
     pub typed: Typed<'a>,
+    /// What the namespaces declare.
+    pub namespaces: &'a NamespacesConfig,
 }
 
 impl<'a> Source<'a> {
     /// What a connector is configured to be worth, for what it says of this customer.
-    pub fn of(connector: &'a dyn Connector, identity: &UpstreamIdentity) -> Self {
+    pub fn of(connector: &'a dyn Connector, identity: &UpstreamIdentity, namespaces: &'a NamespacesConfig) -> Self {
         Self {
             connector: connector.id(),
             email_trust: connector.email_trust(identity),
@@ -88,6 +90,7 @@ impl<'a> Source<'a> {
             level: connector.level(identity),
             tokens: None,
             typed: Typed::Nothing,
+            namespaces,
         }
     }
 }
@@ -115,7 +118,7 @@ pub async fn social(
     now: Timestamp,
 ) -> Result<SignedIn, store::Error> {
     let namespace = Namespace::Social(source.connector.to_owned());
-    if namespace::is_blocked(&upstream.subject) {
+    if namespace.blocks(&upstream.subject, source.namespaces) {
         return Ok(SignedIn::Blocked);
     }
     let missing = import::missing(source.import, upstream);
@@ -331,7 +334,7 @@ pub(super) fn live_link(
         id,
         namespace: namespace.to_string(),
         external_id: external_id.to_owned(),
-        exclusive: namespace.policy().exclusive,
+        exclusive: namespace.is_exclusive(),
         customer,
         root: customer,
         state: LinkState::Live,

@@ -6,14 +6,15 @@
 use serde_json::Value;
 
 use super::address::EmailAddress;
-use super::linking::{delivered_address, is_full};
+use super::limit;
+use super::linking::delivered_address;
 use super::merge::side;
-use super::namespace::Namespace;
+use super::namespace::{Namespace, Rules};
 use super::other_names;
 use super::profile::Profile;
 use super::sign_in::{added, email_link};
 use crate::clock::Timestamp;
-use crate::config::{Config, ConnectorConfig, EmailTrust};
+use crate::config::{Config, ConnectorConfig, EmailTrust, NamespacesConfig};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, LinkId};
 use crate::jobs::Task;
@@ -28,6 +29,8 @@ pub struct Ways {
     /// Those of them whose word for an address is believed.
     pub vouching: Vec<String>,
     pub password: bool,
+    /// What the namespaces declare.
+    pub namespaces: NamespacesConfig,
 }
 
 impl Ways {
@@ -41,6 +44,7 @@ impl Ways {
             connectors: ids(&mut config.connectors.iter()),
             vouching: ids(&mut config.connectors.iter().filter(believed)),
             password: config.password.enabled,
+            namespaces: config.namespaces.clone(),
         }
     }
 }
@@ -113,7 +117,8 @@ pub async fn remove(
     for address in &resting {
         match voucher(address, &links, ways).map(|other| other.source.clone()) {
             Some(other) => events.push(prove_by(tx, address, &other, now).await?),
-            None => events.extend(unprove(tx, root.id, address, &mut links, now).await?),
+            None => events
+                .extend(unprove(tx, root.id, address, &mut links, Rules { namespaces: &ways.namespaces, now }).await?),
         }
     }
     events::record_all(tx, root.id, actor, events, now).await?;
@@ -202,15 +207,16 @@ async fn unprove(
     root: CustomerId,
     proved: &Link,
     links: &mut Vec<Link>,
-    now: Timestamp,
+    rules: Rules<'_>,
 ) -> Result<Vec<Event>, store::Error> {
+    let now = rules.now;
     tx.link_end(proved.id, now).await?;
     let mut events = vec![removed(proved)];
     let typed = proved.display.as_deref().unwrap_or(&proved.external_id);
     let Ok(address) = EmailAddress::parse(typed) else { return Ok(events) };
     let hint = Namespace::UnprovedEmail.to_string();
     let is_known = links.iter().any(|link| link.namespace == hint && link.external_id == proved.external_id);
-    if !is_known && !is_full(links, &Namespace::UnprovedEmail) {
+    if !is_known && limit::reached(tx, root, links, &Namespace::UnprovedEmail, rules).await?.is_none() {
         let link =
             Link { root, ..email_link(&address, Namespace::UnprovedEmail, proved.customer, &proved.source, now) };
         tx.link_insert(&link).await?;

@@ -229,6 +229,38 @@ pub fn merge_requested(letterhead: &Letterhead, to: &EmailAddress, account_url: 
     notice_message(letterhead, to, format!("Your accounts at {brand} are to become one"), &notice)
 }
 
+/// "They stay two": what an admin decided when somebody had asked to make two accounts one.
+pub fn merge_declined(letterhead: &Letterhead, to: &EmailAddress, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "You, or somebody who signed in to your account at {brand}, asked to make it one with another account there. We \
+             looked at it and did not do so: both accounts stay as they are."
+        ),
+        what_to_do: "There is nothing to do: everything in your account is as it was. If you want to know why, or if it was \
+                     not you who asked, contact us.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, format!("Your accounts at {brand} stay two"), &notice)
+}
+
+/// "Your accounts are one now": after their customer has shown that both are theirs and said so.
+pub fn accounts_joined(letterhead: &Letterhead, to: &EmailAddress, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "Two accounts at {brand} are one now: somebody signed in to both and joined them. This address stood with one \
+             of the two."
+        ),
+        what_to_do: "If it was you, there is nothing to do: sign in with anything you used before. If not, somebody else \
+                     has got into your account: tell us now, it can be undone.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, format!("Your accounts at {brand} are one now"), &notice)
+}
+
 fn notice_message(letterhead: &Letterhead, to: &EmailAddress, subject: String, notice: &Notice<'_>) -> Message {
     Message {
         to: to.clone(),

@@ -124,6 +124,13 @@ impl ClientRegistry {
         clients
     }
 
+    /// The clients that share this sector's subjects, by name.
+    pub fn of_sector(&self, sector: &str) -> Vec<Arc<Client>> {
+        let mut clients: Vec<_> = self.snapshot().values().filter(|c| c.sector == sector).cloned().collect();
+        clients.sort_by(|a, b| a.name().cmp(b.name()));
+        clients
+    }
+
     /// Origins of registered redirect URIs: the browser apps that may read our answers (CORS).
     pub fn owns_origin(&self, origin: &str) -> bool {
         self.snapshot().values().flat_map(|c| &c.metadata.redirect_uris).any(|uri| {

@@ -18,6 +18,7 @@ pub mod userinfo;
 
 use std::time::Duration;
 
+use crate::config::NamespacesConfig;
 use crate::connector::Registry;
 use crate::identity::upstream_tokens::Keeper;
 use crate::keys::KeyRing;
@@ -64,6 +65,8 @@ pub struct Provider {
     pub connectors: Registry,
     /// The providers' tokens that are kept.
     pub keeper: Keeper,
+    /// What the namespaces of links declare.
+    pub namespaces: NamespacesConfig,
 }
 
 impl Provider {

@@ -77,6 +77,35 @@ impl ProblemKind {
         self.words().2
     }
 
+    /// What it means, and what whoever asked may do.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "A parameter, a header or the form of the body is wrong; `errors` names it.",
+            Self::InvalidCursor => "Cursors come from the page before of the same list. Begin at the first page.",
+            Self::Unauthenticated => {
+                "There is no access token, it has expired, or it is not for this API. Get another."
+            }
+            Self::LoginTooOld => "The admin must sign in again: send them through the login with `max_age` (RFC 9470).",
+            Self::InsufficientScope => "Ask for an access token with the scope `admin`.",
+            Self::RoleTooLow => "`needs` names the lowest role that may do it; an owner gives roles.",
+            Self::NotFound => "Nothing has this ID, or never had.",
+            Self::MethodNotAllowed => "The header `Allow` names what can be done here.",
+            Self::InProgress => "The same thing is being changed at this moment. Repeat the request with the same key.",
+            Self::Stale => "`plan` is what would be done now. Look at it, and agree to its hash.",
+            Self::Refused => "`detail` says which rule speaks against it. Repeating the request changes nothing.",
+            Self::ApprovalNeeded => "The merge is risky: propose it, and somebody else approves.",
+            Self::Gone => "The customer's data was erased for good. The ID is never given to anybody else.",
+            Self::VersionMismatch => "`If-Match` names another version. Read it again, and decide again.",
+            Self::TooLarge => "The body is larger than any request of this API needs.",
+            Self::UnsupportedMediaType => "Bodies are `application/json`.",
+            Self::InvalidContent => "The body is JSON, but not what this operation takes; `errors` says where.",
+            Self::KeyReused => "An `Idempotency-Key` stands for one request. Choose another for another request.",
+            Self::VersionRequired => "A change of what is there names the version that was seen, by `If-Match`.",
+            Self::ServerError => "It was put on record with the request ID. Repeat the request with the same key.",
+            Self::Unavailable => "Wait as long as `Retry-After` says, and repeat the request with the same key.",
+        }
+    }
+
     const fn words(self) -> (&'static str, &'static str, u16) {
         match self {
             Self::InvalidRequest => ("invalid-request", "The request cannot be understood", 400),
@@ -92,7 +121,7 @@ impl ProblemKind {
             Self::Refused => ("refused", "The rules do not allow it", 409),
             Self::ApprovalNeeded => ("approval-needed", "Somebody else must approve it first", 409),
             Self::Gone => ("gone", "The customer was erased", 410),
-            Self::VersionMismatch => ("version-mismatch", "The customer has changed since", 412),
+            Self::VersionMismatch => ("version-mismatch", "It has changed since it was seen", 412),
             Self::TooLarge => ("too-large", "The request is too large", 413),
             Self::UnsupportedMediaType => ("unsupported-media-type", "The body must be JSON", 415),
             Self::InvalidContent => ("invalid-content", "The content does not fit", 422),

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::connector::UpstreamIdentity;
 use crate::identity::address::EmailAddress;
 use crate::identity::linking::Claim;
+use crate::identity::merge::Refusal;
 use crate::identity::merge_request::Proved;
 use crate::identity::upstream_tokens::SealedTokens;
 use crate::ids::{CustomerId, LinkId, Sid};
@@ -76,9 +77,33 @@ pub struct PendingMerge {
     pub other: Proved,
     /// What proved it, in the customer's words: a provider's name, or an address.
     pub by: String,
-    /// Whether it was asked for: the page then says what happens next.
+    /// What the page says next.
     #[serde(default)]
-    pub requested: bool,
+    pub step: MergeStep,
+}
+
+/// How far somebody is with two accounts of theirs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeStep {
+    /// They are asked whether both are theirs.
+    #[default]
+    Asked,
+    /// They have said so, and are shown what joining them does.
+    Previewed,
+    /// It cannot be, for these reasons, before somebody has looked at it.
+    Waits(Vec<Refusal>),
+    /// The two are one.
+    Joined,
+    /// Somebody else had made them one, and now every way in opens all of it.
+    United,
+}
+
+impl MergeStep {
+    /// Whether there is nothing left to do.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Joined | Self::United)
+    }
 }
 
 impl PendingMerge {

@@ -95,6 +95,10 @@ macro_rules! candidate_columns {
     };
 }
 
+pub(super) const CANDIDATES_SETTLE: &str = "UPDATE candidates SET state = 'merged', updated_at = $2 \
+     WHERE state = 'open' AND a IN (SELECT id FROM customers WHERE canonical = $1) \
+     AND b IN (SELECT id FROM customers WHERE canonical = $1)";
+
 impl Tx {
     /// Living customers in the order of their IDs, those after one.
     pub async fn customers_living_after(&mut self, after: CustomerId, limit: i64) -> Result<Vec<LivingProfile>> {
@@ -196,7 +200,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds a pair, or renews one that nobody has decided on; `false` if somebody has.
+    /// Adds a pair, or renews one that nobody has decided on; `false` if somebody has. One that somebody put on watch
+    /// stays there until more speaks for it than did then.
     pub async fn candidate_upsert(&mut self, candidate: &Candidate) -> Result<bool> {
         let written = exec!(
             self,
@@ -205,7 +210,9 @@ impl Tx {
                 candidate_columns!(),
                 ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (a, b) DO UPDATE SET \
                  same = excluded.same, household = excluded.household, reasons = excluded.reasons, \
-                 model = excluded.model, band = excluded.band, updated_at = excluded.updated_at \
+                 model = excluded.model, updated_at = excluded.updated_at, \
+                 band = CASE WHEN excluded.same <= candidates.watched_same THEN 'watch' ELSE excluded.band END, \
+                 watched_same = CASE WHEN excluded.same <= candidates.watched_same THEN candidates.watched_same END \
                  WHERE candidates.state = 'open'"
             ),
             candidate.a,
@@ -239,6 +246,24 @@ impl Tx {
             now,
         )?;
         Ok(decided == 1)
+    }
+
+    /// Puts an open pair on watch; `false` if it is not open.
+    pub async fn candidate_watch(&mut self, a: CustomerId, b: CustomerId, now: Timestamp) -> Result<bool> {
+        let watched = exec!(
+            self,
+            "UPDATE candidates SET band = 'watch', watched_same = same, updated_at = $3 \
+             WHERE a = $1 AND b = $2 AND state = 'open'",
+            a,
+            b,
+            now,
+        )?;
+        Ok(watched == 1)
+    }
+
+    /// Decides on the open pairs of rows that are one customer by now: they were merged.
+    pub async fn candidates_settle(&mut self, root: CustomerId, now: Timestamp) -> Result<u64> {
+        exec!(self, CANDIDATES_SETTLE, root, now)
     }
 
     /// Forgets open pairs of models, not imported ones, that no scan has seen since a time.

@@ -5,7 +5,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::driver::{exec, fetch_all, from_row};
+use super::driver::{exec, fetch_all, fetch_optional, from_row};
 use super::values::word_enum;
 use super::{Result, Tx};
 use crate::clock::Timestamp;
@@ -18,6 +18,8 @@ word_enum! {
         AddressReassigned = "address_reassigned",
         /// A customer restored from a merge had an address that is somebody else's by now.
         ValueTaken = "value_taken",
+        /// A number whose proof had aged was proved by another customer.
+        ProofAged = "proof_aged",
     }
 }
 
@@ -64,5 +66,21 @@ impl Tx {
              WHERE closed_at IS NULL ORDER BY created_at, id LIMIT $1",
             limit,
         )
+    }
+
+    /// The case of this ID.
+    pub async fn conflict_find(&mut self, id: Uuid) -> Result<Option<Conflict>> {
+        fetch_optional!(
+            self,
+            Conflict,
+            "SELECT id, kind, customer, other, detail, created_at, closed_at FROM conflicts WHERE id = $1",
+            id,
+        )
+    }
+
+    /// Closes a case; `false` if it was closed before.
+    pub async fn conflict_close(&mut self, id: Uuid, now: Timestamp) -> Result<bool> {
+        let closed = exec!(self, "UPDATE conflicts SET closed_at = $2 WHERE id = $1 AND closed_at IS NULL", id, now)?;
+        Ok(closed == 1)
     }
 }

@@ -81,6 +81,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0010_webhooks.sql"),
         include_str!("../../migrations/sqlite/0010_webhooks.sql"),
     ),
+    (
+        14,
+        "queues",
+        include_str!("../../migrations/postgres/0014_queues.sql"),
+        include_str!("../../migrations/sqlite/0014_queues.sql"),
+    ),
 ];
 
 /// The pools of one database.

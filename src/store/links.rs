@@ -44,7 +44,8 @@ pub struct Link {
     pub namespace: String,
     /// In the namespace's normal form; a connector's subject byte for byte.
     pub external_id: String,
-    /// Whether the namespace gives an identifier to one customer only.
+    /// Whether the identifier is this one customer's, as the namespace declares; of a browser, whether its current
+    /// owner's.
     pub exclusive: bool,
     /// The customer it was attached to.
     pub customer: CustomerId,
@@ -129,6 +130,9 @@ pub(super) const LINK_LOGIN: &str = "SELECT l.id AS link, l.customer, l.root, c.
 
 pub(super) const MAIL_IS_STOPPED: &str = "SELECT id FROM links WHERE namespace = $1 AND external_id = $2 \
      AND exclusive AND state = 'live' AND mail_stopped_at IS NOT NULL";
+
+pub(super) const LINKS_BEGUN: &str = "SELECT COUNT(*) FROM links \
+     WHERE root = $1 AND namespace = $2 AND first_seen > $3 AND source <> $4 AND source <> $5";
 
 /// Two partial indexes cover the table between them, and each half names the condition of its own.
 pub(super) const LINKS_FIND: &str = concat!(
@@ -222,6 +226,31 @@ impl Tx {
     pub async fn link_end(&mut self, link: LinkId, now: Timestamp) -> Result<()> {
         self.upstream_tokens_delete(link).await?;
         exec!(self, "UPDATE links SET state = 'ended', ended_at = $2 WHERE id = $1 AND state = 'live'", link, now,)?;
+        Ok(())
+    }
+
+    /// How many links of a namespace began on a root after a time, live or ended, but for those from two sources.
+    pub async fn links_begun(
+        &mut self,
+        root: CustomerId,
+        namespace: &str,
+        but_from: &[&str; 2],
+        after: Timestamp,
+    ) -> Result<i64> {
+        let [one, other] = *but_from;
+        let found: Option<(i64,)> = fetch_optional!(self, (i64,), LINKS_BEGUN, root, namespace, after, one, other,)?;
+        Ok(found.map_or(0, |(count,)| count))
+    }
+
+    /// Says whether a live link is that of the current owner of its identifier, where several may have one.
+    pub async fn link_current_set(&mut self, link: LinkId, current: bool, last_seen: Timestamp) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE links SET exclusive = $2, last_seen = $3 WHERE id = $1 AND state = 'live'",
+            link,
+            current,
+            last_seen,
+        )?;
         Ok(())
     }
 

@@ -33,15 +33,21 @@ pub struct MergeRequest {
     pub opened_at: Timestamp,
     pub state: MergeRequestState,
     pub closed_at: Option<Timestamp>,
+    /// An admin closed it, and it came to nothing.
+    pub declined: bool,
 }
 
-from_row!(MergeRequest { id, a, b, proofs, opened_at, state, closed_at });
+from_row!(MergeRequest { id, a, b, proofs, opened_at, state, closed_at, declined });
 
 macro_rules! merge_request_columns {
     () => {
-        "id, a, b, proofs, opened_at, state, closed_at"
+        "id, a, b, proofs, opened_at, state, closed_at, declined"
     };
 }
+
+pub(super) const MERGE_REQUESTS_SETTLE: &str = "UPDATE merge_requests SET state = 'closed', closed_at = $2 \
+     WHERE state = 'open' AND a IN (SELECT id FROM customers WHERE canonical = $1) \
+     AND b IN (SELECT id FROM customers WHERE canonical = $1)";
 
 impl Tx {
     /// Opens a request; `false` if the pair has an open one. `a` must be the lesser ID.
@@ -51,7 +57,7 @@ impl Tx {
             concat!(
                 "INSERT INTO merge_requests (",
                 merge_request_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (a, b) WHERE state = 'open' DO NOTHING"
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (a, b) WHERE state = 'open' DO NOTHING"
             ),
             request.id,
             request.a,
@@ -60,6 +66,7 @@ impl Tx {
             request.opened_at,
             request.state,
             request.closed_at,
+            request.declined,
         )?;
         Ok(added == 1)
     }
@@ -93,6 +100,24 @@ impl Tx {
         )
     }
 
+    /// The request of this ID.
+    pub async fn merge_request_find(&mut self, id: Uuid) -> Result<Option<MergeRequest>> {
+        let sql = concat!("SELECT ", merge_request_columns!(), " FROM merge_requests WHERE id = $1");
+        fetch_optional!(self, MergeRequest, sql, id)
+    }
+
+    /// Closes a request that came to nothing; `false` if it was closed before.
+    pub async fn merge_request_decline(&mut self, id: Uuid, now: Timestamp) -> Result<bool> {
+        let declined = exec!(
+            self,
+            "UPDATE merge_requests SET state = 'closed', closed_at = $2, declined = TRUE \
+             WHERE id = $1 AND state = 'open'",
+            id,
+            now,
+        )?;
+        Ok(declined == 1)
+    }
+
     /// Closes a request; `false` if it was closed before. Of any number at once one succeeds.
     pub async fn merge_request_close(&mut self, id: Uuid, now: Timestamp) -> Result<bool> {
         let closed = exec!(
@@ -102,6 +127,11 @@ impl Tx {
             now,
         )?;
         Ok(closed == 1)
+    }
+
+    /// Closes the requests between rows that are one customer by now.
+    pub async fn merge_requests_settle(&mut self, root: CustomerId, now: Timestamp) -> Result<u64> {
+        exec!(self, MERGE_REQUESTS_SETTLE, root, now)
     }
 
     /// Whether somebody has said that these two are not the same person (rule 35), in whichever order.

@@ -27,6 +27,7 @@ mod merges;
 mod moved_links;
 mod not_same;
 mod outbox;
+mod pages;
 mod proposals;
 mod search;
 mod subjects;
@@ -60,6 +61,7 @@ pub use merges::{Merge, MergeKind};
 pub use moved_links::DueMove;
 pub use not_same::NotSame;
 pub use outbox::{Change, Numbering, OutboxRow, SequencedEvent};
+pub use pages::CandidateLine;
 pub use proposals::{MergeProposal, ProposalState};
 pub use search::NameHit;
 pub use subjects::Subject;
@@ -136,6 +138,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("link_resolve", links::LINK_RESOLVE),
     ("link_login", links::LINK_LOGIN),
     ("links_find", links::LINKS_FIND),
+    ("links_begun", links::LINKS_BEGUN),
     ("mail_is_stopped", links::MAIL_IS_STOPPED),
     ("customer_living", customers::CUSTOMER_LIVING),
     ("members_of", members::MEMBERS_OF),
@@ -143,6 +146,8 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("members_seen_by_sub", members::MEMBERS_SEEN_BY_SUB),
     ("merges_open", merges::MERGES_OPEN),
     ("not_same_between", not_same::NOT_SAME_BETWEEN),
+    ("candidates_settle", candidates::CANDIDATES_SETTLE),
+    ("merge_requests_settle", merge_requests::MERGE_REQUESTS_SETTLE),
     ("subject_find", subjects::SUBJECT_FIND),
     ("subject_resolve", subjects::SUBJECT_RESOLVE),
     ("subject_resolve_any", subjects::SUBJECT_RESOLVE_ANY),
@@ -155,6 +160,9 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("grants_end_session", grants::GRANTS_END_SESSION),
     ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
     ("outbox_sequenced", outbox::OUTBOX_SEQUENCED),
+    ("candidates_page", pages::CANDIDATES_PAGE),
+    ("candidates_of", pages::CANDIDATES_OF),
+    ("links_page", pages::LINKS_PAGE),
 ];
 
 /// The statements of searches, on Postgres and on SQLite: no table may be scanned for them either.

@@ -4,24 +4,26 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::access::Call;
-use super::change::{Answer, Change, Reason, Turn};
-use super::operation::{Access, Conditions, Method, Operation, schema_of};
+use super::change::{Answer, Change, Reason, Turn, tag};
+use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
 use super::query::{Named, Query};
 use super::view::{Id, Time};
 use crate::app::App;
 use crate::board::admin::{self, Who};
 use crate::board::role::Act;
+use crate::clock::Timestamp;
 use crate::ids::CustomerId;
 use crate::protocol::admin_role::AdminRole;
 use crate::protocol::problem::{Problem, ProblemKind};
-use crate::store::AdminRow;
+use crate::store::{AdminRow, Tx};
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[
@@ -31,13 +33,27 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/admins",
         summary: "Everybody with a role.",
         access: Access::Needs(Act::SeeAdmins),
-        query: &[],
+        query: &[LIMIT, CURSOR],
         conditions: Conditions::None,
         body: None,
         answer: schema_of::<Page<AdminView>>,
         tagged: false,
-        problems: &[],
+        problems: &[ProblemKind::InvalidCursor],
         route: || get(list),
+    },
+    Operation {
+        id: "admin_get",
+        method: Method::Get,
+        path: "/admins/{customer}",
+        summary: "The role of a customer, if they have one.",
+        access: Access::Needs(Act::SeeAdmins),
+        query: &[],
+        conditions: Conditions::None,
+        body: None,
+        answer: schema_of::<RoleNow>,
+        tagged: true,
+        problems: &[ProblemKind::NotFound],
+        route: || get(see),
     },
     Operation {
         id: "admin_grant",
@@ -46,7 +62,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Give a living customer a role, in the place of any they have.",
         access: Access::Needs(Act::ChangeAdmins),
         query: &[],
-        conditions: Conditions::Key,
+        conditions: Conditions::KeyAndVersion,
         body: Some(schema_of::<Grant>),
         answer: schema_of::<RoleNow>,
         tagged: false,
@@ -60,7 +76,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Take a role away; tokens of its holder count no more at once.",
         access: Access::Needs(Act::ChangeAdmins),
         query: &[],
-        conditions: Conditions::Key,
+        conditions: Conditions::KeyAndVersion,
         body: Some(schema_of::<Revoke>),
         answer: schema_of::<RoleNow>,
         tagged: false,
@@ -121,10 +137,36 @@ pub struct RoleNow {
     pub role: Option<AdminRole>,
 }
 
-async fn list(State(app): State<App>, _: Call, _: Query) -> Result<Json<Page<AdminView>>, Problem> {
-    let rows = app.store().begin_read().await?.admins().await?;
-    let items = rows.into_iter().map(AdminView::from).collect();
-    Ok(Json(Page { items, next: None }))
+async fn list(State(app): State<App>, _: Call, query: Query) -> Result<Json<Page<AdminView>>, Problem> {
+    let place: Option<(Timestamp, CustomerId)> = query.place(&app)?;
+    let limit = query.limit()?;
+    let rows = app.store().begin_read().await?.admins_page(place, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+    let next = rows.last().filter(|_| rows.len() == limit).map(|last| (last.granted_at, last.customer));
+    Ok(Json(Page::new(&app, &query.scope, rows.into_iter().map(AdminView::from).collect(), next)))
+}
+
+async fn see(
+    State(app): State<App>,
+    _: Call,
+    Named(customer): Named<CustomerId>,
+    _: Query,
+) -> Result<Response, Problem> {
+    let mut tx = app.store().begin_read().await?;
+    tx.customer_find(customer).await?.ok_or_else(Problem::not_found)?;
+    let row = tx.admin_find(customer).await?;
+    let now = RoleNow { customer: customer.into(), role: row.as_ref().map(|row| row.role) };
+    Ok(([(ETAG, tag(version(row.as_ref())))], Json(now)).into_response())
+}
+
+/// Giving a role makes another version, even if it was theirs before.
+fn version(row: Option<&AdminRow>) -> String {
+    row.map_or_else(|| "none".to_owned(), |row| format!("{}.{}", row.role, row.granted_at.micros()))
+}
+
+/// Locks the customer whose role is to change, and compares it with what was seen.
+async fn lock<T: Send>(tx: &mut Tx, change: &Change<T>, customer: CustomerId) -> Result<(), Problem> {
+    tx.customer_lock(customer).await?.ok_or_else(Problem::not_found)?;
+    change.check_tag(&version(tx.admin_find(customer).await?.as_ref()))
 }
 
 async fn grant(
@@ -138,7 +180,7 @@ async fn grant(
     if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
         return Ok(response);
     }
-    tx.customer_find(customer).await?.ok_or_else(Problem::not_found)?;
+    lock(&mut tx, &change, customer).await?;
     let (role, reason) = (change.body.role, change.body.reason.as_str());
     match admin::grant(&mut tx, customer, role, &call.admin.actor(), Some(reason), call.now).await? {
         admin::Change::NotActive => Err(Problem::new(ProblemKind::Refused).detail("Nobody signs in as this customer.")),
@@ -160,6 +202,7 @@ async fn revoke(
     if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
         return Ok(response);
     }
+    lock(&mut tx, &change, customer).await?;
     let reason = change.body.reason.as_str();
     match admin::revoke(&mut tx, customer, &call.admin.actor(), Some(reason), call.now).await? {
         admin::Change::Done => {

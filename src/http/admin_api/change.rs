@@ -4,6 +4,7 @@
 //! the effect: a repetition gets the same answer, two at once have one effect, and a refusal leaves the key free.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -18,12 +19,15 @@ use serde_json::Value;
 use super::access::Call;
 use super::operation::Conditions;
 use crate::app::App;
+use crate::ids::CustomerId;
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::secret;
-use crate::store::{Store, Tx};
+use crate::store::{Customer, Store, Tx};
 
 /// The longest key.
 const MAX_KEY: usize = 255;
+/// More than a hash in text needs.
+const MAX_HASH: usize = 100;
 
 /// A changing request with its body.
 pub struct Change<T> {
@@ -93,10 +97,23 @@ impl<T: Send> Change<T> {
 
     /// Refuses unless the customer is as the request saw them.
     pub fn check_version(&self, version: i64) -> Result<(), Problem> {
+        self.check_tag(&version.to_string()).map_err(|problem| problem.with("version", version))
+    }
+
+    /// Locks the living customer behind an ID, and refuses unless they are as the request saw them: nothing comes between
+    /// that and the change.
+    pub async fn lock(&self, tx: &mut Tx, customer: CustomerId) -> Result<Customer, Problem> {
+        let living = tx.customer_lock(customer).await?.ok_or_else(Problem::not_found)?;
+        self.check_version(living.version)?;
+        Ok(living)
+    }
+
+    /// Refuses unless anything else is as the request saw it.
+    pub fn check_tag(&self, version: &str) -> Result<(), Problem> {
         match &self.versions {
             Some(Versions::Any) => Ok(()),
-            Some(Versions::These(seen)) if seen.contains(&version) => Ok(()),
-            _ => Err(Problem::new(ProblemKind::VersionMismatch).with("version", version)),
+            Some(Versions::These(seen)) if seen.iter().any(|seen| seen == version) => Ok(()),
+            _ => Err(Problem::new(ProblemKind::VersionMismatch)),
         }
     }
 
@@ -129,8 +146,9 @@ impl IntoResponse for Answer {
     }
 }
 
-/// The entity tag of a customer.
-pub fn tag(version: i64) -> HeaderValue {
+/// The entity tag of something in one of its versions: a customer's number, or a word that names the state of another
+/// thing, of visible ASCII without quotation marks.
+pub fn tag(version: impl Display) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
@@ -138,7 +156,7 @@ pub fn tag(version: i64) -> HeaderValue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Versions {
     Any,
-    These(Vec<i64>),
+    These(Vec<String>),
 }
 
 impl Versions {
@@ -150,8 +168,8 @@ impl Versions {
             [all] if all.trim() == "*" => Some(Self::Any),
             lines => {
                 let tags = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
-                let versions = tags.filter_map(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-                Some(Self::These(versions.collect()))
+                let versions = tags.filter_map(|tag| tag.strip_prefix('"')?.strip_suffix('"'));
+                Some(Self::These(versions.map(str::to_owned).collect()))
             }
         }
     }
@@ -264,6 +282,39 @@ impl JsonSchema for Reason {
     }
 }
 
+/// The hash of a plan, as the plan named it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PlanHash(String);
+
+impl PlanHash {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for PlanHash {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if (1..=MAX_HASH).contains(&text.len()) { Ok(Self(text)) } else { Err("a plan's hash is short") }
+    }
+}
+
+impl JsonSchema for PlanHash {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PlanHash".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_HASH })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,10 +332,12 @@ mod tests {
         let read = |values: &[&str]| Versions::read(&headers("if-match", values));
         assert_eq!(read(&[]), None);
         assert_eq!(read(&["*"]), Some(Versions::Any));
-        assert_eq!(read(&["\"7\""]), Some(Versions::These(vec![7])));
-        assert_eq!(read(&["\"7\", \"8\"", "\"9\""]), Some(Versions::These(vec![7, 8, 9])));
-        for nothing in ["W/\"7\"", "7", "\"x\"", "", "*, \"x\""] {
-            assert_eq!(read(&[nothing]), Some(Versions::These(vec![])), "{nothing}");
+        let these = |versions: &[&str]| Some(Versions::These(versions.iter().map(|&one| one.to_owned()).collect()));
+        assert_eq!(read(&["\"7\""]), these(&["7"]));
+        assert_eq!(read(&["\"7\", \"open.8\"", "\"9\""]), these(&["7", "open.8", "9"]));
+        assert_eq!(read(&["*, \"x\""]), these(&["x"]));
+        for nothing in ["W/\"7\"", "7", "", "\""] {
+            assert_eq!(read(&[nothing]), these(&[]), "{nothing}");
         }
     }
 

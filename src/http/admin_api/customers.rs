@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::board::role::Act;
 use crate::board::{admin, dossier, search};
 use crate::clock::Timestamp;
+use crate::identity::namespace::Rules;
 use crate::ids::CustomerId;
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::store::{AuditPlace, CustomerState};
@@ -104,7 +105,7 @@ async fn see(State(app): State<App>, call: Call, Named(id): Named<CustomerId>, _
     tx.commit().await?;
     let sessions = dossier::live_sessions(app.kv(), &dossier.members, call.now).await?;
     let version = tag(dossier.customer.version);
-    let view = CustomerView::new(dossier, id, sessions);
+    let view = CustomerView::new(dossier, id, sessions, Rules::of(&app.config, call.now));
     Ok(([(ETAG, version)], Json(view)).into_response())
 }
 

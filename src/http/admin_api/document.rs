@@ -102,7 +102,10 @@ fn document(issuer: &str) -> Value {
 
 const INTRODUCTION: &str = "Customers, links and the audit log of a Samesake installation. Access tokens come from the \
     installation itself: scope `admin`, `resource` the address of this API. What may be done depends on the role \
-    (`x-role`), which is read at each request. Problems are documents of RFC 9457; their `type` never changes.";
+    (`x-role`), which is read at each request. Problems are documents of RFC 9457; their `type` never changes, and the \
+    schema `Problem` says what each means. Lists come in pages: `next` is the `cursor` of the next one. Whoever changes one \
+    thing names the version that they saw (`ETag`, `If-Match`); every change has an `Idempotency-Key`, and its repetition \
+    gets the first answer.";
 
 fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
     let mut described = json!({
@@ -148,7 +151,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     if operation.conditions == Conditions::KeyAndVersion {
         parameters.push(json!({
             "name": "If-Match", "in": "header", "required": true,
-            "description": "The `ETag` of the customer that was seen.",
+            "description": "The `ETag` of what was seen; `*` for whatever is there.",
             "schema": { "type": "string" },
         }));
     }
@@ -159,7 +162,7 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Map<Stri
     let schema: Schema = (operation.answer)(generator);
     let mut success = json!({ "description": "Done.", "content": { "application/json": { "schema": schema } } });
     if let (true, Some(members)) = (operation.tagged, success.as_object_mut()) {
-        let tag = json!({ "ETag": { "description": "The customer's version.", "schema": { "type": "string" } } });
+        let tag = json!({ "ETag": { "description": "The version, for `If-Match`.", "schema": { "type": "string" } } });
         members.insert("headers".to_owned(), tag);
     }
     let mut responses = Map::from_iter([("200".to_owned(), success)]);
@@ -201,14 +204,15 @@ fn problems(operation: &Operation) -> Vec<ProblemKind> {
 }
 
 fn problem_schema() -> Value {
-    let types: Vec<String> = ProblemKind::ALL.into_iter().map(ProblemKind::uri).collect();
+    let kind = |kind: ProblemKind| json!({ "const": kind.uri(), "title": kind.title(), "description": kind.meaning() });
+    let types: Vec<Value> = ProblemKind::ALL.into_iter().map(kind).collect();
     let roles: Vec<&str> = AdminRole::ALL.into_iter().map(AdminRole::as_str).collect();
     json!({
         "description": "Why something was not done (RFC 9457).",
         "type": "object",
         "required": ["type", "title", "status"],
         "properties": {
-            "type": { "type": "string", "format": "uri", "examples": types },
+            "type": { "type": "string", "format": "uri", "oneOf": types },
             "title": { "type": "string" },
             "status": { "type": "integer" },
             "detail": { "type": "string" },
@@ -223,6 +227,7 @@ fn problem_schema() -> Value {
             },
             "needs": { "description": "The lowest role that may do it.", "type": "string", "enum": roles },
             "version": { "description": "The customer's version now.", "type": "integer" },
+            "customer": { "description": "Whose it is already.", "type": "string", "format": "uuid" },
             "plan": { "description": "What would be done now, in the form that plans have.", "type": "object" },
         },
     })

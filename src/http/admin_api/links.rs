@@ -16,7 +16,7 @@ use super::view::{Id, LinkView};
 use crate::app::App;
 use crate::board::admin;
 use crate::board::role::Act;
-use crate::identity::customer;
+use crate::identity::namespace::{Namespace, Rules};
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::store::LinkState;
 
@@ -62,11 +62,12 @@ pub struct Resolved {
 
 async fn resolve(State(app): State<App>, call: Call, query: Query) -> Result<Json<Resolved>, Problem> {
     let (namespace, external_id) = (query.required("namespace")?, query.required("external_id")?);
-    let text = format!("{namespace}:{external_id}");
-    let wanted = customer::readings(&text).into_iter().find(|(known, _)| known.to_string() == namespace);
-    let Some((_, external_id)) = wanted else {
+    let Some(known) = Namespace::parse(namespace) else {
         return Err(Problem::new(ProblemKind::InvalidRequest).fault("namespace", "is no namespace"));
     };
+    let rules = Rules::of(&app.config, call.now);
+    // What has no normal form is nobody's.
+    let external_id = known.normal(external_id, rules.namespaces).map_err(|_| Problem::not_found())?;
     let mut tx = app.store().begin().await?;
     let links = tx.links_find(namespace, &external_id).await?;
     let link = links.into_iter().find(|link| link.exclusive && link.state == LinkState::Live);
@@ -74,5 +75,5 @@ async fn resolve(State(app): State<App>, call: Call, query: Query) -> Result<Jso
     admin::record_look(&mut tx, &call.admin, call.operation.id, &[link.root], call.now).await?;
     tx.commit().await?;
     let merged_from = (link.customer != link.root).then(|| link.customer.into());
-    Ok(Json(Resolved { customer: link.root.into(), merged_from, link: link.into() }))
+    Ok(Json(Resolved { customer: link.root.into(), merged_from, link: LinkView::new(link, rules) }))
 }

@@ -7,21 +7,23 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Call;
-use super::change::{Answer, Asked, Change, Reason, Turn};
+use super::change::{Answer, Asked, Change, PlanHash, Reason, Turn, tag};
 use super::merge_view::{MergeDone, MergeView, PlanView, UndoPlanView, line};
-use super::operation::{Access, Conditions, Method, Operation, schema_of};
+use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
 use super::query::{Named, Query};
 use super::view::Id;
 use crate::app::App;
 use crate::board::admin;
 use crate::board::role::Act;
+use crate::clock::Timestamp;
 use crate::identity::merge::{self, Outcome, Plan, PlanRequest, Planned, Terms, UndoPlan, UndoRequest, Undone};
 use crate::ids::{CustomerId, LinkId, MergeId};
 use crate::protocol::problem::{Problem, ProblemKind};
@@ -49,7 +51,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Merge two customers, exactly as planned.",
         access: Access::Needs(Act::Merge),
         query: &[],
-        conditions: Conditions::Key,
+        conditions: Conditions::KeyAndPlan,
         body: Some(schema_of::<Agreed>),
         answer: schema_of::<MergeDone>,
         tagged: false,
@@ -66,7 +68,7 @@ pub const OPERATIONS: &[Operation] = &[
         conditions: Conditions::None,
         body: None,
         answer: schema_of::<MergeView>,
-        tagged: false,
+        tagged: true,
         problems: &[ProblemKind::NotFound],
         route: || get(see),
     },
@@ -76,12 +78,12 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/customers/{customer}/merges",
         summary: "The merges that made a customer what they are, and can be undone.",
         access: Access::Needs(Act::SeeCustomers),
-        query: &[],
+        query: &[LIMIT, CURSOR],
         conditions: Conditions::None,
         body: None,
         answer: schema_of::<Page<MergeView>>,
         tagged: false,
-        problems: &[ProblemKind::NotFound],
+        problems: &[ProblemKind::NotFound, ProblemKind::InvalidCursor],
         route: || get(list),
     },
     Operation {
@@ -105,7 +107,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Undo a merge, exactly as planned.",
         access: Access::Needs(Act::Unmerge),
         query: &[],
-        conditions: Conditions::Key,
+        conditions: Conditions::KeyAndPlan,
         body: Some(schema_of::<UndoAgreed>),
         answer: schema_of::<UndoDone>,
         tagged: false,
@@ -113,6 +115,10 @@ pub const OPERATIONS: &[Operation] = &[
         route: || post(undo),
     },
 ];
+
+/// More than any customer has fields, or links.
+const MOST_CHOICES: usize = 100;
+const MOST_TAKEN: usize = 1000;
 
 /// Two customers to be one.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -125,7 +131,7 @@ pub struct Wanted {
     pub absorbed: CustomerId,
     /// Fields that are decided: name of the field to the customer whose value counts.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Id>", extend("propertyNames" = { "pattern": "^[!-~]{1,100}$" }))]
+    #[schemars(with = "BTreeMap<String, Id>", extend("propertyNames" = { "pattern": "^[!-~]{1,100}$" }, "maxProperties" = 100))]
     pub choices: BTreeMap<String, CustomerId>,
 }
 
@@ -140,11 +146,11 @@ pub struct Agreed {
     pub absorbed: CustomerId,
     /// As it was planned.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Id>", extend("propertyNames" = { "pattern": "^[!-~]{1,100}$" }))]
+    #[schemars(with = "BTreeMap<String, Id>", extend("propertyNames" = { "pattern": "^[!-~]{1,100}$" }, "maxProperties" = 100))]
     pub choices: BTreeMap<String, CustomerId>,
     pub reason: Reason,
     /// Of the plan that was seen.
-    pub plan_hash: String,
+    pub plan_hash: PlanHash,
 }
 
 /// How a merge is to be undone.
@@ -153,7 +159,7 @@ pub struct Agreed {
 pub struct UndoWanted {
     /// Links that came after the merge and go with the restored customer.
     #[serde(default)]
-    #[schemars(with = "Vec<Id>")]
+    #[schemars(with = "Vec<Id>", extend("maxItems" = 1000))]
     pub take: Vec<LinkId>,
 }
 
@@ -163,11 +169,11 @@ pub struct UndoWanted {
 pub struct UndoAgreed {
     /// As it was planned.
     #[serde(default)]
-    #[schemars(with = "Vec<Id>")]
+    #[schemars(with = "Vec<Id>", extend("maxItems" = 1000))]
     pub take: Vec<LinkId>,
     pub reason: Reason,
     /// Of the plan that was seen.
-    pub plan_hash: String,
+    pub plan_hash: PlanHash,
 }
 
 /// A merge that was undone.
@@ -189,7 +195,9 @@ pub async fn request(
     reason: &str,
 ) -> Result<PlanRequest, Problem> {
     // The names stand in the merge's record.
-    if choices.keys().any(|name| name.len() > 100 || !name.bytes().all(|byte| byte.is_ascii_graphic())) {
+    if choices.len() > MOST_CHOICES
+        || choices.keys().any(|name| name.len() > 100 || !name.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
         return Err(Problem::new(ProblemKind::InvalidContent).fault("/choices", "holds what is no field"));
     }
     let staff = app.store().begin_read().await?.admins().await?.into_iter().map(|admin| admin.customer).collect();
@@ -224,7 +232,7 @@ async fn execute(State(app): State<App>, call: Call, change: Change<Agreed>) -> 
         return Ok(response);
     }
     let key = change.effect_key(&call);
-    let terms = Terms { hash: Some(&change.body.plan_hash), idempotency_key: Some(&key) };
+    let terms = Terms { hash: Some(change.body.plan_hash.as_str()), idempotency_key: Some(&key) };
     match merge::execute(app.store(), &app.config.merge, &request, terms, call.now).await? {
         Outcome::Done(executed) => change.keep(app.store(), &call, Answer::new(&MergeDone::from(executed))).await,
         other => change.release(app.store(), &call, refused(other)).await,
@@ -252,32 +260,31 @@ fn with_plan(problem: Problem, plan: Plan) -> Problem {
     problem.with("plan", serde_json::to_value(PlanView::from(plan)).unwrap_or_default())
 }
 
-async fn see(
-    State(app): State<App>,
-    call: Call,
-    Named(id): Named<MergeId>,
-    _: Query,
-) -> Result<Json<MergeView>, Problem> {
+async fn see(State(app): State<App>, call: Call, Named(id): Named<MergeId>, _: Query) -> Result<Response, Problem> {
     let mut tx = app.store().begin().await?;
     let merge = tx.merge_find(id).await?.ok_or_else(Problem::not_found)?;
     let both = [merge.survivor, merge.absorbed];
     admin::record_look(&mut tx, &call.admin, call.operation.id, &both, call.now).await?;
     tx.commit().await?;
-    Ok(Json(merge.into()))
+    let since = |at: Option<Timestamp>| at.map_or(0, Timestamp::micros);
+    let version = format!("{}.{}", since(merge.keys_joined_at), since(merge.undone_at));
+    Ok(([(ETAG, tag(version))], Json(MergeView::from(merge))).into_response())
 }
 
 async fn list(
     State(app): State<App>,
     call: Call,
     Named(id): Named<CustomerId>,
-    _: Query,
+    query: Query,
 ) -> Result<Json<Page<MergeView>>, Problem> {
-    let mut tx = app.store().begin().await?;
+    let place: Option<(Timestamp, MergeId)> = query.place(&app)?;
+    let (limit, mut tx) = (query.limit()?, app.store().begin().await?);
     let living = tx.customer_living(id).await?.ok_or_else(Problem::not_found)?;
-    let merges = tx.merges_open(living.id).await?;
+    let merges = tx.merges_page(living.id, place, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
     admin::record_look(&mut tx, &call.admin, call.operation.id, &[living.id], call.now).await?;
     tx.commit().await?;
-    Ok(Json(Page { items: merges.into_iter().map(MergeView::from).collect(), next: None }))
+    let next = merges.last().filter(|_| merges.len() == limit).map(|last| (last.merged_at, last.id));
+    Ok(Json(Page::new(&app, &query.scope, merges.into_iter().map(MergeView::from).collect(), next)))
 }
 
 async fn undo_plan(
@@ -286,6 +293,7 @@ async fn undo_plan(
     Named(merge): Named<MergeId>,
     Asked(wanted): Asked<UndoWanted>,
 ) -> Result<Json<UndoPlanView>, Problem> {
+    bound(&wanted.take)?;
     let request = UndoRequest { merge, by: call.admin.initiator(), reason: String::new(), take: wanted.take };
     let plan = merge::undo_plan(app.store(), &app.config.merge, &request, call.now).await?;
     let plan = plan.ok_or_else(Problem::not_found)?;
@@ -302,6 +310,7 @@ async fn undo(
     Named(merge): Named<MergeId>,
     change: Change<UndoAgreed>,
 ) -> Result<Response, Problem> {
+    bound(&change.body.take)?;
     if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
         return Ok(response);
     }
@@ -319,6 +328,13 @@ async fn undo(
         Undone::Stale(plan) => with_undo_plan(Problem::new(ProblemKind::Stale), *plan),
     };
     change.release(app.store(), &call, problem).await
+}
+
+fn bound(take: &[LinkId]) -> Result<(), Problem> {
+    if take.len() <= MOST_TAKEN {
+        return Ok(());
+    }
+    Err(Problem::new(ProblemKind::InvalidContent).fault("/take", "names too many links"))
 }
 
 fn with_undo_plan(problem: Problem, plan: UndoPlan) -> Problem {

@@ -7,11 +7,17 @@
 pub mod access;
 pub mod admins;
 pub mod audit;
+pub mod candidate_view;
+pub mod candidates;
 pub mod change;
+pub mod conflicts;
+pub mod customer_links;
 pub mod customers;
 pub mod document;
 pub mod erase;
+pub mod keeping;
 pub mod links;
+pub mod merge_requests;
 pub mod merge_view;
 pub mod merges;
 pub mod not_same;
@@ -42,7 +48,12 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         document::OPERATIONS,
         customers::OPERATIONS,
         erase::OPERATIONS,
+        keeping::OPERATIONS,
         links::OPERATIONS,
+        customer_links::OPERATIONS,
+        candidates::OPERATIONS,
+        merge_requests::OPERATIONS,
+        conflicts::OPERATIONS,
         merges::OPERATIONS,
         proposals::OPERATIONS,
         not_same::OPERATIONS,

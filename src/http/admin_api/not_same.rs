@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 use super::access::Call;
 use super::change::{Answer, Change, Reason, Turn};
 use super::merge_view::NotSameView;
-use super::operation::{Access, Conditions, Method, Operation, schema_of};
+use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
 use super::query::{Named, Query};
 use super::view::Id;
 use crate::app::App;
+use crate::board::admin;
 use crate::board::role::Act;
+use crate::clock::Timestamp;
 use crate::identity::not_same::{self, Marked};
 use crate::ids::CustomerId;
 use crate::protocol::problem::{Problem, ProblemKind};
@@ -58,12 +60,12 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/customers/{customer}/not-same",
         summary: "Who is not the same person as a customer.",
         access: Access::Needs(Act::SeeCustomers),
-        query: &[],
+        query: &[LIMIT, CURSOR],
         conditions: Conditions::None,
         body: None,
         answer: schema_of::<Page<NotSameView>>,
         tagged: false,
-        problems: &[ProblemKind::NotFound],
+        problems: &[ProblemKind::NotFound, ProblemKind::InvalidCursor],
         route: || get(list),
     },
 ];
@@ -135,12 +137,16 @@ async fn settle<T: Send>(
 
 async fn list(
     State(app): State<App>,
-    _: Call,
+    call: Call,
     Named(id): Named<CustomerId>,
-    _: Query,
+    query: Query,
 ) -> Result<Json<Page<NotSameView>>, Problem> {
-    let mut tx = app.store().begin_read().await?;
+    let place: Option<(Timestamp, CustomerId, CustomerId)> = query.place(&app)?;
+    let (limit, mut tx) = (query.limit()?, app.store().begin().await?);
     let living = tx.customer_living(id).await?.ok_or_else(Problem::not_found)?;
-    let pairs = tx.not_same_of(living.id).await?;
-    Ok(Json(Page { items: pairs.into_iter().map(NotSameView::from).collect(), next: None }))
+    let pairs = tx.not_same_page(living.id, place, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+    admin::record_look(&mut tx, &call.admin, call.operation.id, &[living.id], call.now).await?;
+    tx.commit().await?;
+    let next = pairs.last().filter(|_| pairs.len() == limit).map(|last| (last.created_at, last.a, last.b));
+    Ok(Json(Page::new(&app, &query.scope, pairs.into_iter().map(NotSameView::from).collect(), next)))
 }

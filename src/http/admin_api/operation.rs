@@ -70,9 +70,11 @@ pub const CURSOR: Parameter = Parameter {
 pub enum Conditions {
     /// It changes nothing.
     None,
-    /// `Idempotency-Key`.
+    /// `Idempotency-Key`: it makes something new.
     Key,
-    /// `Idempotency-Key`, and `If-Match` with the version of the customer that was seen.
+    /// `Idempotency-Key`, and in the body the hash of the plan that was seen, which says more than a version.
+    KeyAndPlan,
+    /// `Idempotency-Key`, and `If-Match` with the `ETag` of what was seen.
     KeyAndVersion,
 }
 
@@ -97,7 +99,7 @@ pub struct Operation {
     pub conditions: Conditions,
     pub body: Option<SchemaOf>,
     pub answer: SchemaOf,
-    /// Whether the answer carries the customer's version as `ETag`.
+    /// Whether the answer is one thing, with its version as `ETag`.
     pub tagged: bool,
     /// What may be wrong, beside what may be wrong with every operation like it.
     pub problems: &'static [ProblemKind],

@@ -5,16 +5,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Call;
-use super::change::{Answer, Change, Turn};
-use super::merge_view::{MergeDone, ProposalLine, ProposalView};
+use super::change::{Answer, Change, Turn, tag};
+use super::merge_view::{MergeDone, ProposalLine, ProposalState, ProposalView};
 use super::merges::{self, Agreed};
-use super::operation::{Access, Conditions, LIMIT, Method, Operation, schema_of};
+use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
 use super::query::{Named, Query};
 use crate::app::App;
@@ -32,12 +33,12 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/proposals",
         summary: "Merges that wait for approval, oldest first.",
         access: Access::Needs(Act::SeeQueue),
-        query: &[LIMIT],
+        query: &[LIMIT, CURSOR],
         conditions: Conditions::None,
         body: None,
         answer: schema_of::<Page<ProposalView>>,
         tagged: false,
-        problems: &[],
+        problems: &[ProblemKind::InvalidCursor],
         route: || get(list),
     },
     Operation {
@@ -47,7 +48,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Propose a merge, exactly as planned, for others to approve.",
         access: Access::Needs(Act::ProposeMerge),
         query: &[],
-        conditions: Conditions::Key,
+        conditions: Conditions::KeyAndPlan,
         body: Some(schema_of::<Agreed>),
         answer: schema_of::<ProposalLine>,
         tagged: false,
@@ -64,7 +65,7 @@ pub const OPERATIONS: &[Operation] = &[
         conditions: Conditions::None,
         body: None,
         answer: schema_of::<ProposalView>,
-        tagged: false,
+        tagged: true,
         problems: &[ProblemKind::NotFound],
         route: || get(see),
     },
@@ -75,7 +76,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Approve what somebody else proposed; the last approval makes the merge.",
         access: Access::Needs(Act::Approve),
         query: &[],
-        conditions: Conditions::Key,
+        conditions: Conditions::KeyAndVersion,
         body: Some(schema_of::<Nothing>),
         answer: schema_of::<Approval>,
         tagged: false,
@@ -89,7 +90,7 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Take an open proposal back.",
         access: Access::Needs(Act::ProposeMerge),
         query: &[],
-        conditions: Conditions::Key,
+        conditions: Conditions::KeyAndVersion,
         body: Some(schema_of::<Nothing>),
         answer: schema_of::<ProposalLine>,
         tagged: false,
@@ -114,26 +115,35 @@ pub enum Approval {
 }
 
 async fn list(State(app): State<App>, call: Call, query: Query) -> Result<Json<Page<ProposalView>>, Problem> {
-    let limit = i64::try_from(query.limit()?).unwrap_or(i64::MAX);
+    let (place, limit) = (query.place(&app)?, i64::try_from(query.limit()?).unwrap_or(i64::MAX));
+    let (proposals, next) = merge::proposals_page(app.store(), place, limit).await?;
     let mut items = Vec::new();
     let mut seen = Vec::new();
-    for proposal in merge::proposals(app.store(), limit).await? {
+    for proposal in proposals {
         seen.extend([proposal.plan.survivor, proposal.plan.absorbed]);
         items.push(view(&app, proposal).await?);
     }
     look(&app, &call, &seen).await?;
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(Page::new(&app, &query.scope, items, next)))
 }
 
-async fn see(
-    State(app): State<App>,
-    call: Call,
-    Named(id): Named<ProposalId>,
-    _: Query,
-) -> Result<Json<ProposalView>, Problem> {
+async fn see(State(app): State<App>, call: Call, Named(id): Named<ProposalId>, _: Query) -> Result<Response, Problem> {
     let proposal = merge::proposal(app.store(), id).await?.ok_or_else(Problem::not_found)?;
     look(&app, &call, &[proposal.plan.survivor, proposal.plan.absorbed]).await?;
-    Ok(Json(view(&app, proposal).await?))
+    let view = view(&app, proposal).await?;
+    Ok(([(ETAG, tag(version(view.state, view.approved_by.len())))], Json(view)).into_response())
+}
+
+/// Each approval makes another version of a proposal, and so does its end.
+fn version(state: ProposalState, approvals: usize) -> String {
+    format!("{}.{approvals}", state.as_str())
+}
+
+/// Compares the version that the request saw. What is decided is decided under the proposal's lock, by the plan's hash.
+async fn check<T: Send>(app: &App, id: ProposalId, change: &Change<T>) -> Result<(), Problem> {
+    let proposal = merge::proposal(app.store(), id).await?.ok_or_else(Problem::not_found)?;
+    let approvals = merge::approvers(app.store(), id).await?.len();
+    change.check_tag(&version(proposal.state.into(), approvals))
 }
 
 async fn make(State(app): State<App>, call: Call, change: Change<Agreed>) -> Result<Response, Problem> {
@@ -145,7 +155,7 @@ async fn make(State(app): State<App>, call: Call, change: Change<Agreed>) -> Res
     }
     let planned = merge::plan(app.store(), &app.config.merge, &request, call.now).await?;
     if let Outcome::Done(merge::Planned::New(plan)) = planned
-        && plan.hash() != change.body.plan_hash
+        && plan.hash() != change.body.plan_hash.as_str()
     {
         let stale: Outcome<()> = Outcome::Stale(plan);
         return change.release(app.store(), &call, merges::refused(stale)).await;
@@ -164,6 +174,9 @@ async fn approve(
 ) -> Result<Response, Problem> {
     if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
         return Ok(response);
+    }
+    if let Err(problem) = check(&app, id, &change).await {
+        return change.release(app.store(), &call, problem).await;
     }
     let refused = |words: &str| Problem::new(ProblemKind::Refused).detail(words);
     let problem = match merge::approve(app.store(), &app.config.merge, id, &call.admin.actor(), call.now).await? {
@@ -191,6 +204,9 @@ async fn withdraw(
 ) -> Result<Response, Problem> {
     if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
         return Ok(response);
+    }
+    if let Err(problem) = check(&app, id, &change).await {
+        return change.release(app.store(), &call, problem).await;
     }
     let withdrawn = merge::withdraw(app.store(), id, &call.admin.actor(), call.now).await?;
     match merge::proposal(app.store(), id).await? {

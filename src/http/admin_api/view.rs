@@ -12,9 +12,10 @@ use uuid::Uuid;
 use crate::board::dossier::{CredentialLine, Dossier};
 use crate::board::search::{Found, FoundBy};
 use crate::clock::Timestamp;
+use crate::identity::namespace::Rules;
 use crate::identity::profile::{Attribute, Profile};
 use crate::ids::{CustomerId, EventId, LinkId, MergeId, ProposalId};
-use crate::store::{AuditRow, Link, Member, Subject};
+use crate::store::{AuditRow, Flag, Link, Member, Subject};
 
 /// An identifier of ours.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -42,6 +43,12 @@ impl From<MergeId> for Id {
 impl From<ProposalId> for Id {
     fn from(id: ProposalId) -> Self {
         Self(id.0)
+    }
+}
+
+impl From<Uuid> for Id {
+    fn from(id: Uuid) -> Self {
+        Self(id)
     }
 }
 
@@ -163,6 +170,25 @@ pub struct CustomerView {
     pub credentials: Vec<CredentialView>,
     /// How many browsers are signed in.
     pub live_sessions: usize,
+    /// Why nobody may merge, part or erase them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legal_hold: Option<String>,
+    /// Why somebody should look at them.
+    pub flags: Vec<FlagView>,
+}
+
+/// Trouble with one of a customer's accounts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FlagView {
+    pub kind: String,
+    pub link: Id,
+    pub raised_at: Time,
+}
+
+impl From<Flag> for FlagView {
+    fn from(flag: Flag) -> Self {
+        Self { kind: flag.kind, link: flag.link.into(), raised_at: flag.raised_at.into() }
+    }
 }
 
 /// A value of the profile, and where it comes from.
@@ -192,11 +218,19 @@ pub struct MemberView {
     pub id: Id,
     pub state: CustomerState,
     pub created_at: Time,
+    /// Whose customer this one is, where brands are kept apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand: Option<String>,
 }
 
 impl From<Member> for MemberView {
     fn from(member: Member) -> Self {
-        Self { id: member.id.into(), state: member.state.into(), created_at: member.created_at.into() }
+        Self {
+            id: member.id.into(),
+            state: member.state.into(),
+            created_at: member.created_at.into(),
+            brand: member.brand,
+        }
     }
 }
 
@@ -220,10 +254,23 @@ pub struct LinkView {
     pub source: String,
     /// Whether it resolves.
     pub live: bool,
+    /// Why a live link does not log in, and since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<DisabledView>,
+    /// Since when nothing is sent to this address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_stopped_at: Option<Time>,
     pub first_seen: Time,
     pub last_seen: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
+}
+
+/// What a provider said against one of its accounts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DisabledView {
+    pub reason: String,
+    pub since: Time,
 }
 
 /// How surely an identifier is the customer's.
@@ -232,15 +279,19 @@ pub struct LinkView {
 pub enum ProofLevel {
     /// The customer showed that it is theirs.
     Proved,
+    /// They did, but so long ago that it may be somebody else's by now.
+    Stale,
     /// An app or a system of the company says so.
     Asserted,
     /// Somebody said so: a hint that leads nowhere.
     Claimed,
 }
 
-impl From<Link> for LinkView {
-    fn from(link: Link) -> Self {
+impl LinkView {
+    /// A link, by what its namespace declares.
+    pub fn new(link: Link, rules: Rules<'_>) -> Self {
         let level = match (link.verified_at, link.exclusive) {
+            (Some(_), _) if rules.is_stale(&link) => ProofLevel::Stale,
             (Some(_), _) => ProofLevel::Proved,
             (None, true) => ProofLevel::Asserted,
             (None, false) => ProofLevel::Claimed,
@@ -256,6 +307,11 @@ impl From<Link> for LinkView {
             verified_at: link.verified_at.map(Time::from),
             source: link.source,
             live: link.state == crate::store::LinkState::Live,
+            disabled: link
+                .disabled_reason
+                .zip(link.disabled_at)
+                .map(|(reason, since)| DisabledView { reason: reason.as_str().to_owned(), since: since.into() }),
+            mail_stopped_at: link.mail_stopped_at.map(Time::from),
             first_seen: link.first_seen.into(),
             last_seen: link.last_seen.into(),
             ended_at: link.ended_at.map(Time::from),
@@ -332,8 +388,9 @@ impl From<AuditRow> for AuditView {
 
 impl CustomerView {
     /// A dossier as it was asked for by an ID.
-    pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize) -> Self {
-        let Dossier { customer, members, profile, links, subjects, credentials } = dossier;
+    pub fn new(dossier: Dossier, asked: CustomerId, live_sessions: usize, rules: Rules<'_>) -> Self {
+        let Dossier { customer, members, profile, links, subjects, credentials, flags } = dossier;
+        let legal_hold = members.iter().find_map(|member| member.legal_hold.clone());
         Self {
             id: customer.id.into(),
             merged_from: (asked != customer.id).then(|| asked.into()),
@@ -343,10 +400,12 @@ impl CustomerView {
             updated_at: customer.updated_at.into(),
             profile: values(&profile, &links),
             members: members.into_iter().map(MemberView::from).collect(),
-            links: links.into_iter().map(LinkView::from).collect(),
+            links: links.into_iter().map(|link| LinkView::new(link, rules)).collect(),
             subjects: subjects.into_iter().map(SubjectView::from).collect(),
             credentials: credentials.into_iter().map(CredentialView::from).collect(),
             live_sessions,
+            legal_hold,
+            flags: flags.into_iter().map(FlagView::from).collect(),
         }
     }
 }

@@ -25,9 +25,10 @@ use crate::http::pages::{AddressPage, CodePurpose, Message, View};
 use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
 use crate::identity::addresses::{self, Added};
+use crate::identity::limit::Limit;
 use crate::identity::linking::{MAILED_CODE, Mailbox};
 use crate::identity::merge_request::Proved;
-use crate::identity::namespace::Namespace;
+use crate::identity::namespace::{self, Namespace, Rules};
 use crate::identity::sign_in::{Source, Typed};
 use crate::mail::templates;
 use crate::session::flow::Flow;
@@ -109,7 +110,7 @@ pub async fn post(
     };
     let email = params.owned("email").unwrap_or_default();
     let address = match EmailAddress::parse(&email) {
-        Ok(address) if address.is_blocked() => Err(Message::EmailRefused),
+        Ok(address) if namespace::blocks_address(&address, &app.config.namespaces) => Err(Message::EmailRefused),
         Ok(address) => Ok(address),
         Err(_) => Err(Message::EmailInvalid),
     };
@@ -224,7 +225,8 @@ async fn add(
     address: &EmailAddress,
 ) -> Result<Response, Failure> {
     let mut tx = app.store().begin().await?;
-    match addresses::add(&mut tx, session.customer, address, context.now).await? {
+    let rules = Rules::of(&app.config, context.now);
+    match addresses::add(&mut tx, session.customer, address, rules).await? {
         Added::Proved { customer, mailbox } => {
             let url = app.config.server.endpoint("/account");
             let shown = masked(address.display());
@@ -244,8 +246,13 @@ async fn add(
             let other = Proved { customer: owner, via, link: Some(link), amr, at: context.now };
             both_mine::ask(app, context, flow, session, other, address.display().to_owned()).await
         }
-        Added::Full => {
-            let text = "Your account has as many addresses as it can have. Nothing was changed.";
+        Added::Full(limit) => {
+            let text = match limit {
+                Limit::Live => "Your account has as many addresses as it can have. Nothing was changed.",
+                Limit::Week => {
+                    "Your account was given many addresses in the last days. Try again in a week. Nothing was changed."
+                }
+            };
             Ok(unchanged(app, context, StatusCode::CONFLICT, "Too many addresses", text))
         }
         Added::Refused => Ok(error::expired_page(app, context)),

@@ -1,28 +1,31 @@
 //! "Both accounts are mine": somebody who is signed in as one customer has just proved to be another one as well, and may
-//! ask that the two become one (spec/identity.md rules 11 and 16).
+//! say that the two are to become one (spec/identity.md rules 11 and 16).
 //!
 //! Both proofs are of this session and not older than ten minutes; what they were is kept in the flow, so they are one
-//! browser's. Until both are there, nothing of the other customer is shown, and nothing at all is changed: what is left
-//! behind is a request (`identity::merge_request`), which whoever merges takes from there.
+//! browser's. Until both are there, nothing of the other customer is shown, and nothing at all is changed. Then the
+//! customer sees what joining does (`becoming_one`); what may not be is left open, as a request, for somebody to look at.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::becoming_one::{self, Told};
 use super::extract::{OfFlow, PostedFlow};
-use super::joining::tell;
 use super::{see_other, unchanged};
 use crate::app::App;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
-use crate::http::pages::{BothMinePage, ProvedBy, View};
+use crate::http::pages::{BothMinePage, Hindrance, ProvedBy, View};
 use crate::http::session::BrowserSession;
-use crate::identity::merge_request::{self, Proved, Requested};
+use crate::identity::address::EmailAddress;
+use crate::identity::merge::Refusal;
+use crate::identity::merge::own::{self, Letters, Own, Preview};
+use crate::identity::merge_request::{Proved, Requested};
 use crate::identity::namespace::Namespace;
 use crate::mail::templates;
 use crate::session::SsoSession;
 use crate::session::flow::{Flow, Target};
-use crate::session::pending::{Action, PendingMerge};
+use crate::session::pending::{Action, MergeStep, PendingMerge};
 
 /// Keeps the proof of the other customer, and asks whether both are this one's. `by` is what proved it, in the
 /// customer's words.
@@ -38,7 +41,7 @@ pub async fn ask(
     by: String,
 ) -> Result<Response, Failure> {
     let (customer, sid) = (session.customer, session.sid.clone());
-    flow.merge = Some(PendingMerge { customer, sid, other, by, requested: false });
+    flow.merge = Some(PendingMerge { customer, sid, other, by, step: MergeStep::Asked });
     flow.target = Target::Account;
     app.kv().run(vec![flow.save(context.now)?]).await?;
     Ok(see_other("/both-mine", &flow))
@@ -50,26 +53,48 @@ pub async fn get(
     browser: BrowserSession,
     OfFlow { context, flow, .. }: OfFlow,
 ) -> Result<Response, Failure> {
-    let session = browser.current(&app, context.now).await?;
-    let pending = session.as_ref().and_then(|session| flow.pending_merge(session));
-    let Some(pending) = pending else { return Ok(error::expired_page(&app, &context)) };
-    if !pending.requested && !pending.other.is_fresh(context.now) {
-        return Ok(stale(&app, &context));
+    let Some(session) = browser.current(&app, context.now).await? else {
+        // The reply that brought the new session may have been lost.
+        let joined = flow.merge.as_ref().is_some_and(|pending| pending.step.is_done());
+        return Ok(if joined { see_other("/login", &flow) } else { error::expired_page(&app, &context) });
+    };
+    let Some(pending) = flow.pending_merge(&session) else { return Ok(error::expired_page(&app, &context)) };
+    match &pending.step {
+        MergeStep::Asked if !pending.other.is_fresh(context.now) => Ok(stale(&app, &context)),
+        MergeStep::Asked => Ok(page(&app, &flow, pending, None)),
+        MergeStep::Previewed => becoming_one::preview(&app, &context, &flow, &session, pending).await,
+        MergeStep::Waits(refusals) => Ok(page(&app, &flow, pending, Some(hindrance(refusals)))),
+        MergeStep::Joined => Ok(becoming_one::joined(&app, Told::ByMail)),
+        MergeStep::United => Ok(becoming_one::joined(&app, Told::Here)),
     }
+}
+
+fn page(app: &App, flow: &Flow, pending: &PendingMerge, waits: Option<Hindrance>) -> Response {
     let by = match pending.other.via == Namespace::Email.to_string() {
         true => ProvedBy::Address(pending.by.clone()),
         false => ProvedBy::Provider(pending.by.clone()),
     };
-    let page = BothMinePage { brand: &app.brand, flow: flow.id.clone(), by, requested: pending.requested };
-    let status = if pending.requested { StatusCode::OK } else { StatusCode::CONFLICT };
-    Ok(page.page().with_status(status).into_response())
+    let page = BothMinePage { brand: &app.brand, flow: flow.id.clone(), by, waits };
+    let status = if waits.is_some() { StatusCode::OK } else { StatusCode::CONFLICT };
+    page.page().with_status(status).into_response()
+}
+
+/// What of the reasons the customer is told: not that a court, say, holds an account.
+fn hindrance(refusals: &[Refusal]) -> Hindrance {
+    let told = |refusal: &Refusal| match refusal {
+        Refusal::TwoBirthDates | Refusal::MinorWithAdult => Some(Hindrance::Births),
+        Refusal::TwoIds { .. } | Refusal::OverLimit { .. } => Some(Hindrance::Numbers),
+        Refusal::WalledBrands { .. } => Some(Hindrance::Brands),
+        _ => None,
+    };
+    refusals.iter().find_map(told).unwrap_or(Hindrance::Other)
 }
 
 /// "Both accounts are mine". Whoever has not logged in lately does it first; the button waits.
 pub async fn post(
     State(app): State<App>,
     browser: BrowserSession,
-    PostedFlow { context, mut flow, .. }: PostedFlow,
+    PostedFlow { context, flow, .. }: PostedFlow,
 ) -> Result<Response, Failure> {
     let Some(session) = browser.current(&app, context.now).await? else {
         return Ok(error::expired_page(&app, &context));
@@ -80,46 +105,96 @@ pub async fn post(
     if session.is_recent(context.now) {
         return request(&app, &context, flow, &session).await;
     }
-    flow.wait_for_login(&session, Action::RequestMerge, context.now);
+    log_in_first(&app, &context, flow, &session).await
+}
+
+/// Asks for a fresh login; what would be done is shown after it.
+///
+/// # Errors
+/// If the key-value store does not answer.
+pub async fn log_in_first(
+    app: &App,
+    context: &Context,
+    mut flow: Flow,
+    session: &SsoSession,
+) -> Result<Response, Failure> {
+    flow.wait_for_login(session, Action::RequestMerge, context.now);
     app.kv().run(vec![flow.save(context.now)?]).await?;
     Ok(see_other("/login", &flow))
 }
 
-/// Asks that the two become one, and tells both by mail.
+/// Shows what joining the two does, or leaves a request where it may not be.
 ///
 /// # Errors
 /// If a store does not answer.
-pub async fn request(app: &App, context: &Context, mut flow: Flow, session: &SsoSession) -> Result<Response, Failure> {
-    let Some(pending) = flow.pending_merge(session).cloned() else { return Ok(error::expired_page(app, context)) };
-    let one = session.proof();
-    let mut tx = app.store().begin().await?;
-    match merge_request::open(&mut tx, &one, &pending.other, context.now).await? {
+pub async fn request(app: &App, context: &Context, flow: Flow, session: &SsoSession) -> Result<Response, Failure> {
+    let Some(pending) = flow.pending_merge(session) else { return Ok(error::expired_page(app, context)) };
+    let (one, other) = (session.proof(), pending.other.clone());
+    let own = Own { one: &one, other: &other };
+    match own::preview(app.store(), &app.config.merge, own, context.now).await? {
+        Preview::Possible(_) => go_on(app, context, flow, MergeStep::Previewed).await,
+        Preview::Refused(plan) => leave(app, context, flow, own, plan.refusals).await,
+        Preview::One => becoming_one::unite(app, context, flow, session).await,
+        Preview::Stale => Ok(stale(app, context)),
+    }
+}
+
+/// Leaves the request for somebody to look at, and tells both by mail.
+///
+/// # Errors
+/// If a store does not answer.
+pub async fn leave(
+    app: &App,
+    context: &Context,
+    flow: Flow,
+    own: Own<'_>,
+    refusals: Vec<Refusal>,
+) -> Result<Response, Failure> {
+    if refusals.contains(&Refusal::NotProved) {
+        return Ok(partial(app, context));
+    }
+    let url = app.config.server.endpoint("/account");
+    let write = |to: &EmailAddress| templates::merge_requested(&app.letterhead, to, &url);
+    let letters = Letters { key: &app.secrets.mail, write: &write };
+    match own::ask(app.store(), own, letters, context.now).await? {
         Requested::Opened { customers, .. } => {
-            let url = app.config.server.endpoint("/account");
-            for customer in customers {
-                let letter = |to: &_| templates::merge_requested(&app.letterhead, to, &url);
-                tell(app, &mut tx, customer, context, letter).await?;
-            }
-            tx.commit().await?;
             app.mail_queued.notify_one();
             tracing::info!(customers = ?customers.map(|customer| customer.to_string()), "a customer asked for a merge");
         }
         Requested::Already { .. } => {}
         Requested::SameCustomer => return Ok(super::acting::to_account()),
-        Requested::Stale => return Ok(stale(app, context)),
+        Requested::Stale | Requested::Again => return Ok(stale(app, context)),
         Requested::Refused => {
             let text = "These two accounts can’t be joined here, and nothing was changed. Please contact us: we’ll look \
                         at it with you.";
             return Ok(unchanged(app, context, StatusCode::CONFLICT, "Please contact us", text));
         }
     }
-    flow.merge = Some(PendingMerge { requested: true, ..pending });
+    go_on(app, context, flow, MergeStep::Waits(refusals)).await
+}
+
+/// Remembers how far they are, and shows it.
+///
+/// # Errors
+/// If the key-value store does not answer.
+pub async fn go_on(app: &App, context: &Context, mut flow: Flow, step: MergeStep) -> Result<Response, Failure> {
+    if let Some(pending) = &mut flow.merge {
+        pending.step = step;
+    }
     app.kv().run(vec![flow.save(context.now)?]).await?;
     Ok(see_other("/both-mine", &flow))
 }
 
-fn stale(app: &App, context: &Context) -> Response {
+/// The page for proofs that are too old by now.
+pub fn stale(app: &App, context: &Context) -> Response {
     let text = "To join two accounts you show that both are yours within ten minutes. Nothing was changed. Go back to \
                 your account and start again.";
     unchanged(app, context, StatusCode::CONFLICT, "That took a little too long", text)
+}
+
+/// The page for somebody who has proved a part of an account, not all of it.
+pub fn partial(app: &App, context: &Context) -> Response {
+    let text = "One of the two is part of a larger account, and you have shown that the part is yours, not all of it. \
+                Nothing was changed. Sign in with what you use for the larger account, and try again.";
+    unchanged(app, context, StatusCode::CONFLICT, "Not all of it is shown to be yours", text)
 }

@@ -10,24 +10,25 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::extract::Posted;
-use super::joining::{provider_name, tell};
+use super::joining::{provider_name, tell, too_many};
 use super::step::{self, Walk};
 use super::{acting, both_mine, connector_buttons, see_other, unchanged};
 use crate::app::App;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
-use crate::http::pages::{AccountPage, Came, ConnectionLine, Message, View};
+use crate::http::pages::{AccountPage, Came, ConnectionLine, Message, View, WayLine};
 use crate::http::session::BrowserSession;
 use crate::identity::addresses::TYPED;
 use crate::identity::import::Differs;
+use crate::identity::limit::Limit;
 use crate::identity::linking::{self, Claim, Linked, MAILED_CODE, Proof};
 use crate::identity::merge::side;
 use crate::identity::merge_request::Proved;
-use crate::identity::namespace::Namespace;
+use crate::identity::namespace::{Namespace, Rules};
 use crate::identity::other_names::is_other_name;
 use crate::identity::profile::Profile;
 use crate::identity::unlinking;
-use crate::ids::LinkId;
+use crate::ids::{CustomerId, LinkId};
 use crate::mail::templates;
 use crate::protocol::params::Params;
 use crate::secret;
@@ -44,9 +45,7 @@ pub async fn get(State(app): State<App>, context: Context, browser: BrowserSessi
     let Some(session) = browser.current(&app, context.now).await? else { return log_in(&app, &context).await };
     let mut tx = app.store().begin_read().await?;
     let rows = tx.members_of(session.customer).await?;
-    let mut links = side::links(&mut tx, session.customer).await?;
-    // What came at one moment: the account first, then the address it brought.
-    links.sort_by_key(|link| (link.first_seen, unlinking::connector_of(link).is_none()));
+    let links = in_order(side::links(&mut tx, session.customer).await?);
     let Some(profile) = side::profile(&rows, session.customer, &app.config.merge) else {
         return Ok(error::expired_page(&app, &context));
     };
@@ -63,6 +62,25 @@ pub async fn get(State(app): State<App>, context: Context, browser: BrowserSessi
         addresses_offered: app.mailer.is_offered(),
     };
     Ok(page.page().into_response())
+}
+
+/// As they came; what came at one moment: the account first, then the address it brought.
+fn in_order(mut links: Vec<Link>) -> Vec<Link> {
+    links.sort_by_key(|link| (link.first_seen, unlinking::connector_of(link).is_none()));
+    links
+}
+
+/// What a customer signs in with, for a page that shows it before it comes over.
+///
+/// # Errors
+/// If the database fails.
+pub async fn ways(app: &App, customer: CustomerId) -> Result<Vec<WayLine>, Failure> {
+    let mut tx = app.store().begin_read().await?;
+    let rows = tx.members_of(customer).await?;
+    let links = in_order(side::links(&mut tx, customer).await?);
+    let lines = links.iter().filter(|link| !is_other_name(link)).filter_map(|link| line(app, &rows, link));
+    let lines = lines.filter(|line| line.came != Came::Unproved);
+    Ok(lines.map(|line| WayLine { id: line.id, provider: line.provider, label: line.label }).collect())
 }
 
 /// One identifier of the customer's, as the page lists it.
@@ -202,7 +220,8 @@ pub async fn returned(
     };
     let name = provider_name(app, &claim.connector);
     let mut tx = app.store().begin().await?;
-    match linking::add(&mut tx, session.customer, claim, Proof::Login, context.now).await? {
+    let rules = Rules::of(&app.config, context.now);
+    match linking::add(&mut tx, session.customer, claim, Proof::Login, rules).await? {
         Linked::Added { customer, .. } => {
             let url = app.config.server.endpoint("/account");
             let message = |to: &_| templates::account_connected(&app.letterhead, to, &name, &url);
@@ -220,13 +239,13 @@ pub async fn returned(
             let other = Proved { customer: owner, via, link: Some(link), amr, at: context.now };
             both_mine::ask(app, context, flow, &session, other, name).await
         }
-        Linked::Full => Ok(unchanged(
-            app,
-            context,
-            StatusCode::CONFLICT,
-            "Too many connected accounts",
-            &format!("Your account is connected with as many accounts of {name} as it can be. Disconnect one first."),
-        )),
+        Linked::Full(limit) => {
+            let mut text = too_many(limit, &name);
+            if limit == Limit::Live {
+                text.push_str(" Disconnect one first.");
+            }
+            Ok(unchanged(app, context, StatusCode::CONFLICT, "Too many connected accounts", &text))
+        }
         Linked::Missing(claims) => {
             let text = Message::ClaimsMissing { name, claims }.text(app.brand.text);
             Ok(unchanged(app, context, StatusCode::CONFLICT, "Something is missing", &text))

@@ -13,8 +13,10 @@ use crate::http::error::{self, Failure};
 use crate::http::pages::{self, Message};
 use crate::identity::address::EmailAddress;
 use crate::identity::import::Differs;
+use crate::identity::limit::Limit;
 use crate::identity::linking::{self, Linked, Mailbox, Proof};
 use crate::identity::merge::side;
+use crate::identity::namespace::Rules;
 use crate::ids::{CustomerId, LinkId};
 use crate::mail::{queue, templates};
 use crate::session;
@@ -54,7 +56,8 @@ pub async fn link(
     proof: Proof,
 ) -> Result<(CustomerId, LinkId), Failure> {
     let mut tx = app.store().begin().await?;
-    let linked = linking::add(&mut tx, pending.customer, &pending.claim, proof, context.now).await?;
+    let rules = Rules::of(&app.config, context.now);
+    let linked = linking::add(&mut tx, pending.customer, &pending.claim, proof, rules).await?;
     let name = provider_name(app, &pending.claim.connector);
     let refusal = match linked {
         Linked::Added { customer, link, address } => {
@@ -84,10 +87,8 @@ pub async fn link(
             login_page(app, flow, String::new(), Some(Message::ClaimDiffers { name, claim }), None)
         }
         Linked::Refused => login_page(app, flow, String::new(), Some(Message::AccountBlocked), None),
-        Linked::Full => {
-            let text = format!(
-                "Your account is connected with as many accounts of {name} as it can be. Sign in the way you usually do."
-            );
+        Linked::Full(limit) => {
+            let text = format!("{} Sign in the way you usually do.", too_many(limit, &name));
             refused(app, context, flow, "Too many connected accounts", &text)
         }
         Linked::Taken { .. } => {
@@ -99,6 +100,18 @@ pub async fn link(
     drop(tx);
     app.kv().run(vec![flow.save(context.now)?]).await?;
     Err(Failure::answer(refusal))
+}
+
+/// Why an account of a provider cannot be connected.
+pub(super) fn too_many(limit: Limit, provider: &str) -> String {
+    match limit {
+        Limit::Live => format!("Your account is connected with as many accounts of {provider} as it can be."),
+        Limit::Week => {
+            format!(
+                "Your account was connected with many accounts of {provider} in the last days. Try again in a week."
+            )
+        }
+    }
 }
 
 fn refused(app: &App, context: &Context, flow: &Flow, title: &str, text: &str) -> Response {

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod acting;
 pub mod address;
+pub mod becoming_one;
 pub mod both_mine;
 pub mod connections;
 pub mod consent;
@@ -54,6 +55,7 @@ pub fn routes() -> Router<App> {
         .route("/address/code", get(address::get_code).post(address::post_code))
         .route("/address/resend", post(address::resend))
         .route("/both-mine", get(both_mine::get).post(both_mine::post))
+        .route("/both-mine/join", post(becoming_one::post))
         .route("/account", get(connections::get))
         .route("/account/address", post(connections::add_address))
         .route("/account/connect", post(connections::connect))

@@ -18,7 +18,7 @@ use crate::http::error::Failure;
 use crate::http::pages::{CodePurpose, Message, SignUpPage, View};
 use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
-use crate::identity::namespace::Namespace;
+use crate::identity::namespace::{self, Namespace};
 use crate::identity::sign_in::{self, SignedUp};
 use crate::mail::templates;
 use crate::secret::Secret;
@@ -83,7 +83,7 @@ pub async fn post(
 
 fn checked(app: &App, email: &str, name: &str, password: &str) -> Result<EmailAddress, Message> {
     let address = EmailAddress::parse(email).map_err(|_| Message::EmailInvalid)?;
-    if address.is_blocked() {
+    if namespace::blocks_address(&address, &app.config.namespaces) {
         return Err(Message::EmailRefused);
     }
     if name.len() > MAX_NAME || name.chars().any(char::is_control) {

@@ -17,7 +17,7 @@ use crate::http::session::BrowserSession;
 use crate::identity::addresses;
 use crate::identity::import::Differs;
 use crate::identity::linking::{Claim, Proof};
-use crate::identity::namespace::{self, Namespace};
+use crate::identity::namespace::{Namespace, Rules};
 use crate::identity::sign_in::{self, Question, SignedIn, Source, Typed};
 use crate::ids::LinkId;
 use crate::session::flow::{Flow, Returned, Target, UpstreamFlow};
@@ -82,7 +82,9 @@ pub async fn callback(
     let sealed =
         identity.tokens.as_ref().map(|tokens| app.provider.keeper.seal(connector.id(), &identity.subject, tokens));
     let source = Source { tokens: sealed.as_ref(), ..source(&app, connector.as_ref(), &identity) };
-    if matches!(upstream.flow.target, Target::Link { .. }) && !namespace::is_blocked(&identity.subject) {
+    let namespace = Namespace::Social(connector.id().to_owned());
+    let is_fit = !namespace.blocks(&identity.subject, &app.config.namespaces);
+    if matches!(upstream.flow.target, Target::Link { .. }) && is_fit {
         let claim = Claim::new(source, &identity);
         return connections::returned(&app, &context, &browser, upstream.flow, &claim).await;
     }
@@ -106,7 +108,7 @@ pub(super) async fn arrived(
             if let Typed::Proved(address) = source.typed {
                 // Became a customer in another tab while the code was on its way.
                 let mut tx = app.store().begin().await?;
-                addresses::add(&mut tx, customer, address, context.now).await?;
+                addresses::add(&mut tx, customer, address, Rules::of(&app.config, context.now)).await?;
                 tx.commit().await?;
             }
             (customer, link)
@@ -147,10 +149,10 @@ pub(super) async fn arrived(
 }
 
 /// What a connector has to say in the decision who somebody is. An address is asked for only where mail can prove it.
-pub(super) fn source<'a>(app: &App, connector: &'a dyn Connector, identity: &UpstreamIdentity) -> Source<'a> {
+pub(super) fn source<'a>(app: &'a App, connector: &'a dyn Connector, identity: &UpstreamIdentity) -> Source<'a> {
     let asks = connector.config().ask_email != AskEmail::Never && app.mailer.is_offered();
     let typed = if asks { Typed::AskedFor } else { Typed::Nothing };
-    Source { typed, ..Source::of(connector, identity) }
+    Source { typed, ..Source::of(connector, identity, &app.config.namespaces) }
 }
 
 /// What the provider's word is worth here: its `amr` is passed on; a level is reached only where the configuration says

@@ -184,7 +184,7 @@ impl View for AddressPage<'_> {
 }
 
 /// What somebody has just proved is another account's here; if both are theirs, the two can become one. Posts to
-/// `/both-mine` (`flow`). Afterwards it says what happens next. Nothing of the other account is on it.
+/// `/both-mine` (`flow`). If somebody has to look at it first, it says so afterwards. Nothing of the other account is on it.
 #[derive(Clone, Debug, Template)]
 #[template(path = "both_mine.html", config = ".askama.toml")]
 pub struct BothMinePage<'a> {
@@ -194,8 +194,21 @@ pub struct BothMinePage<'a> {
     pub flow: String,
     /// What was proved.
     pub by: ProvedBy,
-    /// Whether it was asked for.
-    pub requested: bool,
+    /// Why they are not joined at once, if it was asked for.
+    pub waits: Option<Hindrance>,
+}
+
+/// Why somebody has to look at two accounts before they are joined, as far as the customer is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// They give different dates of birth, or are of a minor and an adult.
+    Births,
+    /// Each holds something that one person has only one of.
+    Numbers,
+    /// The company keeps them apart.
+    Brands,
+    /// Anything else, which is not theirs to know.
+    Other,
 }
 
 /// What proved somebody to be another customer as well.
@@ -218,6 +231,16 @@ impl BothMinePage<'_> {
     fn shown(&self) -> &str {
         match &self.by {
             ProvedBy::Provider(shown) | ProvedBy::Address(shown) => shown,
+        }
+    }
+
+    fn why(&self, hindrance: &Hindrance) -> &'static str {
+        let text = self.brand.text;
+        match hindrance {
+            Hindrance::Births => text.both_why_births,
+            Hindrance::Numbers => text.both_why_numbers,
+            Hindrance::Brands => text.both_why_brands,
+            Hindrance::Other => text.both_why_other,
         }
     }
 }

@@ -8,6 +8,7 @@ mod assets;
 mod brand;
 mod color;
 mod consent;
+mod joining;
 mod linking;
 mod login;
 mod outcome;
@@ -28,7 +29,10 @@ use url::Url;
 pub use assets::{ASSETS, Asset, asset};
 pub use brand::{Brand, BrandSettings, Logo};
 pub use consent::{ConsentPage, ScopeLine, SelectAccountPage};
-pub use linking::{AccountExistsPage, AccountPage, AddressPage, BothMinePage, Came, ConnectionLine, ProvedBy};
+pub use joining::{AppLine, JoinPage, JoinedPage, Knew, ValueLine, ValueOf, WayLine};
+pub use linking::{
+    AccountExistsPage, AccountPage, AddressPage, BothMinePage, Came, ConnectionLine, Hindrance, ProvedBy,
+};
 pub use login::{CodePage, ConnectorButton, LoginPage, SignUpPage};
 pub use outcome::{Action, DeveloperDetail, ErrorPage, ExpiredPage, FormPostPage};
 pub use session::{LoggedOutPage, LogoutPage, SignedInPage};

@@ -118,8 +118,24 @@ fn address<'a>(brand: &'a Brand, s: &Sample, newcomer: bool, error: Option<Messa
     AddressPage { brand, flow: FLOW.into(), client_name, email, error, newcomer, skip_offered: newcomer }
 }
 
-fn both<'a>(brand: &'a Brand, s: &Sample, requested: bool) -> BothMinePage<'a> {
-    BothMinePage { brand, flow: FLOW.into(), by: ProvedBy::Provider(s.app.into()), requested }
+fn both<'a>(brand: &'a Brand, s: &Sample, waits: Option<Hindrance>) -> BothMinePage<'a> {
+    BothMinePage { brand, flow: FLOW.into(), by: ProvedBy::Provider(s.app.into()), waits }
+}
+
+fn join<'a>(brand: &'a Brand, s: &Sample) -> JoinPage<'a> {
+    let app = |name: &str, knew| AppLine { name: name.into(), knew };
+    JoinPage {
+        brand,
+        flow: FLOW.into(),
+        plan: s.app.into(),
+        account: s.account.into(),
+        ways: vec![WayLine { id: "chirp".into(), provider: s.app.into(), label: s.account.into() }],
+        values: vec![ValueLine { of: ValueOf::Name, value: s.account.into() }],
+        apps: vec![app(s.app, Knew::This), app("Shop", Knew::Other), app(s.app, Knew::Both)],
+        password_rests: true,
+        signs_out: true,
+        undo_days: 90,
+    }
 }
 
 fn exists<'a>(brand: &'a Brand, s: &Sample, code_offered: bool) -> AccountExistsPage<'a> {
@@ -165,8 +181,10 @@ fn all(brand: &Brand, s: &Sample) -> Vec<(&'static str, Page)> {
         ("address", address(brand, s, false, None).page()),
         ("address-wrong", address(brand, s, false, Some(Message::EmailInvalid)).page()),
         ("address-newcomer", address(brand, s, true, None).page()),
-        ("both-mine", both(brand, s, false).page()),
-        ("both-mine-requested", both(brand, s, true).page()),
+        ("both-mine", both(brand, s, None).page()),
+        ("both-mine-waits", both(brand, s, Some(Hindrance::Numbers)).page()),
+        ("both-mine-join", join(brand, s).page()),
+        ("both-mine-joined", JoinedPage { brand, mailed: true, undo_days: 90 }.page()),
         ("account-exists", exists(brand, s, true).page()),
         ("account-exists-without-mail", exists(brand, s, false).page()),
         ("consent", consent(brand, s).page()),

@@ -358,14 +358,41 @@ catalogue! {
     both_title: text = "That account is already in use";
     both_lead_provider: gap = "Your {} account is connected to another account here, so it was not connected to this one.";
     both_lead_address: gap = "{} belongs to another account here, so it was not added to this one.";
-    both_question: text = "Are both accounts yours? Then you can ask us to make them one.";
+    both_question: text = "Are both accounts yours? Then they can become one. We’ll show you first what that does.";
     both_yes: text = "Both accounts are mine";
     both_back: text = "Back to your account";
     both_done_title: text = "We’ve noted your request";
-    both_done_lead: text = "Your two accounts are to become one.";
+    both_done_lead: text = "Your two accounts are to become one, but somebody has to look at it first.";
+    both_why_births: text = "The two say different things about when you were born.";
+    both_why_numbers: text = "Each holds something that one person has only one of, such as a customer card.";
+    both_why_brands: text = "They belong to different brands, whose accounts are kept apart.";
+    both_why_other: text = "One of them can’t be joined without us.";
     both_done_now: text = "Until then nothing changes: both accounts work as they do now.";
     both_done_mail: text = "We’ve written to the confirmed addresses of both accounts, so that nobody joins them behind your back.";
     both_done_after: text = "Afterwards you can sign in with everything you use today, and find the same account.";
+
+    // Joining them
+    join_title: text = "Make them one account?";
+    join_lead: gap = "You stay signed in as {}. The other account becomes part of this one:";
+    join_ways: text = "These sign you in here, too";
+    join_values: text = "Your profile will say";
+    join_phone: text = "Phone";
+    join_birthdate: text = "Date of birth";
+    join_username: text = "Username";
+    join_locale: text = "Language";
+    join_app_this: gap = "{} sees no change.";
+    join_app_other: gap = "{} keeps what it knows of the other account and now finds you here.";
+    join_app_both: gap = "{} knew you as two people and is told that you are one.";
+    join_and: text = "And";
+    join_password: text = "The other account’s password stops working. The one of this account stays.";
+    join_signs_out: text = "Wherever the other account is signed in, you’ll be asked to sign in again.";
+    join_mail: text = "We write to the confirmed addresses of both accounts.";
+    join_undo: gap = "If it turns out to be wrong, we can undo it within {} days: contact us.";
+    join_yes: text = "Join the accounts";
+    join_no: text = "Leave them as they are";
+    joined_title: text = "Your accounts are one now";
+    joined_lead: text = "Whatever you signed in with before, from now on it brings you here.";
+    joined_mail: text = "We’ve written to the confirmed addresses of both accounts.";
 
     // Consent and account choice
     consent_title: gap = "Allow {} to use your account?";

@@ -143,7 +143,11 @@ async fn living(tx: &mut Tx, request: &PlanRequest) -> Result<Result<(CustomerId
 }
 
 /// The open merge by which two IDs came to mean one customer.
-async fn already(tx: &mut Tx, request: &PlanRequest, root: CustomerId) -> Result<Option<Executed>, store::Error> {
+pub(super) async fn already(
+    tx: &mut Tx,
+    request: &PlanRequest,
+    root: CustomerId,
+) -> Result<Option<Executed>, store::Error> {
     for id in [request.absorbed, request.survivor] {
         if id != root
             && let Some(merge) = tx.merge_of(id).await?
@@ -225,5 +229,9 @@ async fn repoint(tx: &mut Tx, merge: &Merge, request: &PlanRequest, now: Timesta
     };
     tx.subjects_retire(merge.absorbed, merge.survivor, now).await?;
     tx.members_absorb(&branch, now).await?;
-    tx.belongings_follow(merge.absorbed, merge.survivor).await
+    tx.belongings_follow(merge.absorbed, merge.survivor).await?;
+    // What asked for this merge, or for one that it makes needless, has its answer.
+    tx.merge_requests_settle(merge.survivor, now).await?;
+    tx.candidates_settle(merge.survivor, now).await?;
+    Ok(())
 }

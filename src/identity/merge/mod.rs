@@ -2,13 +2,14 @@
 //!
 //! A merge is a pointer: [`plan()`] says everything that would happen, [`execute()`] does exactly that in one transaction
 //! or says that it would be something else by now, [`undo()`] takes the pointer back. [`propose()`] and [`approve()`] put a
-//! second person before a risky one. All of it is idempotent. The files: `facts` reads, `planning` and `refusal` decide
+//! second person before a risky one; [`own`] is a customer's, who has proved both. All of it is idempotent. The files: `facts` reads, `planning` and `refusal` decide
 //! (pure), `golden` says which values count, `tree` what each row may see, `execute` and `undo` write. Knows no HTTP.
 
 mod execute;
 mod facts;
 pub mod golden;
 mod keys;
+pub mod own;
 mod planning;
 mod proposal;
 mod refusal;
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use execute::{Planned, execute, plan};
 pub use keys::{Joined, join_keys};
-pub use proposal::{Approved, Proposal, approve, approvers, proposal, proposals, propose, withdraw};
+pub use proposal::{Approved, Proposal, approve, approvers, proposal, proposals, proposals_page, propose, withdraw};
 pub use refusal::Refusal;
 pub use undo::{UndoPlan, UndoRequest, Undone, undo, undo_plan};
 

@@ -104,6 +104,21 @@ pub async fn proposals(store: &Store, limit: i64) -> Result<Vec<Proposal>, store
     Ok(store.begin_read().await?.proposals_open(limit).await?.into_iter().filter_map(read).collect())
 }
 
+/// A page of the proposals that wait, oldest first, and the place where it ended if there may be more.
+///
+/// # Errors
+/// If the database fails.
+pub async fn proposals_page(
+    store: &Store,
+    after: Option<(Timestamp, ProposalId)>,
+    limit: i64,
+) -> Result<(Vec<Proposal>, Option<(Timestamp, ProposalId)>), store::Error> {
+    let rows = store.begin_read().await?.proposals_page(after, limit).await?;
+    let full = i64::try_from(rows.len()) == Ok(limit);
+    let next = rows.last().filter(|_| full).map(|last| (last.created_at, last.id));
+    Ok((rows.into_iter().filter_map(read).collect(), next))
+}
+
 /// Who has approved a proposal so far.
 ///
 /// # Errors

@@ -9,13 +9,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Facts, Side};
+use super::tree::Tree;
 use super::{Initiator, PlanRequest};
 use crate::clock::Timestamp;
 use crate::config::MergeConfig;
 use crate::identity::brand;
 use crate::identity::namespace::Namespace;
 use crate::ids::CustomerId;
-use crate::store::{CustomerState, MOST_MEMBERS, Member};
+use crate::store::{CustomerState, Link, MOST_MEMBERS, Member};
 
 /// How fresh a customer's proofs of both sides must be.
 const PROOF_LIFETIME: std::time::Duration = std::time::Duration::from_secs(10 * 60);
@@ -61,7 +62,7 @@ pub enum Refusal {
     },
     /// More rows than one customer may be made of.
     TooMany,
-    /// The customer has not proved both sides within ten minutes.
+    /// The customer has not proved the whole of both sides within ten minutes.
     NotProved,
     /// The time in which this could be undone is over.
     TooLate,
@@ -126,7 +127,7 @@ pub(super) fn refusals(config: &MergeConfig, request: &PlanRequest, facts: &Fact
         }
     }
     refusals.extend(facts.not_same.iter().map(|pair| Refusal::NotSame { a: pair.a, b: pair.b }));
-    refusals.extend(initiator(request, &rows, now));
+    refusals.extend(initiator(request, facts, &rows, now));
     refusals.extend(brand::walls(config, rows.iter().filter_map(|row| row.brand.as_deref())));
     refusals.extend(births(config, facts, now));
     refusals.extend(links(config, facts));
@@ -136,11 +137,15 @@ pub(super) fn refusals(config: &MergeConfig, request: &PlanRequest, facts: &Fact
     refusals
 }
 
-fn initiator(request: &PlanRequest, rows: &[&Member], now: Timestamp) -> Vec<Refusal> {
+fn initiator(request: &PlanRequest, facts: &Facts, rows: &[&Member], now: Timestamp) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     match &request.by {
         Initiator::Customer { proved } => {
-            if proved.iter().any(|at| *at > now || now.since(*at) > PROOF_LIFETIME) {
+            let stale = proved.iter().any(|at| *at > now || now.since(*at) > PROOF_LIFETIME);
+            // Who proved one side of an earlier merge has not proved the whole that would be joined.
+            let whole = |side: &Side, id| Tree::new(&side.rows).leader(id) == side.root;
+            let all = whole(&facts.survivor, request.survivor) && whole(&facts.absorbed, request.absorbed);
+            if stale || !all {
                 refusals.push(Refusal::NotProved);
             }
         }
@@ -195,7 +200,8 @@ fn links(config: &MergeConfig, facts: &Facts) -> Vec<Refusal> {
     let mut by_namespace: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut sides: BTreeMap<&str, [bool; 2]> = BTreeMap::new();
     for (at, side) in [&facts.survivor, &facts.absorbed].into_iter().enumerate() {
-        for link in side.links.iter().filter(|link| link.exclusive) {
+        let is_browser = |link: &Link| matches!(Namespace::parse(&link.namespace), Some(Namespace::Visitor(_)));
+        for link in side.links.iter().filter(|link| link.exclusive && !is_browser(link)) {
             by_namespace.entry(&link.namespace).or_default().insert(&link.external_id);
             if let Some(has) = sides.entry(&link.namespace).or_default().get_mut(at) {
                 *has = true;
@@ -210,7 +216,7 @@ fn links(config: &MergeConfig, facts: &Facts) -> Vec<Refusal> {
         if config.is_one_per_person(namespace) {
             refusals.push(Refusal::TwoIds { namespace: namespace.to_owned() });
         }
-        let most = Namespace::parse(namespace).map_or(u32::MAX, |namespace| namespace.policy().live);
+        let most = config.namespaces.policy(namespace).live;
         if u32::try_from(ids.len()).unwrap_or(u32::MAX) > most {
             refusals.push(Refusal::OverLimit { namespace: namespace.to_owned(), most });
         }

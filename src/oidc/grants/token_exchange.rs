@@ -169,7 +169,8 @@ async fn customer(
 ) -> Result<(CustomerId, LinkId), OAuthError> {
     // Nobody can be asked here; where an address is a must, that is the browser's to do.
     let typed = if connector.config().ask_email == AskEmail::Require { Typed::AskedFor } else { Typed::Nothing };
-    let source = Source { links_automatically: false, typed, ..Source::of(connector.as_ref(), identity) };
+    let source =
+        Source { links_automatically: false, typed, ..Source::of(connector.as_ref(), identity, &provider.namespaces) };
     match sign_in::social(&provider.store, source, identity, now).await.map_err(OAuthError::server_error)? {
         SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => Ok((customer, link)),
         SignedIn::AccountExists(..) => Err(OAuthError::new(

@@ -113,12 +113,12 @@ on_both! {
             (422, "invalid-content", r#"{"role":"viewer","reason":"x","more":1}"#),
             (422, "invalid-content", r#"{"role":"viewer","role":"owner","reason":"x"}"#),
         ] {
-            let request = office.request(Method::POST, &path).bearer_auth(&owner).header("idempotency-key", "k");
+            let request = office.request(Method::POST, &path).bearer_auth(&owner).header("if-match", "*").header("idempotency-key", "k");
             let answer = answer(request.header("content-type", "application/json").body(body)).await;
             assert_problem(&answer, status, kind);
         }
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        let request = office.request(Method::POST, &path).bearer_auth(&owner).header("idempotency-key", "k");
+        let request = office.request(Method::POST, &path).bearer_auth(&owner).header("if-match", "*").header("idempotency-key", "k");
         let answer_to_deep = answer(request.header("content-type", "application/json").body(deep)).await;
         assert_eq!(answer_to_deep.status.as_u16() / 100, 4, "{}", answer_to_deep.text);
         let good = json!({ "role": "viewer", "reason": "x" }).to_string();
@@ -129,7 +129,7 @@ on_both! {
             (400, "invalid-request", vec![("idempotency-key", ""), ("content-type", "application/json")]),
             (400, "invalid-request", vec![("idempotency-key", "a"), ("idempotency-key", "b"), ("content-type", "application/json")]),
         ] {
-            let mut request = office.request(Method::POST, &path).bearer_auth(&owner).body(good.clone());
+            let mut request = office.request(Method::POST, &path).bearer_auth(&owner).header("if-match", "*").body(good.clone());
             for (name, value) in headers {
                 request = request.header(name, value);
             }
@@ -150,7 +150,7 @@ on_servers! {
         let requests = (0..20).map(|number| {
             let at = if number % 2 == 0 { &office.app } else { &replica };
             let url = at.url(&format!("/api/v1{path}"));
-            let request = crate::harness::browser::http_client().post(url).bearer_auth(&owner);
+            let request = crate::harness::browser::http_client().post(url).bearer_auth(&owner).header("if-match", "*");
             answer(request.header("idempotency-key", "k").json(&json!({ "role": "viewer", "reason": "x" })))
         });
         let answers = futures::future::join_all(requests).await;

@@ -8,6 +8,7 @@ use samesake::ids::CustomerId;
 use samesake::protocol::admin_role::AdminRole;
 use serde_json::{Value, json};
 
+use super::queues::{candidate, conflict, request};
 use super::{ANN, BEN, Office};
 use crate::harness::relying_party::{Answer, answer};
 use crate::harness::{Env, TestApp, program};
@@ -66,6 +67,63 @@ async fn merging(office: &Office, ann: CustomerId, ben: CustomerId) -> Vec<Value
     samples
 }
 
+/// What waits for a person is settled, and links are changed: of Cleo and Dan, and of nobody.
+async fn settling(office: &Office) -> Vec<Value> {
+    let token = office.robot(AdminRole::Owner).await;
+    let (cleo, dan) =
+        (office.app.customer("cleo@example.com", "Cleo").await, office.app.customer("dan@example.com", "Dan").await);
+    candidate(office, cleo, dan, 0.9, "queue").await;
+    let (asked, case) = (request(office, cleo, dan).await, conflict(office, cleo, dan).await);
+    let (pair, links) = (format!("/candidates/{dan}/{cleo}"), format!("/customers/{cleo}/links"));
+    let why = json!({ "reason": "x" });
+    let new = json!({ "namespace": "ext:crm", "external_id": "1", "reason": "x" });
+    let added = office.post(&token, &links, "s1", &new).await;
+    let link = format!("{links}/{}", added.body["link"].as_str().unwrap());
+    let mut samples = vec![sample("customer_link_add", added)];
+    let of_dan = format!("/customers/{dan}/links");
+    samples.push(sample("customer_link_add", office.post(&token, &of_dan, "s2", &new).await));
+    for (id, path) in [
+        ("candidate_list", "/candidates?limit=1".to_owned()),
+        ("candidate_list", "/candidates?band=x".to_owned()),
+        ("candidate_get", pair.clone()),
+        ("customer_candidates", format!("/customers/{dan}/candidates")),
+        ("merge_request_list", "/merge-requests".to_owned()),
+        ("merge_request_get", format!("/merge-requests/{asked}")),
+        ("merge_request_get", format!("/merge-requests/{case}")),
+        ("conflict_list", "/conflicts".to_owned()),
+        ("conflict_get", format!("/conflicts/{case}")),
+        ("customer_links", format!("{links}?limit=1")),
+        ("customer_link_get", link.clone()),
+        ("admin_get", format!("/admins/{cleo}")),
+    ] {
+        samples.push(sample(id, office.get(&token, &path).await));
+    }
+    let brand = json!({ "reason": "x", "brand": "north" });
+    for (number, (id, path, body)) in [
+        ("candidate_watch", format!("{pair}/watch"), &why),
+        ("candidate_dismiss", format!("{pair}/dismiss"), &why),
+        ("candidate_dismiss", format!("{pair}/dismiss"), &why),
+        ("merge_request_decline", format!("/merge-requests/{asked}/decline"), &why),
+        ("merge_request_decline", format!("/merge-requests/{asked}/decline"), &why),
+        ("conflict_close", format!("/conflicts/{case}/close"), &why),
+        ("customer_link_enable", format!("{link}/enable"), &why),
+        ("customer_link_remove", format!("{link}/remove"), &why),
+        ("customer_brand", format!("/customers/{cleo}/brand"), &brand),
+        ("customer_hold", format!("/customers/{cleo}/hold"), &why),
+        ("customer_brand", format!("/customers/{cleo}/brand"), &json!({ "reason": "x", "brand": null })),
+        ("customer_release", format!("/customers/{cleo}/release"), &why),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        samples.push(sample(id, office.post(&token, &path, &format!("t{number}"), body).await));
+    }
+    samples.push(sample("merge_request_get", office.get(&token, &format!("/merge-requests/{asked}")).await));
+    samples.push(sample("conflict_get", office.get(&token, &format!("/conflicts/{case}")).await));
+    samples.push(sample("candidate_get", office.get(&token, &pair).await));
+    samples
+}
+
 /// Good answers and problems of every operation.
 async fn answers(office: &Office) -> Vec<Value> {
     let (owner, viewer) = (office.robot(AdminRole::Owner).await, office.robot(AdminRole::Viewer).await);
@@ -87,6 +145,7 @@ async fn answers(office: &Office) -> Vec<Value> {
             office.post(&viewer, &format!("/admins/{ann}/revoke"), "4", &json!({ "reason": "x" })).await,
         ),
     ];
+    samples.extend(settling(office).await);
     samples.extend(merging(office, ann, ben).await);
     for (id, path) in [
         ("customer_search", "/customers?q=ann&limit=1".to_owned()),

@@ -6,12 +6,16 @@ mod access;
 mod admins;
 mod audit;
 mod commands;
+mod contract;
+mod customer_links;
 mod customers;
 mod document;
+mod keeping;
 mod links;
 mod manner;
 mod merges;
 mod names;
+mod queues;
 mod roles;
 
 use reqwest::{Method, RequestBuilder};
@@ -124,9 +128,20 @@ impl Office {
         self.get(token, &format!("/customers?q={query}")).await
     }
 
+    /// A change, whatever the version of what it changes.
     pub async fn post(&self, token: &str, path: &str, key: &str, body: &Value) -> Answer {
+        self.post_as(token, path, key, "*", body).await
+    }
+
+    /// The same by the version that was seen.
+    pub async fn post_as(&self, token: &str, path: &str, key: &str, version: &str, body: &Value) -> Answer {
         let request = self.request(Method::POST, path).bearer_auth(token).header("idempotency-key", key);
-        answer(request.json(body)).await
+        answer(request.header("if-match", version).json(body)).await
+    }
+
+    /// What a change is asked to do, of a POST that only asks.
+    pub async fn ask(&self, token: &str, path: &str, body: &Value) -> Answer {
+        answer(self.request(Method::POST, path).bearer_auth(token).json(body)).await
     }
 }
 

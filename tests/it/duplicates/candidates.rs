@@ -1,9 +1,11 @@
 //! Scans of an installation's customers, on both databases.
 
 use samesake::clock::{Clock, Timestamp};
+use samesake::config::Config;
 use samesake::identity::candidates::{self, Imported, Loaded, Refit};
 use samesake::identity::duplicates::csv::Pair;
 use samesake::identity::duplicates::{Blocks, Model, Policy};
+use samesake::identity::namespace::Rules;
 use samesake::ids::{CustomerId, LinkId};
 use samesake::store::{Candidate, CandidateState, Customer, Link, LinkState, Store};
 use serde_json::{Value, json};
@@ -65,7 +67,8 @@ async fn fill(store: &Store, rows: &[people::Record]) {
 }
 
 async fn load(store: &Store) -> (Loaded, Blocks, Model) {
-    let loaded = candidates::load(store, NOW, |_| {}).await.unwrap();
+    let declared = Config::load(None, Vec::new()).unwrap().namespaces;
+    let loaded = candidates::load(store, Rules { namespaces: &declared, now: NOW }, |_| {}).await.unwrap();
     let blocks = Blocks::new(&loaded.records);
     let model = candidates::model(store, &loaded, &blocks, Refit::Never, NOW).await.unwrap();
     (loaded, blocks, model)

@@ -9,6 +9,7 @@ mod linking;
 mod linking_races;
 mod links;
 pub mod merge;
+mod namespaces;
 pub mod races;
 mod show;
 mod subjects;

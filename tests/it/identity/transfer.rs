@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use samesake::events::Actor;
+use samesake::identity::namespace::Rules;
 use samesake::identity::other_names::{self, Transfer, Transferred};
 use serde_json::{Value, json};
 
@@ -29,7 +30,8 @@ async fn transfer(app: &TestApp, connector: &str, account: &Transfer) -> Transfe
     let now = app.clock.now();
     let mut tx = app.store.background().begin().await.unwrap();
     let actor = Actor::Admin("test".to_owned());
-    let done = other_names::transfer(&mut tx, connector, account, now + 60 * DAY, &actor, now).await.unwrap();
+    let rules = Rules::of(&app.app.config, now);
+    let done = other_names::transfer(&mut tx, connector, account, now + 60 * DAY, &actor, rules).await.unwrap();
     tx.commit().await.unwrap();
     done
 }

@@ -190,13 +190,14 @@ on_both! {
         let page = browser.submit(&page, "/account/address", &[]).await;
         let page = prove(&app, &browser, &page, ANN).await;
         assert_eq!((page.status.as_u16(), page.url.path()), (409, "/both-mine"), "{}", page.text());
-        let done = browser.submit(&page, "/both-mine", &[]).await;
-        assert_eq!(done.heading(), "We’ve noted your request");
-        let requests = app.store.background().begin_read().await.unwrap().merge_requests_open(10).await.unwrap();
-        assert_eq!(requests.len(), 1);
-        assert_eq!(requests[0].proofs[1]["amr"], json!(["email_code"]));
+        let shown = browser.submit(&page, "/both-mine", &[]).await;
+        assert_eq!(shown.heading(), "Make them one account?");
         let graph = invariants::check(env).await;
         assert_ne!(graph.live("email", ANN)[0].root, graph.live("social:x", "x-1")[0].root, "nothing has moved");
+        let joined = browser.submit(&shown, "/both-mine/join", &[]).await;
+        assert_eq!(joined.heading(), "Your accounts are one now");
+        let graph = invariants::check(env).await;
+        assert_eq!(graph.live("email", ANN)[0].root, graph.live("social:x", "x-1")[0].root);
     }
 
     async fn a_flow_gets_four_codes_and_then_another_way(env: &Env) {

@@ -1,7 +1,10 @@
-//! "Both accounts are mine": two customers proved in one session, and one request that they become one (rules 11, 16).
+//! "Both accounts are mine": two customers proved in one session, the question, and the request that waits for somebody
+//! where they may not become one at once (rules 11, 16). What follows otherwise is in `becoming_one`.
 
 use std::time::Duration;
 
+use samesake::events::Actor;
+use samesake::identity::hold::{self, Held};
 use samesake::ids::CustomerId;
 use samesake::store::{CustomerState, MergeRequest};
 use serde_json::json;
@@ -11,12 +14,12 @@ use crate::harness::upstream::{Algorithm, Upstream};
 use crate::harness::{Browser, Env, Page, TestApp, invariants, until};
 use crate::{on_both, on_servers};
 
-const ANN: &str = "ann@shop.example";
-const HUB: &str = "ann@hub.example";
+pub const ANN: &str = "ann@shop.example";
+pub const HUB: &str = "ann@hub.example";
 const SUBJECT: &str = "Your accounts at Samesake are to become one";
 
 /// Two providers, and at each a customer of its own: `google` with [`ANN`], `github` with [`HUB`].
-async fn two_customers(env: &Env) -> (Upstream, Upstream, TestApp) {
+pub async fn two_customers(env: &Env) -> (Upstream, Upstream, TestApp) {
     let google = provider_with_ann(env).await;
     let github = Upstream::start_at(env.clock.clone(), Algorithm::Es256).await;
     github.add_person("hub-1", json!({"email": HUB, "email_verified": true, "name": "Ann"}));
@@ -28,7 +31,7 @@ async fn two_customers(env: &Env) -> (Upstream, Upstream, TestApp) {
     (google, github, app)
 }
 
-async fn account_through(app: &TestApp, browser: &Browser, connector: &str) -> Page {
+pub async fn account_through(app: &TestApp, browser: &Browser, connector: &str) -> Page {
     let page = browser.get(app.url("/account")).await;
     let page = browser.submit(&page, "/login/social", &[("connector", connector)]).await;
     assert_eq!((page.status.as_u16(), page.url.path()), (200, "/account"), "{}", page.text());
@@ -36,39 +39,62 @@ async fn account_through(app: &TestApp, browser: &Browser, connector: &str) -> P
 }
 
 /// Connects an account that is another customer's, and is asked.
-async fn asked(browser: &Browser, page: &Page, connector: &str) -> Page {
+pub async fn asked(browser: &Browser, page: &Page, connector: &str) -> Page {
     let page = browser.submit(page, "/account/connect", &[("connector", connector)]).await;
     assert_eq!((page.status.as_u16(), page.url.path()), (409, "/both-mine"), "{}", page.text());
     page
 }
 
-async fn waiting(app: &TestApp) -> Vec<MergeRequest> {
+pub async fn waiting(app: &TestApp) -> Vec<MergeRequest> {
     app.store.background().begin_read().await.unwrap().merge_requests_open(10).await.unwrap()
 }
 
-fn told(app: &TestApp, email: &str) -> usize {
+/// How many mails with this subject have gone to an address.
+pub fn told(app: &TestApp, subject: &str, email: &str) -> usize {
     let sent = app.app.mailer.sent();
-    sent.iter().filter(|mail| mail.subject == SUBJECT && mail.to.normalized() == email).count()
+    sent.iter().filter(|mail| mail.subject == subject && mail.to.normalized() == email).count()
+}
+
+/// Puts a customer under a legal hold: no merge of theirs goes through.
+pub async fn hold(app: &TestApp, customer: CustomerId) {
+    let mut tx = app.store.background().begin().await.unwrap();
+    let held = hold::place(&mut tx, customer, Actor::System, "court order 7", app.clock.now()).await.unwrap();
+    assert_eq!(held, Held::Done { customer });
+    tx.commit().await.unwrap();
 }
 
 /// The customer of a live link.
-async fn customer_of(env: &Env, namespace: &str, external_id: &str) -> CustomerId {
+pub async fn customer_of(env: &Env, namespace: &str, external_id: &str) -> CustomerId {
     let graph = invariants::check(env).await;
     graph.live(namespace, external_id)[0].root.parse().unwrap()
 }
 
 on_both! {
-    async fn who_proves_both_asks_once_that_they_become_one(env: &Env) {
+    async fn who_proves_both_is_asked_and_nothing_of_the_other_is_told_before(env: &Env) {
+        let (_google, _github, app) = two_customers(env).await;
+        let browser = Browser::new();
+        let page = account_through(&app, &browser, "google").await;
+        let before = invariants::check(env).await;
+        let page = asked(&browser, &page, "github").await;
+        assert!(page.contains("Your Upstream github account is connected to another account here"), "{}", page.text());
+        assert!(!page.body.contains("hub.example"), "nothing of the other: {}", page.text());
+        let shown = browser.submit(&page, "/both-mine", &[]).await;
+        assert_eq!((shown.status.as_u16(), shown.heading().as_str()), (200, "Make them one account?"));
+        assert!(waiting(&app).await.is_empty(), "nothing is asked before the customer says so");
+        assert_eq!(invariants::check(env).await.events.len(), before.events.len());
+    }
+
+    /// A legal hold is nothing that the customer is told of; the request is there for whoever looks after customers.
+    async fn what_may_not_be_joined_waits_for_somebody_to_look_at_it(env: &Env) {
         let (_google, _github, app) = two_customers(env).await;
         let browser = Browser::new();
         let page = account_through(&app, &browser, "google").await;
         let page = asked(&browser, &page, "github").await;
-        assert!(page.contains("Your Upstream github account is connected to another account here"), "{}", page.text());
-        assert!(!page.body.contains("hub.example"), "nothing of the other: {}", page.text());
-        assert!(waiting(&app).await.is_empty(), "nothing is asked before the customer says so");
+        hold(&app, customer_of(env, "social:github", "hub-1").await).await;
         let before = invariants::check(env).await;
         let done = browser.submit(&page, "/both-mine", &[]).await;
         assert_eq!((done.status.as_u16(), done.heading().as_str()), (200, "We’ve noted your request"));
+        assert!(done.contains("One of them can’t be joined without us") && !done.contains("court"), "{}", done.text());
         let requests = waiting(&app).await;
         let (ann, hub) =
             (customer_of(env, "social:google", "ann-1").await, customer_of(env, "social:github", "hub-1").await);
@@ -77,7 +103,7 @@ on_both! {
         let proofs = requests[0].proofs.as_array().unwrap();
         assert_eq!((&proofs[0]["via"], &proofs[1]["via"]), (&json!("social:google"), &json!("social:github")));
         assert!(proofs.iter().all(|proof| proof["link"].is_string() && proof["at"].is_i64()), "{proofs:?}");
-        until("the mails", async || told(&app, ANN) == 1 && told(&app, HUB) == 1).await;
+        until("the mails", async || told(&app, SUBJECT, ANN) == 1 && told(&app, SUBJECT, HUB) == 1).await;
         // The customers are as they were, but for the event of each.
         let after = invariants::check(env).await;
         assert_eq!(after.customers.len(), before.customers.len());
@@ -106,8 +132,7 @@ on_both! {
         let login = browser.submit(&page, "/both-mine", &[]).await;
         assert_eq!((login.url.path(), login.heading().as_str()), ("/login", "Confirm it’s you"));
         let done = browser.submit(&login, "/login/social", &[("connector", "google")]).await;
-        assert_eq!((done.url.path(), done.heading().as_str()), ("/both-mine", "We’ve noted your request"));
-        assert_eq!(waiting(&app).await.len(), 1);
+        assert_eq!((done.url.path(), done.heading().as_str()), ("/both-mine", "Make them one account?"));
         invariants::check(env).await;
     }
 
@@ -195,6 +220,7 @@ on_servers! {
             let page = account_through(&app, &browser, own).await;
             pages.push((browser.clone(), asked(&browser, &page, others).await));
         }
+        hold(&app, customer_of(env, "social:google", "ann-1").await).await;
         let presses = pages.iter().enumerate().map(async |(number, (browser, page))| {
             let browser = browser.clone();
             let browser = if number % 3 == 0 { browser.via(&app.issuer, &replica.address) } else { browser };

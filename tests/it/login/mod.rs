@@ -3,6 +3,7 @@
 
 mod address;
 mod attacks;
+mod becoming_one;
 mod both_mine;
 mod connections;
 mod continuing;

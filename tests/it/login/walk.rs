@@ -4,9 +4,12 @@
 use std::time::Duration;
 
 use samesake::config::{AskEmail, EmailTrust};
+use samesake::events::Actor;
+use samesake::identity::hold;
 use samesake::ids::CustomerId;
 use serde_json::json;
 
+use super::both_mine::customer_of;
 use super::provider_with_ann;
 use crate::harness::app::PASSWORD;
 use crate::harness::upstream::{Algorithm, Fault, Upstream};
@@ -77,6 +80,17 @@ impl Walk<'_> {
     async fn leave(&self) {
         self.open("/logout").await;
         self.click("form[action='/logout/confirm'] button").await;
+    }
+
+    /// Puts the customer of a link under a legal hold, or lifts it.
+    async fn hold(&self, env: &Env, namespace: &str, external_id: &str, reason: Option<&str>) {
+        let customer = customer_of(env, namespace, external_id).await;
+        let (mut tx, now) = (self.app.store.background().begin().await.unwrap(), self.app.clock.now());
+        match reason {
+            Some(reason) => hold::place(&mut tx, customer, Actor::System, reason, now).await.unwrap(),
+            None => hold::lift(&mut tx, customer, Actor::System, "over", now).await.unwrap(),
+        };
+        tx.commit().await.unwrap();
     }
 
     /// Goes on by the first button or link of the page.
@@ -210,9 +224,20 @@ async fn newcomer(env: &Env, stage: &Stage, walk: &Walk<'_>) {
     walk.choose("/login/social", "bare").await;
     walk.choose("/account/connect", "google").await;
     walk.at("both-mine", "That account is already in use").await;
+    // What may not be joined at once waits.
+    walk.hold(env, "social:google", "ann-1", Some("court order 7")).await;
     walk.click("form[action='/both-mine'] button").await;
-    walk.at("both-mine-requested", "We’ve noted your request").await;
-    walk.way_on("both-mine-requested", "/account").await;
+    walk.at("both-mine-waits", "We’ve noted your request").await;
+    walk.way_on("both-mine-waits", "/account").await;
+    walk.hold(env, "social:google", "ann-1", None).await;
+    // What may be is shown, and done.
+    walk.choose("/account/connect", "google").await;
+    walk.click("form[action='/both-mine'] button").await;
+    walk.at("both-mine-join", "Make them one account?").await;
+    walk.click("form[action='/both-mine/join'] button").await;
+    walk.at("both-mine-joined", "Your accounts are one now").await;
+    walk.way_on("both-mine-joined", "/account").await;
+    walk.at("account-joined", "Your account").await;
 }
 
 async fn link_id(env: &Env, namespace: &str, external_id: &str) -> String {

@@ -18,6 +18,7 @@ fn request(one: CustomerId, other: CustomerId, seconds: i64) -> MergeRequest {
         opened_at: at(seconds),
         state: MergeRequestState::Open,
         closed_at: None,
+        declined: false,
     }
 }
 

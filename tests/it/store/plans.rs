@@ -84,6 +84,15 @@ async fn fill(env: &Env) {
             "INSERT INTO not_same (a, b, actor, reason, created_at) \
              {numbers} SELECT {least}, {greatest}, 'admin', '{{}}', n FROM {ids} WHERE n < 20000"
         ),
+        format!(
+            "INSERT INTO merge_requests (id, a, b, proofs, opened_at, state) \
+             {numbers} SELECT {id}, {least}, {greatest}, '[]', n, 'open' FROM {ids} WHERE n < 20000"
+        ),
+        format!(
+            "INSERT INTO candidates (a, b, same, household, reasons, model, band, state, created_at, updated_at) \
+             {numbers} SELECT {least}, {greatest}, 0.9, 0.1, '{{}}', 'm', 'queue', 'open', n, n FROM {ids} \
+             WHERE n < 20000"
+        ),
     ];
     execute(env, &statements.join("; ")).await;
 }

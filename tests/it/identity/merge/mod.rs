@@ -8,6 +8,7 @@ mod program;
 mod proposals;
 mod random;
 mod refusals;
+mod settling;
 mod sides;
 mod undoing;
 
@@ -169,18 +170,18 @@ pub fn undo_request(merge: MergeId) -> UndoRequest {
 }
 
 pub fn link(namespace: Namespace, external_id: &str, customer: CustomerId, now: Timestamp) -> Link {
-    let policy = namespace.policy();
+    let is_way_in = matches!(namespace, Namespace::Social(_) | Namespace::Email);
     Link {
         id: LinkId::new(now),
         namespace: namespace.to_string(),
         external_id: external_id.to_owned(),
-        exclusive: policy.exclusive,
+        exclusive: namespace.is_exclusive(),
         customer,
         root: customer,
         state: LinkState::Live,
         source: "test".to_owned(),
-        proof: policy.login.then(|| "email_code".to_owned()),
-        verified_at: policy.login.then_some(now),
+        proof: is_way_in.then(|| "email_code".to_owned()),
+        verified_at: is_way_in.then_some(now),
         display: None,
         profile: Value::Null,
         first_seen: now,
