@@ -3,12 +3,14 @@
 use super::field::{
     CONFLICT, EXACT, Field, LevelIndex, MISSING, Pattern, birth, email, family, given, other, phone, place, street,
 };
+use super::normalize::phone::PhoneKind;
 use super::records::{CLAIMS, Records, Row};
 use super::similarity::{edits, is_similar};
 
 /// Compares two records field by field.
 pub(super) fn compare(records: &Records, a: &Row, b: &Row) -> Pattern {
     let (given, family) = names(records, a, b);
+    let (street, place) = addresses(records, a, b);
     let mut pattern = Pattern::default()
         .with(Field::Given, given)
         .with(Field::Family, family)
@@ -17,8 +19,8 @@ pub(super) fn compare(records: &Records, a: &Row, b: &Row) -> Pattern {
         .with(Field::Gender, agree(a.gender, b.gender))
         .with(Field::Email, emails(records, a, b))
         .with(Field::Phone, phones(records, a, b))
-        .with(Field::Street, streets(records, a, b))
-        .with(Field::Place, places(records, a, b));
+        .with(Field::Street, street)
+        .with(Field::Place, place);
     let fields = [Field::Other1, Field::Other2, Field::Other3, Field::Other4];
     for ((field, x), y) in fields.into_iter().zip(a.others).zip(b.others) {
         pattern = pattern.with(field, other_values(records, x, y));
@@ -189,11 +191,25 @@ fn phones(records: &Records, a: &Row, b: &Row) -> LevelIndex {
     if a.phones[0] == 0 || b.phones[0] == 0 {
         return MISSING;
     }
-    if shared(&a.phones, &b.phones).next().is_some() {
-        return EXACT;
+    // Of several shared numbers a mobile says most, and nobody's plan least.
+    let kinds = shared(&a.phones, &b.phones).map(|number| a.phone_kind(number).max(b.phone_kind(number)));
+    if let Some(kind) = kinds.max_by_key(|kind| (*kind == PhoneKind::Mobile, *kind)) {
+        return match kind {
+            PhoneKind::Unknown => EXACT,
+            PhoneKind::Mobile => phone::MOBILE,
+            PhoneKind::FixedLine => phone::FIXED_LINE,
+        };
     }
     let others = |x: u32| b.phones.into_iter().any(|y| y != 0 && near(records, x, y) <= 1);
     if a.phones.into_iter().any(|x| x != 0 && others(x)) { phone::NEAR } else { phone::DIFFERENT }
+}
+
+/// Street and place together: another street in another town is one move, not two conflicts.
+fn addresses(records: &Records, a: &Row, b: &Row) -> (LevelIndex, LevelIndex) {
+    match (streets(records, a, b), places(records, a, b)) {
+        (street::DIFFERENT, place::DIFFERENT | place::REGION) => (street::MOVED, MISSING),
+        apart => apart,
+    }
 }
 
 fn streets(records: &Records, a: &Row, b: &Row) -> LevelIndex {

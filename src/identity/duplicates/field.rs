@@ -81,8 +81,12 @@ pub mod email {
 }
 /// Levels of [`Field::Phone`].
 pub mod phone {
-    pub const NEAR: u8 = 2;
-    pub const DIFFERENT: u8 = 3;
+    /// The same number, and one of a mobile, or of a building, by its country's plan of numbers. Where the plan does
+    /// not tell, or the country is not known, it is "exact".
+    pub const MOBILE: u8 = 2;
+    pub const FIXED_LINE: u8 = 3;
+    pub const NEAR: u8 = 4;
+    pub const DIFFERENT: u8 = 5;
 }
 /// Levels of [`Field::Street`].
 pub mod street {
@@ -90,6 +94,8 @@ pub mod street {
     pub const NUMBER_DIFFERS: u8 = 3;
     pub const NUMBER_ONLY: u8 = 4;
     pub const DIFFERENT: u8 = 5;
+    /// The place differs as well, which then is no evidence of its own.
+    pub const MOVED: u8 = 6;
 }
 /// Levels of [`Field::Place`].
 pub mod place {
@@ -142,14 +148,20 @@ const EMAIL: &[Level] = &[
     level("near_local_part", 0.03, 0.000_05),
     level("different", 0.22, 0.999_9),
 ];
-const PHONE: &[Level] =
-    &[level("exact", 0.70, 0.000_005), level("near", 0.03, 0.000_005), level("different", 0.27, 0.999_99)];
+const PHONE: &[Level] = &[
+    level("exact", 0.40, 0.000_003),
+    level("mobile", 0.20, 0.000_001),
+    level("fixed_line", 0.10, 0.000_001),
+    level("near", 0.03, 0.000_005),
+    level("different", 0.27, 0.999_99),
+];
 const STREET: &[Level] = &[
     level("exact", 0.65, 0.000_1),
     level("near", 0.06, 0.000_1),
     level("number_differs", 0.04, 0.003),
     level("number_only", 0.03, 0.01),
-    level("different", 0.22, 0.986_8),
+    level("different", 0.04, 0.086_8),
+    level("moved", 0.18, 0.90),
 ];
 const PLACE: &[Level] = &[
     level("exact", 0.70, 0.001),
@@ -232,7 +244,12 @@ impl Field {
 
     /// Whether agreeing on a rare value says more than agreeing on a common one.
     pub const fn has_frequencies(self) -> bool {
-        !matches!(self, Self::Generation | Self::Gender | Self::Place)
+        !matches!(self, Self::Generation | Self::Gender)
+    }
+
+    /// Whether the values of a level are the same, so that their rareness counts.
+    pub(super) const fn is_same_value(self, level: LevelIndex) -> bool {
+        level == EXACT || matches!(self, Self::Phone) && (level == phone::MOBILE || level == phone::FIXED_LINE)
     }
 
     /// How many bits before this field in a pattern.

@@ -7,7 +7,7 @@
 use super::blocking::Blocks;
 use super::compare::compare;
 use super::drift::Profile;
-use super::field::{Field, Pattern};
+use super::field::{EXACT, Field, LevelIndex, MISSING, Pattern, birth, given};
 use super::hash::{Draw, Map};
 use super::model::{FEW, Frequencies, LEAST, Model, RAREST, Share, frequency_key, stable, values};
 use super::records::Records;
@@ -23,6 +23,8 @@ const ROUNDS: usize = 100;
 const CONVERGED: f64 = 1e-5;
 /// As many imagined pairs of each class agree as the defaults say: a level hardly seen stays near its default.
 const IMAGINED: f64 = 20.0;
+/// Imagined pairs of relatives, for how many are namesakes or twins.
+const IMAGINED_RELATIVES: f64 = 300.0;
 /// The imagined part of the random pairs.
 const IMAGINED_RANDOM: f64 = 0.01;
 /// The most frequent values of one field that are kept.
@@ -68,12 +70,20 @@ impl Model {
         let scorer = Scorer::new(self);
         let (mut same, mut household, mut unrelated) = (Levels::default(), Levels::default(), random.clone());
         let (mut matches, mut households) = (0.0, 0.0);
+        let mut relatives = [Relatives::default(); 2];
         for (pattern, count) in &patterns.blocked {
             let score = scorer.of_pattern(*pattern);
             matches += count * score.same;
             households += count * score.household;
             same.add(*pattern, count * score.same);
             household.add(*pattern, count * score.household);
+            let [namesakes, twins] = &mut relatives;
+            if matches!(pattern.level(Field::Birth), birth::YEAR | birth::DIFFERENT) {
+                namesakes.add(pattern.level(Field::Given), count * score.household);
+            }
+            if pattern.level(Field::Given) == given::DIFFERENT {
+                twins.add(pattern.level(Field::Birth), count * score.household);
+            }
             unrelated.add(*pattern, count * (1.0 - score.same - score.household).max(0.0));
         }
         self.prior_same = (matches / patterns.total).clamp(1e-12, 0.3);
@@ -90,8 +100,25 @@ impl Model {
                 share.household = smooth(household.get(field, level), of_household, imagined.household);
             }
         }
-        self.fix_personal();
+        self.set_personal(defaults, relatives);
         matches
+    }
+
+    fn set_personal(&mut self, defaults: &Self, relatives: [Relatives; 2]) {
+        // No person is both senior and junior: what the records of one show is not learned from doubtful pairs.
+        let generation = Field::Generation as usize;
+        if let (Some(shares), Some(imagined)) = (self.fields.get_mut(generation), defaults.fields.get(generation)) {
+            for (share, imagined) in shares.levels.iter_mut().zip(&imagined.levels) {
+                share.same = imagined.same;
+            }
+        }
+        for (field, relatives) in [Field::Given, Field::Birth].into_iter().zip(relatives) {
+            let (exact, imagined) = (self.share(field, EXACT), defaults.related(field));
+            if let (Some(shares), Some(exact)) = (self.fields.get_mut(field as usize), exact) {
+                shares.related = relatives.part(field, exact, imagined);
+            }
+        }
+        self.fix_personal();
     }
 
     fn set_unrelated(&mut self, seen: &Levels, defaults: &Self) {
@@ -104,6 +131,31 @@ impl Model {
             }
         }
         self.fix_personal();
+    }
+}
+
+/// Pairs of one household that something else than a personal field shows to be two people.
+#[derive(Clone, Copy, Debug, Default)]
+struct Relatives {
+    exact: f64,
+    all: f64,
+}
+
+impl Relatives {
+    fn add(&mut self, level: LevelIndex, count: f64) {
+        if level != MISSING {
+            self.exact += if level == EXACT { count } else { 0.0 };
+            self.all += count;
+        }
+    }
+
+    /// The part of them that agrees for a reason. Twins are never taken for rarer than they are among people: where they
+    /// pass for one person whose name was changed, they cannot be counted.
+    fn part(&self, field: Field, exact: Share, imagined: f64) -> f64 {
+        let by_chance = self.all * exact.unrelated;
+        let seen = (self.exact - by_chance).max(0.0) / exact.same;
+        let part = (seen + IMAGINED_RELATIVES * imagined) / (self.all + IMAGINED_RELATIVES);
+        part.clamp(if field == Field::Birth { imagined } else { imagined / 10.0 }, imagined * 5.0)
     }
 }
 
@@ -194,8 +246,7 @@ fn frequencies(records: &Records, model: &Model) -> Frequencies {
                 *counts.entry(value).or_default() += 1;
             }
         }
-        let Some(Share { unrelated, .. }) = model.share(field, super::field::EXACT) else { continue };
-        let least = unrelated / RAREST * known as f64;
+        let least = model.unrelated(field) / RAREST * known as f64;
         let mut frequent: Vec<(u64, u32)> =
             counts.into_iter().filter(|(_, count)| *count > FEW && f64::from(*count) > least).collect();
         frequent.sort_unstable_by_key(|(value, count)| (std::cmp::Reverse(*count), *value));

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
 use super::drift::Profile;
-use super::field::{EXACT, Field, LevelIndex, MISSING};
+use super::field::{Field, LevelIndex, MISSING};
 use super::hash::{Map, mix, text};
 use super::normalize;
 use super::records::{Records, Row};
 
-/// How often relatives who live together bear the same given name, and the same birth date as twins do. Demographic
-/// figures, not fitted: left free, the household class would take the matches.
+/// How often relatives who live together bear the same given name, and the same birth date as twins do, before
+/// anything is learned.
 const NAMESAKES: f64 = 0.01;
 const TWINS: f64 = 0.015;
 /// No agreement counts more for the rareness of its value than this factor.
@@ -35,6 +35,9 @@ pub struct Share {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldShares {
     pub field: Field,
+    /// The part of a household's pairs that agrees on a personal field for a reason: namesakes, twins.
+    #[serde(default)]
+    pub related: f64,
     pub levels: Vec<Share>,
 }
 
@@ -90,7 +93,7 @@ impl Model {
                 household: if field.is_personal() { level.unrelated } else { level.same },
                 unrelated: level.unrelated,
             };
-            FieldShares { field, levels: field.levels().iter().map(share).collect() }
+            FieldShares { field, related: related(field), levels: field.levels().iter().map(share).collect() }
         });
         let mut model = Self {
             version: String::new(),
@@ -140,6 +143,9 @@ impl Model {
         if !probabilities.all(valid) || !valid(self.prior_same) || !valid(self.prior_household) {
             return Err(ModelError::Probability);
         }
+        if !self.fields.iter().all(|shares| (0.0..=0.5).contains(&shares.related)) {
+            return Err(ModelError::Probability);
+        }
         let corrected = self.calibration.is_none_or(|calibration| calibration.is_sound());
         let profiled = self.profile.as_ref().is_none_or(Profile::is_sound);
         if self.prior_same + self.prior_household >= 1.0 || !corrected || !profiled {
@@ -163,9 +169,8 @@ impl Model {
     /// In the household class personal fields agree as strangers' do, but for namesakes and twins.
     pub(super) fn fix_personal(&mut self) {
         for shares in self.fields.iter_mut().filter(|shares| shares.field.is_personal()) {
-            let related = related(shares.field);
             for share in &mut shares.levels {
-                share.household = related * share.same + (1.0 - related) * share.unrelated;
+                share.household = shares.related * share.same + (1.0 - shares.related) * share.unrelated;
             }
         }
     }
@@ -173,9 +178,14 @@ impl Model {
     /// Gives the model the name of its contents.
     pub(super) fn freeze(mut self) -> Self {
         self.version = String::new();
-        let levels = self.fields.iter_mut().flat_map(|shares| &mut shares.levels);
-        let shares = levels.flat_map(|share| [&mut share.same, &mut share.household, &mut share.unrelated]);
-        for probability in shares.chain([&mut self.prior_same, &mut self.prior_household]) {
+        for shares in &mut self.fields {
+            shares.related = rounded(shares.related);
+            let levels = shares.levels.iter_mut();
+            for probability in levels.flat_map(|share| [&mut share.same, &mut share.household, &mut share.unrelated]) {
+                *probability = rounded(*probability);
+            }
+        }
+        for probability in [&mut self.prior_same, &mut self.prior_household] {
             *probability = rounded(*probability);
         }
         if let Some(Calibration { offset, slope }) = &mut self.calibration {
@@ -192,9 +202,24 @@ impl Model {
         self.fields.get(field as usize)?.levels.get(index).copied()
     }
 
+    /// The part of a household's pairs that agrees on a personal field for a reason.
+    pub(super) fn related(&self, field: Field) -> f64 {
+        self.fields.get(field as usize).map_or(0.0, |shares| shares.related)
+    }
+
+    /// How often unrelated records have the same value in a field.
+    pub(super) fn unrelated(&self, field: Field) -> f64 {
+        let levels = (1..).zip(self.fields.get(field as usize).into_iter().flat_map(|shares| &shares.levels));
+        levels
+            .filter(|(level, _)| field.is_same_value(*level))
+            .map(|(_, share)| share.unrelated)
+            .sum::<f64>()
+            .max(LEAST)
+    }
+
     /// By what factor the shared value of a field is more frequent than exact agreement by chance supposes.
     pub(super) fn rareness(&self, records: &Records, field: Field, a: &Row, b: &Row) -> f64 {
-        let Some(exact) = self.share(field, EXACT) else { return 1.0 };
+        let unrelated = self.unrelated(field);
         if self.frequencies.0.is_empty() {
             return 1.0;
         }
@@ -204,9 +229,9 @@ impl Model {
         let share = shares.fold(f64::INFINITY, f64::min);
         if share == 0.0 {
             let few = f64::from(FEW) / self.records.max(1) as f64;
-            (few / exact.unrelated).clamp(1.0 / RAREST, 1.0)
+            (few / unrelated).clamp(1.0 / RAREST, 1.0)
         } else if share.is_finite() {
-            (share / exact.unrelated).max(1.0 / RAREST)
+            (share / unrelated).max(1.0 / RAREST)
         } else {
             1.0
         }
@@ -218,8 +243,8 @@ fn rounded(probability: f64) -> f64 {
     format!("{probability:.8e}").parse().unwrap_or(probability)
 }
 
-/// The part of a household's pairs that agrees on a personal field for a reason.
-pub(super) const fn related(field: Field) -> f64 {
+/// The part of a household's pairs that agrees on a personal field for a reason, before anything is learned.
+const fn related(field: Field) -> f64 {
     match field {
         Field::Given => NAMESAKES,
         Field::Birth => TWINS,
@@ -251,11 +276,12 @@ pub(super) fn values(field: Field, row: &Row) -> [u64; 3] {
         Field::Email => row.emails.map(u64::from),
         Field::Phone => row.phones.map(u64::from),
         Field::Street if row.street != 0 => [u64::from(row.street) << 32 | u64::from(row.number), 0, 0],
+        Field::Place => one(row.postcode),
         Field::Other1 => one(row.others[0]),
         Field::Other2 => one(row.others[1]),
         Field::Other3 => one(row.others[2]),
         Field::Other4 => one(row.others[3]),
-        Field::Street | Field::Generation | Field::Gender | Field::Place => [0; 3],
+        Field::Street | Field::Generation | Field::Gender => [0; 3],
     }
 }
 

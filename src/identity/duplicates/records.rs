@@ -7,7 +7,8 @@ use super::intern::Interner;
 use super::normalize::address::{self, Street};
 use super::normalize::email::{self, Email};
 use super::normalize::name::Name;
-use super::normalize::{date, fold, phone};
+use super::normalize::phone::{Phone, PhoneKind};
+use super::normalize::{date, fold};
 
 /// How many addresses and how many numbers of one record are compared; further ones are left out.
 pub const CLAIMS: usize = 3;
@@ -72,7 +73,16 @@ pub(super) struct Row {
     /// One bit for each address, number, and one for the birth date.
     pub(super) proved_emails: u8,
     pub(super) proved_phones: u8,
+    pub(super) phone_kinds: [PhoneKind; CLAIMS],
     pub(super) birth_verified: bool,
+}
+
+impl Row {
+    /// What is known of the kind of one of the record's numbers.
+    pub(super) fn phone_kind(&self, number: u32) -> PhoneKind {
+        let found = self.phones.iter().zip(self.phone_kinds).find(|(phone, _)| **phone == number);
+        found.map(|(_, kind)| kind).unwrap_or_default()
+    }
 }
 
 /// A set of records that can be compared with each other.
@@ -96,7 +106,8 @@ impl Records {
     /// `Full` after 4 GiB of distinct text.
     pub fn push(&mut self, person: &Person<'_>) -> Result<u32, Full> {
         let index = u32::try_from(self.rows.len()).map_err(|_| Full)?;
-        let name = Name::new(person.given, person.family, person.name);
+        let mut name = Name::new(person.given, person.family, person.name);
+        email::complete(&mut name, person.emails.iter().map(|claim| claim.value));
         let street = Street::new(person.street, person.house_number);
         let mut row = Row {
             given: self.texts.number(&name.given)?,
@@ -149,14 +160,14 @@ impl Records {
     }
 
     fn push_phones(&mut self, person: &Person<'_>, row: &mut Row) -> Result<(), Full> {
-        let mut free = row.phones.iter_mut().enumerate();
+        let mut free = row.phones.iter_mut().zip(&mut row.phone_kinds).enumerate();
         for claim in person.phones {
-            let number = phone::number(claim.value, person.country);
+            let Phone { number, kind } = Phone::new(claim.value, person.country);
             if number.is_empty() {
                 continue;
             }
-            let Some((at, place)) = free.next() else { break };
-            *place = self.texts.number(&number)?;
+            let Some((at, (place, place_of_kind))) = free.next() else { break };
+            (*place, *place_of_kind) = (self.texts.number(&number)?, kind);
             row.proved_phones |= u8::from(claim.proved) << at;
         }
         Ok(())

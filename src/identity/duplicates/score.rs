@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::bulk::ScoredPair;
 use super::calibration::Calibration;
 use super::compare::compare;
-use super::field::{EXACT, Field, Pattern};
-use super::model::{Model, RAREST, related};
+use super::field::{EXACT, Field, MISSING, Pattern};
+use super::model::{Model, RAREST};
 use super::records::{Records, Row};
 
 /// What two records are to each other. The three probabilities add up to one.
@@ -124,7 +124,7 @@ impl<'a> Scorer<'a> {
     pub(super) fn at_best(&self, pattern: Pattern) -> f64 {
         self.weigh(pattern, |field| {
             let mut bits = self.weight(pattern, field);
-            if pattern.level(field) == EXACT && field.has_frequencies() {
+            if field.is_same_value(pattern.level(field)) && field.has_frequencies() {
                 bits.same += RAREST.log2();
             }
             bits
@@ -136,7 +136,7 @@ impl<'a> Scorer<'a> {
     pub fn explain(&self, records: &Records, a: u32, b: u32) -> Waterfall {
         let (row_a, row_b) = (records.row(a), records.row(b));
         let score = self.score_rows(records, &row_a, &row_b);
-        let steps = Field::ALL.into_iter().filter(|field| score.pattern.level(*field) != super::field::MISSING);
+        let steps = Field::ALL.into_iter().filter(|field| score.pattern.level(*field) != MISSING);
         let steps = steps.map(|field| {
             let bits = self.bits(records, score.pattern, field, &row_a, &row_b);
             Step {
@@ -181,12 +181,12 @@ impl<'a> Scorer<'a> {
 
     fn bits(&self, records: &Records, pattern: Pattern, field: Field, a: &Row, b: &Row) -> Bits {
         let mut bits = self.weight(pattern, field);
-        if pattern.level(field) == EXACT && field.has_frequencies() {
+        if field.is_same_value(pattern.level(field)) && field.has_frequencies() {
             let rareness = self.model.rareness(records, field, a, b);
             bits.same -= rareness.log2();
             bits.household = match (field.is_personal(), self.model.share(field, EXACT)) {
                 (true, Some(share)) => {
-                    let (related, unrelated) = (related(field), share.unrelated * rareness);
+                    let (related, unrelated) = (self.model.related(field), share.unrelated * rareness);
                     ((related * share.same + (1.0 - related) * unrelated) / unrelated).log2()
                 }
                 _ => bits.household - rareness.log2(),

@@ -12,7 +12,7 @@ use super::model::{LEAST, Model, ModelError};
 use super::normalize;
 
 /// The columns that the conditions read; all text, null where there is no value.
-pub const COLUMNS: [&str; 18] = [
+pub const COLUMNS: [&str; 19] = [
     "given",
     "middle",
     "nickname",
@@ -23,6 +23,8 @@ pub const COLUMNS: [&str; 18] = [
     "email",
     "email_local",
     "phone",
+    // "mobile" or "fixed" where the country's plan of numbers tells.
+    "phone_kind",
     "street",
     "house_number",
     "postcode",
@@ -71,7 +73,10 @@ fn comparison(model: &Model, field: Field) -> Value {
         levels.push(level);
     }
     let shares = (1..=field.levels().len() as u8).filter_map(|index| model.share(field, index));
-    let households: Vec<String> = shares.map(|share| format!("{:e}", share.household)).collect();
+    let mut households: Vec<String> = shares.map(|share| format!("{:e}", share.household)).collect();
+    if field.is_personal() {
+        households.push(format!("{:e}", model.related(field)));
+    }
     json!({
         "output_column_name": field.name(),
         "comparison_description": format!("household {}", households.join(" ")),
@@ -79,12 +84,23 @@ fn comparison(model: &Model, field: Field) -> Value {
     })
 }
 
+const MOVED: &str = "\"postcode_l\" <> \"postcode_r\" AND \"locality_l\" <> \"locality_r\" \
+    AND \"house_number_l\" <> \"house_number_r\" AND levenshtein(\"street_l\", \"street_r\") > 2";
+
 /// The order in which conditions are tried; the last is "else". The more special one goes first.
 fn order(field: Field) -> Vec<u8> {
     match field {
         Field::Given => {
             use super::field::given::{DIFFERENT, INITIAL, MIDDLE_DIFFERS, NEAR, NICKNAME, SIMILAR, SWAPPED};
             vec![MIDDLE_DIFFERS, EXACT, SWAPPED, NICKNAME, NEAR, SIMILAR, INITIAL, DIFFERENT]
+        }
+        Field::Phone => {
+            use super::field::phone::{DIFFERENT, FIXED_LINE, MOBILE, NEAR};
+            vec![FIXED_LINE, MOBILE, EXACT, NEAR, DIFFERENT]
+        }
+        Field::Street => {
+            use super::field::street::{DIFFERENT, MOVED, NEAR, NUMBER_DIFFERS, NUMBER_ONLY};
+            vec![EXACT, NEAR, NUMBER_DIFFERS, NUMBER_ONLY, MOVED, DIFFERENT]
         }
         other => (1..=other.levels().len() as u8).collect(),
     }
@@ -95,7 +111,8 @@ fn null_condition(field: Field) -> String {
     match field {
         Field::Place => {
             let any = ["postcode", "locality", "region"].map(|column| format!("({})", one(column)));
-            any.join(" AND ")
+            // Another street in another place is the street's level alone.
+            format!("({}) OR ({MOVED})", any.join(" AND "))
         }
         other => one(other.name()),
     }
@@ -105,6 +122,7 @@ fn null_condition(field: Field) -> String {
 fn condition(field: Field, level: &str) -> String {
     let same = |column: &str| format!("\"{column}_l\" = \"{column}_r\"");
     let edits = |column: &str, most: u8| format!("levenshtein(\"{column}_l\", \"{column}_r\") <= {most}");
+    let either = |column: &str, value: &str| format!("(\"{column}_l\" = '{value}' OR \"{column}_r\" = '{value}')");
     let alike =
         |column: &str, bound: &str| format!("jaro_winkler_similarity(\"{column}_l\", \"{column}_r\") > {bound}");
     let part =
@@ -138,6 +156,9 @@ fn condition(field: Field, level: &str) -> String {
         (Field::Street, "exact") => format!("{} AND {}", same("street"), same("house_number")),
         (Field::Street, "near") => format!("{} AND {}", edits("street", 2), same("house_number")),
         (Field::Street, "number_differs") => edits("street", 2),
+        (Field::Phone, "fixed_line") => format!("{} AND {}", same("phone"), either("phone_kind", "fixed")),
+        (Field::Phone, "mobile") => format!("{} AND {}", same("phone"), either("phone_kind", "mobile")),
+        (Field::Street, "moved") => MOVED.to_owned(),
         (Field::Street, "number_only") => same("house_number"),
         (Field::Place, "exact") => {
             format!("{} AND ({} OR \"locality_l\" IS NULL OR \"locality_r\" IS NULL)", same("postcode"), same("locality"))
@@ -241,8 +262,10 @@ fn import_comparison(comparison: &Value, model: &mut Model) -> Result<(), ModelE
     }
     let description = text(comparison, "comparison_description");
     let households = description.strip_prefix("household ").map(|list| list.split(' ').map(str::parse::<f64>));
-    for (share, household) in shares.levels.iter_mut().zip(households.into_iter().flatten()) {
-        share.household = household.map_err(|_| ModelError::Probability)?;
+    // One for each level, then the part of relatives, where there is one.
+    let values = shares.levels.iter_mut().map(|share| &mut share.household).chain([&mut shares.related]);
+    for (value, household) in values.zip(households.into_iter().flatten()) {
+        *value = household.map_err(|_| ModelError::Probability)?;
     }
     if !description.starts_with("household ") && field.is_personal() {
         model.fix_personal();

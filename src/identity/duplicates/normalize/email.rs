@@ -167,6 +167,47 @@ impl Email {
     }
 }
 
+/// Words of addresses that are no given names.
+const NO_NAMES: &[&str] =
+    &["family", "familie", "famille", "familia", "fam", "home", "house", "the", "mrs", "post", "real", "official"];
+
+/// Fills in a given or a family name that is missing, where an address is made of both: `john.smith84` of a Smith.
+pub fn complete<'a>(name: &mut Name, mut addresses: impl Iterator<Item = &'a str>) {
+    if name.given.is_empty() == name.family.is_empty() {
+        return;
+    }
+    let known = if name.given.is_empty() { &name.family } else { &name.given };
+    if known.len() < 3 {
+        return;
+    }
+    if let Some(missing) = addresses.find_map(|address| other_name(address, known)) {
+        if name.given.is_empty() {
+            name.set_given(&missing);
+        } else {
+            name.set_family(&missing);
+        }
+    }
+}
+
+/// What an address has beside a name: one word of letters, with digits behind it at most.
+fn other_name(address: &str, known: &str) -> Option<String> {
+    if address.len() > 254 || Email::new(address).folded.is_empty() {
+        return None;
+    }
+    let mailbox = address.trim().rsplit_once('@')?.0.split('+').next()?;
+    let folded = super::fold(mailbox);
+    let letters = folded.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ');
+    let words: Vec<&str> = letters.split(' ').collect();
+    let other = match words.as_slice() {
+        [first, second] if *second == known => first,
+        [first, second] if *first == known => second,
+        [one] => one.strip_suffix(known).or_else(|| one.strip_prefix(known))?,
+        _ => return None,
+    };
+    let is_name = other.chars().count() >= 3 && other.chars().all(char::is_alphabetic) && !NO_NAMES.contains(&other);
+    (is_name && !ROLES.contains(&other) && !PLACEHOLDERS.contains(&other)).then(|| other.to_owned())
+}
+
 /// Whether a part before the `@` is made of its owner's name and year of birth and of little else: then it says no more
 /// than they do.
 pub fn is_of_name(local: &str, name: &Name, birth: Birth) -> bool {
@@ -185,7 +226,9 @@ pub fn is_of_name(local: &str, name: &Name, birth: Birth) -> bool {
         rest = rest.replacen(&year, "", 1);
         rest = rest.strip_suffix(year.get(2..).unwrap_or_default()).unwrap_or(&rest).to_owned();
     }
-    named && rest.len() < 3
+    // "jsmith12": an initial and a few digits are as little.
+    let digits = rest.trim_start_matches(|c: char| name.given.starts_with(c));
+    named && (rest.len() < 3 || digits.len() <= 3 && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn is_blocked(plain: &str, domain: &str) -> bool {
@@ -200,7 +243,8 @@ fn is_blocked(plain: &str, domain: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Email;
+    use super::super::name::Name;
+    use super::{Email, complete};
 
     #[test]
     fn spellings_of_one_mailbox_fold_alike_only_where_the_provider_says_so() {
@@ -228,6 +272,26 @@ mod tests {
             "0000@example.org",
         ] {
             assert_eq!(Email::new(text), Email::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_name_is_read_from_an_address_that_has_both() {
+        for (given, family, address, expected) in [
+            ("", "Smith", "john.smith84@example.org", ("john", "smith")),
+            ("", "Smith", "JohnSmith@example.org", ("john", "smith")),
+            ("", "Smith", "smith_john+shop@example.org", ("john", "smith")),
+            ("John", "", "john.smith@example.org", ("john", "smith")),
+            ("", "Smith", "smith.family12@example.org", ("", "smith")),
+            ("", "Smith", "jsmith@example.org", ("", "smith")),
+            ("", "Smith", "sales.smith@example.org", ("", "smith")),
+            ("", "Smith", "big.john.smith@example.org", ("", "smith")),
+            ("", "", "john.smith@example.org", ("", "")),
+            ("Mary", "Smith", "john.smith@example.org", ("mary", "smith")),
+        ] {
+            let mut name = Name::new(given, family, "");
+            complete(&mut name, [address].into_iter());
+            assert_eq!((name.given.as_str(), name.family.as_str()), expected, "{address}");
         }
     }
 }

@@ -74,7 +74,7 @@ impl Name {
         name
     }
 
-    fn set_given(&mut self, folded: &str) {
+    pub(super) fn set_given(&mut self, folded: &str) {
         if is_placeholder(folded) {
             return;
         }
@@ -92,7 +92,7 @@ impl Name {
         self.nicknames = nicknames::groups(first);
     }
 
-    fn set_family(&mut self, folded: &str) {
+    pub(super) fn set_family(&mut self, folded: &str) {
         if is_placeholder(folded) {
             return;
         }

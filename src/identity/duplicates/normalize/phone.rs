@@ -7,28 +7,70 @@
 const THREE_DIGITS: [u32; 23] =
     [21, 22, 23, 24, 25, 26, 29, 35, 37, 38, 42, 50, 59, 67, 68, 69, 80, 85, 87, 88, 96, 97, 99];
 
-/// The digits that are compared; empty if it is no number or stands for nobody. `country` is ISO 3166 alpha-2.
-pub fn number(text: &str, country: &str) -> String {
-    if text.len() > 64 {
-        return String::new();
+/// A phone number as it is compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Phone {
+    /// The national number; empty if it is none or stands for nobody.
+    pub number: String,
+    pub kind: PhoneKind,
+}
+
+/// Whose a number is: a person's or a building's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PhoneKind {
+    /// The country's plan of numbers does not tell, or the country is not known.
+    #[default]
+    Unknown,
+    Mobile,
+    FixedLine,
+}
+
+impl Phone {
+    /// Reads a number; `country` is ISO 3166 alpha-2.
+    pub fn new(text: &str, country: &str) -> Self {
+        if text.len() > 64 {
+            return Self::default();
+        }
+        let text = text.trim().replace("(0)", "");
+        let mut digits: String =
+            text.chars().filter_map(|c| c.to_digit(10)).filter_map(|d| char::from_digit(d, 10)).collect();
+        let mut code = code_of(country).unwrap_or_default().to_owned();
+        if text.starts_with('+') || digits.starts_with("00") {
+            let rest = if text.starts_with('+') { digits.as_str() } else { digits.trim_start_matches('0') };
+            let length = code_length(rest).min(rest.len());
+            code = rest.get(..length).unwrap_or_default().to_owned();
+            digits = rest.get(length..).unwrap_or_default().to_owned();
+        } else if digits.len() == 11 && digits.starts_with('1') && matches!(country, "" | "US" | "CA") {
+            digits.remove(0);
+        } else if !code.is_empty() && digits.len() > 10 && digits.starts_with(&code) {
+            digits = digits.get(code.len()..).unwrap_or_default().to_owned();
+        }
+        let national = digits.trim_start_matches('0');
+        if !(6..=14).contains(&national.len()) || is_placeholder(national) {
+            return Self::default();
+        }
+        Self { number: national.to_owned(), kind: kind(&code, national) }
     }
-    let text = text.trim().replace("(0)", "");
-    let mut digits: String =
-        text.chars().filter_map(|c| c.to_digit(10)).filter_map(|d| char::from_digit(d, 10)).collect();
-    let international = text.starts_with('+') || digits.starts_with("00");
-    if international {
-        let rest = if text.starts_with('+') { digits.as_str() } else { digits.trim_start_matches('0') };
-        digits = rest.get(code_length(rest)..).unwrap_or_default().to_owned();
-    } else if digits.len() == 11 && digits.starts_with('1') && matches!(country, "" | "US" | "CA") {
-        digits.remove(0);
-    } else if let Some(code) = code_of(country)
-        && digits.len() > 10
-        && digits.starts_with(code)
-    {
-        digits = digits.get(code.len()..).unwrap_or_default().to_owned();
-    }
-    let national = digits.trim_start_matches('0');
-    if (6..=14).contains(&national.len()) && !is_placeholder(national) { national.to_owned() } else { String::new() }
+}
+
+/// What the plan of a country says of a national number. In many plans, such as the North American, it says nothing.
+fn kind(code: &str, national: &str) -> PhoneKind {
+    let mobile: &[&str] = match code {
+        "44" => &["7"],
+        "33" => &["6", "7"],
+        "61" => &["4"],
+        "46" => &["7"],
+        "49" => &["15", "16", "17"],
+        "34" => &["6", "7"],
+        "31" | "43" => &["6"],
+        "41" => &["7"],
+        "32" => &["4"],
+        "351" => &["9"],
+        "353" => &["8"],
+        _ => return PhoneKind::Unknown,
+    };
+    let is_mobile = mobile.iter().any(|prefix| national.starts_with(prefix));
+    if is_mobile { PhoneKind::Mobile } else { PhoneKind::FixedLine }
 }
 
 /// How many digits the country code at the beginning has.
@@ -77,7 +119,11 @@ fn is_placeholder(digits: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{Phone, PhoneKind};
+
+    fn number(text: &str, country: &str) -> String {
+        Phone::new(text, country).number
+    }
 
     #[test]
     fn spellings_of_one_number_are_one() {
@@ -100,6 +146,22 @@ mod tests {
     fn numbers_that_stand_for_nobody_are_no_value() {
         for text in ["", "0000000000", "07777777777", "1234567890", "n/a", "999", "9876543210"] {
             assert_eq!(number(text, "GB"), "", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mobile_is_told_from_a_fixed_line_only_where_the_plan_says_so() {
+        for (text, country, kind) in [
+            ("020 7946 0123", "GB", PhoneKind::FixedLine),
+            ("+44 7700 900123", "", PhoneKind::Mobile),
+            ("0044 1632 960123", "US", PhoneKind::FixedLine),
+            ("01632 960123", "", PhoneKind::Unknown),
+            ("+49 30 2345678", "", PhoneKind::FixedLine),
+            ("0171 2345678", "DE", PhoneKind::Mobile),
+            ("+1 212 555 0187", "", PhoneKind::Unknown),
+            ("+33 6 12 34 56 78", "", PhoneKind::Mobile),
+        ] {
+            assert_eq!(Phone::new(text, country).kind, kind, "{text}");
         }
     }
 }
