@@ -1,8 +1,8 @@
 //! Merge and unmerge (spec/identity.md rules 22 to 35): customers made as logins make them, merged by the functions that
 //! every surface calls, seen as apps see them.
 
-mod cost;
 mod acceptance;
+mod cost;
 mod erasing;
 mod keeping;
 mod merging;
