@@ -12,8 +12,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::events::{self, Actor, Event};
 use crate::identity::address::EmailAddress;
 use crate::identity::candidates::{self, Refit};
-use crate::identity::duplicates::{Blocks, Policy};
-use crate::identity::namespace::{Namespace, Rules};
+use crate::identity::duplicates::Blocks;
+use crate::identity::namespace::Namespace;
 use crate::identity::profile::Profile;
 use crate::identity::sign_in::{self, SignedUp};
 use crate::ids::{CustomerId, LinkId};
@@ -201,9 +201,10 @@ fn claimed(customer: CustomerId, address: &str, now: Timestamp) -> Link {
 
 /// The search that `samesake duplicates scan` makes.
 async fn search(app: &App, clock: &Clock) -> anyhow::Result<()> {
-    let loaded = candidates::load(app.store(), Rules::of(&app.config, clock.now()), |_| {}).await?;
+    let rules = candidates::Rules::new(&app.config.duplicates, &app.config.merge);
+    let loaded = candidates::load(app.store(), &rules, clock.now(), |_| {}).await?;
     let blocks = Blocks::new(&loaded.records);
     let model = candidates::model(app.store(), &loaded, &blocks, Refit::Never, clock.now()).await?;
-    candidates::scan(app.store(), clock, &loaded, (&model, &blocks), Policy::default(), |_| {}).await?;
+    candidates::scan(app.store(), clock, &loaded, (&model, &blocks), &rules, |_| true).await?;
     Ok(())
 }

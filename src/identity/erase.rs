@@ -79,7 +79,7 @@ pub async fn erase_in(
     jobs::queue_all(tx, task_key, tasks, First::Job, now).await?;
     tx.grants_revoke_customer(root.id, "erased", now).await?;
     tx.customer_erase(root.id, now).await?;
-    blank_history(&mut tx, root.id, &members).await?;
+    blank_history(tx, root.id, &members).await?;
     let event = Event::CustomerErased { members: members.clone(), reason: reason.to_owned() };
     events::record(tx, root.id, by, event, now).await?;
     Ok(Erased::Done { customer: root.id, members })

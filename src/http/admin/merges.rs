@@ -190,7 +190,7 @@ pub async fn request(
     reason: String,
 ) -> Result<PlanRequest, store::Error> {
     let staff = desk.app.store().begin_read().await?.admins().await?.into_iter().map(|admin| admin.customer).collect();
-    Ok(PlanRequest { survivor, absorbed, by: desk.admin.initiator(), reason, choices, staff })
+    Ok(PlanRequest { survivor, absorbed, by: desk.admin.initiator(), reason, choices, staff, sessions: None })
 }
 
 /// By which an effect knows its own repetition: another text for every admin and page.

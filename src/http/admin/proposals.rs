@@ -15,7 +15,7 @@ use super::timeline::Actors;
 use crate::board::role::Act;
 use crate::http::error::Failure;
 use crate::http::pages::{Brand, View};
-use crate::identity::merge::{self, Approved, Outcome, Planned, Proposal};
+use crate::identity::merge::{self, Approved, Outcome, Planned, Proposal, Terms};
 use crate::ids::ProposalId;
 use crate::secret;
 use crate::session::pending::{AgreedMerge, DeskAction};
@@ -149,7 +149,10 @@ pub async fn propose(desk: &Desk, agreed: AgreedMerge) -> Result<Response, Ended
     let outcome: Outcome<Proposal> = match planned {
         Outcome::Done(Planned::Already(Some(executed))) => return Ok(to_merge(&executed)),
         Outcome::Done(Planned::New(plan)) if plan.hash() != agreed.hash => Outcome::Stale(plan),
-        _ => merge::propose(store, config, &request, now).await?,
+        _ => {
+            let terms = Terms { hash: Some(&agreed.hash), idempotency_key: Some(&key) };
+            merge::propose(store, config, &request, terms, now).await?
+        }
     };
     let mut tx = store.begin().await?;
     let answer = match outcome {

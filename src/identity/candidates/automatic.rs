@@ -45,6 +45,7 @@ fn request(pair: &Candidate, staff: Vec<CustomerId>) -> PlanRequest {
         reason: format!("one person with a probability of {:.6} by model {}", pair.same, pair.model),
         choices: Default::default(),
         staff,
+        sessions: None,
     }
 }
 
