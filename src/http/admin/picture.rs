@@ -225,8 +225,14 @@ fn words_of(dossier: &Dossier, live_sessions: usize) -> String {
         0 | 1 => String::new(),
         many => format!(" It is made of {many} customers that were merged."),
     };
+    let count = |count: usize, one: &str, many: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    };
     format!(
-        "{links} identifiers lead to this customer; {apps} apps know them; {live_sessions} browsers are signed \
-         in.{made_of}"
+        "{}; {}; {}.{made_of}",
+        count(links, "identifier leads to this customer", "identifiers lead to this customer"),
+        count(apps, "app knows them", "apps know them"),
+        count(live_sessions, "browser is signed in", "browsers are signed in"),
     )
 }

@@ -199,6 +199,7 @@ mod tests {
             prior_bits: -10.0,
             household_prior_bits: -9.0,
             steps: vec![step("email", "exact", 20.0), step("birth", "different", -5.0)],
+            calibration: None,
             same: 0.9,
             household: 0.05,
             unrelated: 0.05,

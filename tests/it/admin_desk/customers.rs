@@ -30,7 +30,7 @@ on_both! {
         for words in [ANN, sub, "The shop", "Became a customer", "1 browser", "password"] {
             assert!(seen.contains(words), "{words}: {}", seen.text());
         }
-        assert!(seen.body.contains("<svg class=\"picture\"") && seen.contains("1 identifiers lead"));
+        assert!(seen.body.contains("<svg class=\"picture\"") && seen.contains("1 identifier leads"));
         let looked: Vec<_> = actions_of(&app, ann).await;
         assert!(looked.iter().any(|action| action == "admin.looked"), "{looked:?}");
     }
