@@ -10,7 +10,7 @@ use crate::cli::{CustomerPropose, Listing, ProposalChange};
 use crate::clock::Clock;
 use crate::events::Actor;
 use crate::http::admin_api::merge_view::{MergeDone, ProposalLine, ProposalView};
-use crate::identity::merge::{self, Approved, Initiator, Outcome, PlanRequest, Planned};
+use crate::identity::merge::{self, Approved, Initiator, Outcome, PlanRequest, Terms};
 
 /// Lists the merges that wait for approval.
 pub(super) async fn list(command: &Listing) -> anyhow::Result<()> {
@@ -46,15 +46,11 @@ pub(super) async fn propose(command: &CustomerPropose) -> anyhow::Result<()> {
         reason: why.to_owned(),
         choices: command.choices.iter().cloned().collect(),
         staff,
+        sessions: None,
     };
     let now = Clock::system().now();
-    if let Some(hash) = &command.hash
-        && let Outcome::Done(Planned::New(plan)) = merge::plan(&store, &config.merge, &request, now).await?
-        && plan.hash() != *hash
-    {
-        bail!("the plan has changed; its hash is {} now", plan.hash());
-    }
-    match merge::propose(&store, &config.merge, &request, now).await? {
+    let terms = Terms { hash: command.hash.as_deref(), idempotency_key: None };
+    match merge::propose(&store, &config.merge, &request, terms, now).await? {
         Outcome::Done(proposal) if command.json => print_json(&ProposalLine::from(&proposal)),
         Outcome::Done(proposal) => {
             println!("proposal {}, lapses {}", proposal.id, proposal.expires_at);
