@@ -261,6 +261,22 @@ pub fn accounts_joined(letterhead: &Letterhead, to: &EmailAddress, account_url: 
     notice_message(letterhead, to, format!("Your accounts at {brand} are one now"), &notice)
 }
 
+/// "All of your account is open to …": one side of two that were joined has proved the other.
+pub fn account_opened(letterhead: &Letterhead, to: &EmailAddress, account_url: &str) -> Message {
+    let brand = &letterhead.brand;
+    let notice = Notice {
+        what_happened: format!(
+            "Two accounts at {brand} were joined before. Somebody who signed in to one of them has now shown that the \
+             other is theirs, too: from now on, whatever signs in to either opens all of it."
+        ),
+        what_to_do: "If it was you, there is nothing to do. If not, somebody else has got into your account: tell us now, \
+                     it can be undone.",
+        link: account_url,
+        link_text: "Look at your account",
+    };
+    notice_message(letterhead, to, format!("All of your account at {brand} is open to you"), &notice)
+}
+
 fn notice_message(letterhead: &Letterhead, to: &EmailAddress, subject: String, notice: &Notice<'_>) -> Message {
     Message {
         to: to.clone(),

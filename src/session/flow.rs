@@ -17,7 +17,7 @@ use crate::oidc::interaction::Progress;
 use crate::protocol::authorization::AuthorizationRequest;
 use crate::secret;
 use crate::session::pending::{
-    Action, AddressOf, PendingAction, PendingAddress, PendingLink, PendingMerge, PendingSignUp,
+    Action, AddressOf, PendingAction, PendingAddress, PendingLink, PendingMerge, PendingSignUp, PendingWhole,
 };
 use crate::session::{RECENT, SsoSession};
 
@@ -53,6 +53,9 @@ pub struct Flow {
     /// Two customers who may be one person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<PendingMerge>,
+    /// A code that proves more of a customer than the session sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<PendingWhole>,
     /// What was pressed before a fresh login was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<PendingAction>,
@@ -91,6 +94,7 @@ impl Flow {
             link: None,
             address: None,
             merge: None,
+            whole: None,
             action: None,
         }
     }
@@ -131,6 +135,17 @@ impl Flow {
     /// The pair of customers that is this session's to ask about.
     pub fn pending_merge(&self, session: &SsoSession) -> Option<&PendingMerge> {
         self.merge.as_ref().filter(|pending| pending.is_of(session))
+    }
+
+    /// Keeps what a mailed code will prove.
+    pub fn await_whole(&mut self, pending: PendingWhole, now: Timestamp) {
+        self.whole = Some(PendingWhole { expires_at: now + UPSTREAM_LIFETIME, ..pending });
+        self.target = Target::Account;
+    }
+
+    /// What a mailed code still proves at `now`.
+    pub fn pending_whole(&self, now: Timestamp) -> Option<&PendingWhole> {
+        self.whole.as_ref().filter(|pending| now < pending.expires_at)
     }
 
     /// Keeps a button until whoever pressed it has logged in again. The login leads to nothing else.

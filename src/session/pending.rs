@@ -115,6 +115,17 @@ impl PendingMerge {
     }
 }
 
+/// A code on its way to an address of the side above the one that somebody sees (rule 25).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingWhole {
+    pub customer: CustomerId,
+    pub sid: Sid,
+    /// The address's link.
+    pub link: LinkId,
+    pub address: EmailAddress,
+    pub expires_at: Timestamp,
+}
+
 /// A button that was pressed, by this customer in this session, and waits for a fresh login (rule 15).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PendingAction {
@@ -136,6 +147,8 @@ pub enum Action {
     AddAddress(String),
     /// Asks that two customers become one.
     RequestMerge,
+    /// Proves the side above by a code to this address of its.
+    ProveWhole(LinkId),
     /// What an admin pressed at the desk.
     Desk(Box<DeskAction>),
 }

@@ -160,7 +160,7 @@ impl Tx {
             self,
             MergeProposal,
             "SELECT id, survivor, absorbed, request, plan, plan_hash, approvals_needed, proposed_by, state, \
-             created_at, expires_at, closed_at, merge FROM merge_proposals \
+             created_at, expires_at, closed_at, merge, idempotency_key FROM merge_proposals \
              WHERE state = 'open' AND (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3",
             at,
             id,

@@ -134,6 +134,9 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/address/code", "GET", 400, "refused"),
     ("/address/code", "POST", 400, "refused"),
     ("/address/resend", "POST", 400, "refused"),
+    ("/whole/code", "GET", 400, "refused"),
+    ("/whole/code", "POST", 400, "refused"),
+    ("/whole/resend", "POST", 400, "refused"),
     ("/both-mine", "GET", 400, "refused"),
     ("/both-mine", "POST", 400, "refused"),
     ("/both-mine/join", "POST", 400, "refused"),
@@ -146,6 +149,7 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/account/address", "POST", 303, "refused"), // to sign in first
     ("/account/connect", "POST", 303, "refused"),
     ("/account/disconnect", "POST", 303, "refused"),
+    ("/account/whole", "POST", 303, "refused"),
     // Signing out of nothing
     ("/logout/confirm", "POST", 200, "public"),
     // What needs a destination, a registered return address, a ticket, a session

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::joining::{provider_name, tell};
-use super::{both_mine, see_other, social, unchanged};
+use super::{both_mine, see_other, social, unchanged, whole};
 use crate::app::App;
 use crate::connector::{Connector, ConnectorError, Wishes};
 use crate::http::admin;
@@ -42,6 +42,7 @@ pub async fn go_on(
         Action::Disconnect(link) => disconnect(app, context, session, link).await,
         Action::AddAddress(hint) => add_address(app, context, session, hint).await,
         Action::RequestMerge => both_mine::request(app, context, flow, session).await,
+        Action::ProveWhole(link) => whole::begin(app, context, flow, session, link).await,
     }
 }
 

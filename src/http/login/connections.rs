@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use super::extract::Posted;
 use super::joining::{provider_name, tell, too_many};
 use super::step::{self, Walk};
-use super::{acting, both_mine, connector_buttons, see_other, unchanged};
+use super::{acting, both_mine, connector_buttons, see_other, unchanged, whole};
 use crate::app::App;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
@@ -22,7 +22,7 @@ use crate::identity::addresses::TYPED;
 use crate::identity::import::Differs;
 use crate::identity::limit::Limit;
 use crate::identity::linking::{self, Claim, Linked, MAILED_CODE, Proof};
-use crate::identity::merge::side;
+use crate::identity::merge::{self, side};
 use crate::identity::merge_request::Proved;
 use crate::identity::namespace::{Namespace, Rules};
 use crate::identity::other_names::is_other_name;
@@ -46,12 +46,18 @@ pub async fn get(State(app): State<App>, context: Context, browser: BrowserSessi
     let mut tx = app.store().begin_read().await?;
     let rows = tx.members_of(session.customer).await?;
     let links = in_order(side::links(&mut tx, session.customer).await?);
-    let Some(profile) = side::profile(&rows, session.customer, &app.config.merge) else {
+    let Some(seen) = side::see_members(&rows, session.customer, &app.config.merge, context.now) else {
         return Ok(error::expired_page(&app, &context));
     };
+    if !seen.counts(session.authentication.auth_time) {
+        // From before a merge that was undone: it may have been opened by somebody else.
+        return log_in(&app, &context).await;
+    }
+    let channels = merge::channels(&mut tx, session.customer).await?;
     let page = AccountPage {
         brand: &app.brand,
-        account: super::consent::called(&Profile::from_json(&profile)),
+        account: super::consent::called(&Profile::from_json(&seen.profile)),
+        part: (!seen.is_whole()).then(|| whole::lines(&app, &channels)),
         token: form_token(&app, &session),
         connections: links
             .iter()
@@ -174,6 +180,11 @@ async fn press(
 ) -> Result<Response, Failure> {
     let Posted { context, params } = posted;
     let Some(session) = browser.current(app, context.now).await? else { return log_in(app, &context).await };
+    let rows = app.store().begin_read().await?.members_of(session.customer).await?;
+    let seen = side::see_members(&rows, session.customer, &app.config.merge, context.now);
+    if !seen.is_some_and(|seen| seen.counts(session.authentication.auth_time)) {
+        return log_in(app, &context).await;
+    }
     let token = params.get("token").unwrap_or_default();
     let is_theirs = secret::constant_time_eq(token.as_bytes(), form_token(app, &session).as_bytes());
     let Some(action) = action.filter(|_| is_theirs) else { return Ok(error::expired_page(app, &context)) };
@@ -198,6 +209,12 @@ pub async fn connect(State(app): State<App>, browser: BrowserSession, posted: Po
 /// Disconnects an account and ends what came in through it.
 pub async fn disconnect(State(app): State<App>, browser: BrowserSession, posted: Posted) -> Result<Response, Failure> {
     let action = link_of(&posted.params).map(Action::Disconnect);
+    press(&app, &browser, posted, action).await
+}
+
+/// Proves the rest of the account by a code to one of its addresses.
+pub async fn prove_whole(State(app): State<App>, browser: BrowserSession, posted: Posted) -> Result<Response, Failure> {
+    let action = link_of(&posted.params).filter(|_| app.mailer.is_offered()).map(Action::ProveWhole);
     press(&app, &browser, posted, action).await
 }
 
@@ -241,10 +258,11 @@ pub async fn returned(
             app.mail_queued.notify_one();
             Ok(acting::to_account())
         }
-        Linked::Already { .. } => {
+        Linked::Already { customer, .. } => {
             // What the login brought anew: the consent that was taken back, the provider's tokens.
             tx.commit().await?;
-            Ok(acting::to_account())
+            // Of the other side of a merge, it proves that side, too.
+            whole::unite(app, context, browser, &session, customer).await
         }
         Linked::Taken { owner, link } => {
             drop(tx);

@@ -16,6 +16,7 @@ pub mod password;
 pub mod sign_up;
 pub mod social;
 pub mod step;
+pub mod whole;
 
 use axum::Router;
 use axum::http::header::RETRY_AFTER;
@@ -60,6 +61,9 @@ pub fn routes() -> Router<App> {
         .route("/account/address", post(connections::add_address))
         .route("/account/connect", post(connections::connect))
         .route("/account/disconnect", post(connections::disconnect))
+        .route("/account/whole", post(connections::prove_whole))
+        .route("/whole/code", get(whole::get).post(whole::post))
+        .route("/whole/resend", post(whole::resend))
         .route("/consent", get(consent::get).post(consent::post))
         .route("/select-account", get(consent::get_account).post(consent::post_account))
         .route("/logout", get(account::get_logout))

@@ -131,8 +131,17 @@ impl ConnectionLine {
     }
 }
 
+/// An address of the rest of an account.
+#[derive(Clone, Debug)]
+pub struct ChannelLine {
+    /// Names it.
+    pub link: String,
+    /// The address, mostly hidden.
+    pub masked: String,
+}
+
 /// What a customer logs in with. Posts to `/account/disconnect` (`token`, `link`), `/account/connect` (`token`,
-/// `connector`) and `/account/address` (`token`, perhaps `email`).
+/// `connector`), `/account/address` (`token`, perhaps `email`) and `/account/whole` (`token`, `link`).
 #[derive(Clone, Debug, Template)]
 #[template(path = "account.html", config = ".askama.toml")]
 pub struct AccountPage<'a> {
@@ -142,6 +151,8 @@ pub struct AccountPage<'a> {
     pub account: String,
     /// Proves that a form is this session's.
     pub token: String,
+    /// Where a code can go that opens the rest, if this is a part of an account.
+    pub part: Option<Vec<ChannelLine>>,
     /// In the order in which they came.
     pub connections: Vec<ConnectionLine>,
     /// Providers that can be connected.

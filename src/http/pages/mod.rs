@@ -32,7 +32,8 @@ pub use brand::{Brand, BrandSettings, Logo};
 pub use consent::{ConsentPage, ScopeLine, SelectAccountPage};
 pub use joining::{AppLine, JoinPage, JoinedPage, Knew, ValueLine, ValueOf, WayLine};
 pub use linking::{
-    AccountExistsPage, AccountPage, AddressPage, BothMinePage, Came, ConnectionLine, Hindrance, ProvedBy, Stopped,
+    AccountExistsPage, AccountPage, AddressPage, BothMinePage, Came, ChannelLine, ConnectionLine, Hindrance, ProvedBy,
+    Stopped,
 };
 pub use login::{CodePage, ConnectorButton, LoginPage, SignUpPage};
 pub use outcome::{Action, DeveloperDetail, ErrorPage, ExpiredPage, FormPostPage};

@@ -102,6 +102,7 @@ fn account<'a>(brand: &'a Brand, s: &Sample) -> AccountPage<'a> {
         brand,
         account: s.account.into(),
         token: s.app.into(),
+        part: Some(vec![ChannelLine { link: s.app.into(), masked: s.account.into() }]),
         connections: vec![
             line(s.account, "", Came::SignUp),
             ConnectionLine { unlink, last_used, ..line("Chirp", s.account, Came::Connected) },

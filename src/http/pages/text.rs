@@ -189,6 +189,8 @@ pub enum CodePurpose {
     ProveEmail,
     /// To add an address.
     AddEmail,
+    /// To prove the rest of an account.
+    ProveWhole,
 }
 
 impl CodePurpose {
@@ -196,7 +198,7 @@ impl CodePurpose {
     pub fn title(self, text: &Text) -> &'static str {
         match self {
             Self::SignUp => text.code_title_sign_up,
-            Self::ProveEmail | Self::AddEmail => text.code_title_prove,
+            Self::ProveEmail | Self::AddEmail | Self::ProveWhole => text.code_title_prove,
         }
     }
 
@@ -206,6 +208,7 @@ impl CodePurpose {
             Self::SignUp => "/sign-up/code",
             Self::ProveEmail => "/link/code",
             Self::AddEmail => "/address/code",
+            Self::ProveWhole => "/whole/code",
         }
     }
 
@@ -215,6 +218,7 @@ impl CodePurpose {
             Self::SignUp => "/sign-up/resend",
             Self::ProveEmail => "/link/resend",
             Self::AddEmail => "/address/resend",
+            Self::ProveWhole => "/whole/resend",
         }
     }
 
@@ -223,6 +227,7 @@ impl CodePurpose {
         match self {
             Self::SignUp => text.code_text_sign_up,
             Self::ProveEmail | Self::AddEmail => text.code_text_prove,
+            Self::ProveWhole => text.code_text_whole,
         }
     }
 }
@@ -346,6 +351,13 @@ catalogue! {
     stopped_consent: gap = "Doesn’t sign you in: you took back at {} what you had allowed. Sign in with it again to use it.";
     stopped_gone: gap = "Doesn’t sign you in: {} says that this account is gone. Disconnect it and add another way.";
     stopped_doubt: gap = "Doesn’t sign you in: {} closed this account or sees it at risk. Put it right there, and sign in another way until then.";
+
+    // A part of an account
+    part_title: text = "This is a part of your account";
+    part_lead: text = "It was joined with another one. To see everything, show that the rest is yours as well.";
+    part_code: gap = "Email a code to {}";
+    part_other: text = "Or connect below what you use to sign in to the rest.";
+    code_text_whole: text = "Enter it to show that the rest of the account is yours.";
 
     // Adding an address
     address_title: text = "Add an email address";

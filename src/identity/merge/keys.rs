@@ -7,8 +7,9 @@ use super::retry::{self, Try};
 use super::tree::Tree;
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
+use crate::identity::namespace::Namespace;
 use crate::ids::CustomerId;
-use crate::store::{self, CustomerState, Store};
+use crate::store::{self, CustomerState, Link, Store, Tx};
 
 /// Whether the keys of two sides are one now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,4 +76,24 @@ async fn once(
     }
     tx.commit().await?;
     Ok(Try::Done(Joined::Whole { side: if lower == side { other } else { side } }))
+}
+
+/// The proved addresses by which somebody who sees one side only can prove the side above it; none if they see the whole
+/// customer.
+///
+/// # Errors
+/// If the database fails.
+pub async fn channels(tx: &mut Tx, session: CustomerId) -> Result<Vec<Link>, store::Error> {
+    let rows = tx.members_of(session).await?;
+    let tree = Tree::new(&rows);
+    let parent = tree.get(tree.leader(session)).and_then(|side| side.absorbed_by);
+    let Some((parent, root)) = parent.zip(rows.first().map(|row| row.canonical)) else { return Ok(Vec::new()) };
+    let above = tree.leader(parent);
+    let email = Namespace::Email.to_string();
+    let mut links = tx.links_live(root).await?;
+    links.retain(|link| {
+        let usable = link.verified_at.is_some() && link.disabled_at.is_none() && link.mail_stopped_at.is_none();
+        usable && link.namespace == email && tree.leader(link.customer) == above
+    });
+    Ok(links)
 }

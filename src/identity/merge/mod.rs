@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use execute::{Planned, execute, plan, plan_in};
-pub use keys::{Joined, join_keys};
+pub use keys::{Joined, channels, join_keys};
 pub use proposal::{Approved, Proposal, approve, approvers, proposal, proposals, proposals_page, propose, withdraw};
 pub use refusal::Refusal;
 pub use undo::{UndoPlan, UndoRequest, Undone, undo, undo_plan, undo_plan_in};

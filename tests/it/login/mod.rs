@@ -17,6 +17,7 @@ mod sign_up;
 mod social;
 mod throttle;
 mod walk;
+mod whole;
 
 use serde_json::json;
 

@@ -1,0 +1,121 @@
+//! Whoever sees one side of a merge proves the other, and sees everything (rule 25).
+
+use std::time::Duration;
+
+use samesake::identity::merge::{self, Terms};
+use samesake::ids::MergeId;
+
+use super::both_mine::{ANN, HUB, account_through, customer_of, told, two_customers};
+use crate::harness::{Browser, Env, Page, TestApp, invariants, until};
+use crate::identity::merge::{by_operator, done, undo_request};
+use crate::on_both;
+
+const PART: &str = "This is a part of your account";
+const SUBJECT: &str = "All of your account at Samesake is open to you";
+
+/// An admin makes the customer of `github` a part of that of `google`.
+async fn merged(env: &Env, app: &TestApp) -> MergeId {
+    let (ann, hub) =
+        (customer_of(env, "social:google", "ann-1").await, customer_of(env, "social:github", "hub-1").await);
+    let (store, request) = (app.store.background(), by_operator(ann, hub));
+    let config = &app.app.config.merge;
+    done(merge::execute(&store, config, &request, Terms::default(), app.clock.now()).await.unwrap()).merge
+}
+
+/// Presses the first of the buttons that mail a code.
+async fn mail(browser: &Browser, page: &Page) -> Page {
+    let form = page.form("/account/whole", &[]);
+    let button = form.fields.iter().find(|field| field.name == "link").unwrap();
+    browser.submit(page, "/account/whole", &[("link", &button.value)]).await
+}
+
+async fn keys_joined(env: &Env) -> usize {
+    let graph = invariants::check(env).await;
+    graph.events.iter().filter(|event| event.kind == "customer.keys_joined").count()
+}
+
+on_both! {
+    async fn a_code_mailed_to_the_other_side_opens_everything(env: &Env) {
+        let (_google, _github, app) = two_customers(env).await;
+        merged(env, &app).await;
+        let browser = Browser::new();
+        let page = account_through(&app, &browser, "github").await;
+        assert!(page.contains(PART) && page.contains("Email a code to a•••@shop.example"), "{}", page.text());
+        assert!(!page.body.contains(ANN), "no more of it than needed: {}", page.body);
+        let before = browser.cookie("samesake-session").unwrap();
+        let code = mail(&browser, &page).await;
+        assert_eq!((code.url.path(), code.heading().as_str()), ("/whole/code", "Confirm your email"), "{}", code.text());
+        assert!(!code.body.contains(ANN), "{}", code.body);
+        let digits = app.mailed_code(ANN).await;
+        let wrong = if digits == "000000" { "111111" } else { "000000" };
+        let again = browser.submit(&code, "/whole/code", &[("code", wrong)]).await;
+        assert!(again.contains("That’s not the code we sent."), "{}", again.text());
+        assert_eq!(keys_joined(env).await, 0);
+        let whole = browser.submit(&code, "/whole/code", &[("code", &digits)]).await;
+        assert_eq!(whole.url.path(), "/account", "{}", whole.text());
+        assert!(whole.contains(ANN) && whole.contains(HUB) && !whole.contains(PART), "{}", whole.text());
+        assert_ne!(browser.cookie("samesake-session").unwrap().value, before.value, "it opens more than before");
+        assert_eq!(keys_joined(env).await, 1);
+        until("the mails", async || told(&app, SUBJECT, ANN) == 1 && told(&app, SUBJECT, HUB) == 1).await;
+        // Once more is nothing, and every later login sees everything.
+        let twice = browser.submit(&code, "/whole/code", &[("code", &digits)]).await;
+        assert_eq!(twice.url.path(), "/account");
+        assert_eq!(keys_joined(env).await, 1);
+        assert!(account_through(&app, &Browser::new(), "github").await.contains(ANN));
+    }
+
+    async fn an_account_of_the_other_side_opens_everything(env: &Env) {
+        let (_google, _github, app) = two_customers(env).await;
+        merged(env, &app).await;
+        let browser = Browser::new();
+        let page = account_through(&app, &browser, "github").await;
+        let whole = browser.submit(&page, "/account/connect", &[("connector", "google")]).await;
+        assert!(whole.contains(ANN) && !whole.contains(PART), "{}", whole.text());
+        assert_eq!(keys_joined(env).await, 1);
+    }
+
+    /// The code is for one flow of one session and one address; a link that is no address of the other side is none.
+    async fn nobody_else_and_nothing_else_opens_it(env: &Env) {
+        let (_google, _github, app) = two_customers(env).await;
+        merged(env, &app).await;
+        let (browser, other) = (Browser::new(), Browser::new());
+        let page = account_through(&app, &browser, "github").await;
+        let code = mail(&browser, &page).await;
+        let digits = app.mailed_code(ANN).await;
+        account_through(&app, &other, "github").await;
+        let stolen = other.submit(&code, "/whole/code", &[("code", &digits)]).await;
+        assert_eq!(stolen.heading(), "This page has expired");
+        // Another session of the same browser.
+        browser.forget_cookies(Some("samesake-session"));
+        account_through(&app, &browser, "github").await;
+        assert_eq!(browser.submit(&code, "/whole/code", &[("code", &digits)]).await.heading(), "This page has expired");
+        // Their own account at the provider is no address of the other side.
+        let page = browser.get(app.url("/account")).await;
+        let graph = invariants::check(env).await;
+        let own = uuid::Uuid::parse_str(&graph.live("social:github", "hub-1")[0].id).unwrap().to_string();
+        let token = page.form("/account/whole", &[]).filled_in(&[]).into_iter().find(|(name, _)| name == "token").unwrap();
+        let fields = [("token", token.1.as_str()), ("link", own.as_str())];
+        let origin = app.issuer.origin().ascii_serialization();
+        let nothing = browser.post_from(&origin, &app.url("/account/whole"), &fields).await;
+        assert_eq!(nothing.redirect().unwrap().path(), "/account");
+        // The survivor has nothing to prove.
+        assert!(!account_through(&app, &Browser::new(), "google").await.contains(PART));
+        assert_eq!(keys_joined(env).await, 0);
+    }
+
+    async fn a_session_from_before_an_undoing_sees_no_account(env: &Env) {
+        let (_google, _github, app) = two_customers(env).await;
+        let merge = merged(env, &app).await;
+        let browser = Browser::new();
+        let page = account_through(&app, &browser, "github").await;
+        let page = browser.submit(&page, "/account/connect", &[("connector", "google")]).await;
+        assert!(page.contains(ANN));
+        app.clock.advance(Duration::from_secs(1));
+        let (store, config) = (app.store.background(), &app.app.config.merge);
+        merge::undo(&store, config, &undo_request(merge), None, app.clock.now()).await.unwrap();
+        assert_eq!(browser.get(app.url("/account")).await.url.path(), "/login");
+        let pressed = browser.submit(&page, "/account/connect", &[("connector", "google")]).await;
+        assert_eq!(pressed.url.path(), "/login", "{}", pressed.text());
+        invariants::check(env).await;
+    }
+}
