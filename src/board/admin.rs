@@ -103,6 +103,31 @@ pub async fn of_token(
         .and_then(|view| Some(Admin { who: Who::Customer(view.customer), role: view.role?, proved_at })))
 }
 
+/// What a browser's session is worth at the desk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Admin(Admin),
+    /// The login counts no more, because of a merge or its undoing: they must sign in again.
+    Outdated,
+    /// Somebody without a role.
+    Nobody,
+}
+
+/// Who is behind a session of this customer row, which proved itself at `proved_at`. The same rules as for a token: the
+/// role is that row's own, and a row that was absorbed has none.
+///
+/// # Errors
+/// If the database fails.
+pub async fn of_session(store: &Store, customer: CustomerId, proved_at: Timestamp) -> Result<Standing, store::Error> {
+    let view = store.begin_read().await?.admin_view(customer).await?;
+    let Some(view) = view.filter(|view| view.state == CustomerState::Active) else { return Ok(Standing::Nobody) };
+    Ok(match view.role {
+        _ if view.sessions_from.is_some_and(|from| proved_at < from) => Standing::Outdated,
+        Some(role) => Standing::Admin(Admin { who: Who::Customer(customer), role, proved_at }),
+        None => Standing::Nobody,
+    })
+}
+
 /// What became of a change of roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {

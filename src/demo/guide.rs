@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Urls, gateway};
+use super::{Urls, gateway, people};
 
 /// Whether the text is for a terminal that shows colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,24 +50,29 @@ pub(super) fn text(urls: &Urls, data: &Path, kept: bool, colors: Colors) -> Stri
         "Open the Magazine: signed in already, as the same customer ID.",
         "Sign out anywhere: the Shop, the Magazine and Personalization forget you.",
         "Sign up with an e-mail address instead: the code is in the Mailbox.",
+        "Look after customers at the Desk, in another browser window: compare a pair, merge it, undo it.",
     ];
     for (number, step) in (1..).zip(steps) {
         let _ = writeln!(text, "  {number}  {step}");
     }
+    let admins =
+        format!("{} (owner) or {} (approver), password: {}", people::OWNER, people::APPROVER, people::PASSWORD);
+    let _ = writeln!(text, "     Sign in as {admins}");
     let file = gateway::config_file(data);
     let command = format!("samesake customer show social:chirp:ronja --config {}", file.display());
-    let _ = writeln!(text, "  7  Ask who is behind an ID, from another terminal:\n     {command}");
+    let _ = writeln!(text, "  8  Ask who is behind an ID, from another terminal:\n     {command}");
     let _ = writeln!(text, "\n{}", colors.dim(&format!("Data in {data_dir}. RUST_LOG=info shows what happens.")));
     text
 }
 
 fn places(urls: &Urls, colors: Colors) -> String {
-    let mailbox = urls.mailbox();
+    let (mailbox, desk) = (urls.mailbox(), urls.desk());
     let places = [
         ("Shop", urls.shop.as_str(), "an app with a back end"),
         ("Magazine", &urls.second, "a second app of the same company"),
         ("Personalization", &urls.personalization, "a service that sees signed identities only"),
         ("Mailbox", &mailbox, "the mails that the gateway sends"),
+        ("Desk", &desk, "where people look after customers"),
         ("Gateway", &urls.gateway, "Samesake itself"),
         ("Chirp", &urls.provider, "a stand-in for a social provider"),
         ("Back end", &urls.back_end, "the shop's API"),

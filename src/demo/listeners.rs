@@ -37,6 +37,11 @@ pub struct Urls {
 }
 
 impl Urls {
+    /// Where admins look after customers.
+    pub fn desk(&self) -> String {
+        format!("{}/admin", self.gateway)
+    }
+
     /// Where the gateway's mails can be read.
     pub fn mailbox(&self) -> String {
         format!("{}/mailbox", self.shop)

@@ -14,6 +14,7 @@ mod issuer;
 mod listeners;
 mod mailbox;
 pub mod pages;
+mod people;
 mod personalization;
 mod provider;
 mod relying_party;
@@ -97,6 +98,7 @@ impl Demo {
             provider: secret::random_token(),
         };
         let app = gateway::build(&urls, &credentials, data.path(), clock.clone()).await?;
+        people::settle(&app, &clock).await?;
         let parts = Parts { urls: &urls, kv: Kv::in_process(clock.clone(), ENTRIES), outbound: outbound()?, clock };
         let apps = vec![
             (parts.shop(&credentials, &app), listeners.shop),

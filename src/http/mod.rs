@@ -3,6 +3,7 @@
 //! Routers by surface: browser routes see the session, program routes never do. Layers are mounted where they are
 //! needed, because each one costs.
 
+pub mod admin;
 pub mod admin_api;
 pub mod browser;
 pub mod context;
@@ -36,6 +37,7 @@ pub fn router(app: &App) -> Router {
     let browser = Router::new()
         .merge(oidc::browser_routes())
         .merge(login::routes())
+        .merge(admin::routes())
         .merge(handoff::browser_routes())
         .layer(session_layer(app));
     let all = Router::new()

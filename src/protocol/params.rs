@@ -48,6 +48,11 @@ impl Params {
         self.single.get(name).map(String::as_str)
     }
 
+    /// Every parameter whose name begins so: the rest of the name, and the value.
+    pub fn beginning<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.single.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
+
     /// The value of one parameter, owned.
     pub fn owned(&self, name: &str) -> Option<String> {
         self.single.get(name).cloned()

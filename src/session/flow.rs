@@ -70,6 +70,8 @@ pub enum Target {
     Home,
     /// Our own account page.
     Account,
+    /// A page of the desk, by its path: `/admin` or below.
+    Desk(String),
     /// The account page, with one more account at a provider: for this customer, in this session (rule 10).
     Link { customer: CustomerId, sid: Sid },
 }
@@ -97,7 +99,7 @@ impl Flow {
     pub fn request(&self) -> Option<&AuthorizationRequest> {
         match &self.target {
             Target::Authorization(request) => Some(request),
-            Target::Destination { .. } | Target::Home | Target::Account | Target::Link { .. } => None,
+            Target::Destination { .. } | Target::Home | Target::Account | Target::Desk(_) | Target::Link { .. } => None,
         }
     }
 
@@ -134,8 +136,13 @@ impl Flow {
     /// Keeps a button until whoever pressed it has logged in again. The login leads to nothing else.
     pub fn wait_for_login(&mut self, session: &SsoSession, action: Action, now: Timestamp) {
         let (customer, sid) = (session.customer, session.sid.clone());
+        self.target = match &action {
+            Action::Desk(_) => Target::Desk("/admin".to_owned()),
+            Action::Connect(_) | Action::Disconnect(_) | Action::AddAddress(_) | Action::RequestMerge => {
+                Target::Account
+            }
+        };
         self.action = Some(PendingAction { action, customer, sid, expires_at: now + RECENT });
-        self.target = Target::Account;
     }
 
     /// Takes the button that waited for this session's fresh login. Whatever else waited is forgotten.

@@ -3,6 +3,8 @@
 //!
 //! Data only. Who may have it is decided by [`Flow`](super::flow::Flow), what follows from it by the pages' handlers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -12,7 +14,7 @@ use crate::identity::linking::Claim;
 use crate::identity::merge::Refusal;
 use crate::identity::merge_request::Proved;
 use crate::identity::upstream_tokens::SealedTokens;
-use crate::ids::{CustomerId, LinkId, Sid};
+use crate::ids::{CustomerId, LinkId, MergeId, ProposalId, Sid};
 use crate::session::SsoSession;
 
 /// What was typed when an account was asked for.
@@ -134,4 +136,37 @@ pub enum Action {
     AddAddress(String),
     /// Asks that two customers become one.
     RequestMerge,
+    /// What an admin pressed at the desk.
+    Desk(Box<DeskAction>),
+}
+
+/// What the buttons of the desk do that want a fresh login (rules 28 to 32).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeskAction {
+    Merge(AgreedMerge),
+    Undo(AgreedUndo),
+    /// Approves what somebody else proposed.
+    Approve(ProposalId),
+}
+
+/// A merge exactly as it was planned on the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreedMerge {
+    pub survivor: CustomerId,
+    pub absorbed: CustomerId,
+    pub choices: BTreeMap<String, CustomerId>,
+    pub reason: String,
+    pub hash: String,
+    /// The page's own: the same form sent twice is one merge.
+    pub key: String,
+}
+
+/// An undoing exactly as it was planned on the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreedUndo {
+    pub merge: MergeId,
+    pub take: Vec<LinkId>,
+    pub reason: String,
+    pub hash: String,
 }

@@ -39,6 +39,17 @@ pub(super) const ADMIN_VIEW_BY_SUB: &str = "SELECT c.id AS customer, c.state, c.
      WHERE s.sector = $1 AND s.sub = $2";
 
 impl Tx {
+    /// This very customer, with their role. `None` if the ID was never issued.
+    pub async fn admin_view(&mut self, customer: CustomerId) -> Result<Option<AdminView>> {
+        fetch_optional!(
+            self,
+            AdminView,
+            "SELECT c.id AS customer, c.state, c.sessions_from, a.role FROM customers c \
+             LEFT JOIN admin_roles a ON a.customer = c.id WHERE c.id = $1",
+            customer,
+        )
+    }
+
     /// Whom a sector means by a subject, with their role.
     pub async fn admin_view_by_sub(&mut self, sector: &str, sub: &str) -> Result<Option<AdminView>> {
         fetch_optional!(self, AdminView, ADMIN_VIEW_BY_SUB, sector, sub,)

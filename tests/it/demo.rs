@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::harness::browser::http_client;
-use crate::harness::{Env, Pair, Screen, WebDriver, until};
+use crate::harness::{Browser, Env, Page, Pair, Screen, WebDriver, html, until};
 
 /// A demonstration on free ports, answering until it is stopped.
 struct Running {
@@ -221,6 +221,35 @@ async fn a_phone_signs_up_with_a_mailed_code_and_every_page_fits_it() {
         at.look("not-found").await;
     })
     .await;
+}
+
+/// Whoever tries it has a pair to compare, to merge and to part again, and a second person for what is too risky for one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_desk_has_pairs_to_merge_and_to_part_again() {
+    let demo = Running::start(None).await;
+    let browser = Browser::new();
+    let login = browser.get(demo.urls.desk()).await;
+    let fields = [("email", "astrid@fernweh.example"), ("password", "northern lights")];
+    let queue = browser.submit(&login, "/login/password", &fields).await;
+    assert_eq!(queue.heading(), "What waits for a decision", "{}", queue.text());
+    for name in ["Tova Lindgren", "Katharina Oest"] {
+        assert!(queue.contains(name), "{name}: {}", queue.text());
+    }
+    let (_, tova) = html::links(&queue.body).into_iter().find(|(words, _)| words.contains("Tova")).unwrap();
+    let compare = browser.get(queue.url.join(&tova).unwrap()).await;
+    let plan = browser.click(&compare, "Keep Tova Lindgren").await;
+    let act = [("act", "merge"), ("reason", "the same phone")];
+    let merged = browser.submit(&plan, "/admin/merges", &act).await;
+    assert_eq!(merged.heading(), "They are one customer", "{}", merged.text());
+    let undo = browser.click(&merged, "Undo").await;
+    let undone = browser.submit(&undo, undo.url.path(), &[("reason", "to try it"), ("token", &token_of(&undo))]).await;
+    assert_eq!(undone.heading(), "A merge that was undone", "{}", undone.text());
+    demo.stop().await;
+}
+
+fn token_of(page: &Page) -> String {
+    let at = page.body.split("name=\"token\" value=\"").nth(1).unwrap();
+    at.split('"').next().unwrap().to_owned()
 }
 
 /// The back end answers only to tokens that are for it; what it refuses, it says as RFC 6750 wants.

@@ -12,6 +12,7 @@
 )]
 
 mod admin;
+mod admin_desk;
 mod budgets;
 mod connector;
 mod crash;

@@ -11,6 +11,7 @@ use super::joining::{provider_name, tell};
 use super::{both_mine, see_other, social, unchanged};
 use crate::app::App;
 use crate::connector::{Connector, ConnectorError, Wishes};
+use crate::http::admin;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::identity::merge::side;
@@ -33,11 +34,10 @@ pub async fn go_on(
     session: &SsoSession,
     action: Action,
 ) -> Result<Response, Failure> {
-    if !session.is_recent(context.now) {
-        // The flow came by without a login: the page is there to press again.
-        return Ok(to_account());
-    }
     match action {
+        Action::Desk(action) => admin::acts::go_on(app, context, session, *action).await,
+        // The flow came by without a login: the page is there to press again.
+        _ if !session.is_recent(context.now) => Ok(to_account()),
         Action::Connect(connector) => connect(app, context, session, &connector).await,
         Action::Disconnect(link) => disconnect(app, context, session, link).await,
         Action::AddAddress(hint) => add_address(app, context, session, hint).await,

@@ -110,6 +110,7 @@ pub async fn advance(walk: Walk<'_>) -> Result<Response, Failure> {
             to_destination(walk, &destination, return_to, state_hash).await
         }
         Target::Home => to_page_of_ours(walk, "/").await,
+        Target::Desk(path) => to_page_of_ours(walk, &path).await,
         Target::Account | Target::Link { .. } => to_page_of_ours(walk, "/account").await,
     }
 }

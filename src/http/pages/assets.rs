@@ -18,10 +18,13 @@ pub const ASSETS: &str = "/assets/";
 pub(super) const STYLE_SHEET: &str = include_str!("../assets/samesake.css");
 pub(super) const FORM_POST: &str = "form-post.js";
 pub(super) const ICON: &str = "logo.svg";
+/// The style sheet of the desk, beside the one of all pages.
+pub(in crate::http) const DESK: &str = "desk.css";
 
 static FILES: LazyLock<Vec<(&str, Asset)>> = LazyLock::new(|| {
     vec![
         (FORM_POST, Asset::named("form-post", "js", include_bytes!("../assets/form-post.js").as_slice().into())),
+        (DESK, Asset::named("desk", "css", include_bytes!("../assets/desk.css").as_slice().into())),
         (ICON, Asset::named("logo", "svg", include_bytes!("../assets/logo.svg").as_slice().into())),
     ]
 });
@@ -86,7 +89,7 @@ pub fn asset(name: &str) -> Option<Asset> {
 }
 
 /// The address of a compiled-in file, by the name it has in the source.
-pub(super) fn asset_url(file: &str) -> String {
+pub(in crate::http) fn asset_url(file: &str) -> String {
     FILES.iter().find(|(name, _)| *name == file).map(|(_, asset)| asset.url()).unwrap_or_default()
 }
 

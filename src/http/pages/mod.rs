@@ -27,6 +27,7 @@ use bytes::Bytes;
 use url::Url;
 
 pub use assets::{ASSETS, Asset, asset};
+pub(in crate::http) use assets::{DESK, asset_url};
 pub use brand::{Brand, BrandSettings, Logo};
 pub use consent::{ConsentPage, ScopeLine, SelectAccountPage};
 pub use joining::{AppLine, JoinPage, JoinedPage, Knew, ValueLine, ValueOf, WayLine};
@@ -142,12 +143,12 @@ fn image_origin(link: &str) -> Option<String> {
 }
 
 /// The letter that stands for somebody who brings no picture.
-fn initial(name: &str) -> String {
+pub(in crate::http) fn initial(name: &str) -> String {
     let letter = name.chars().find(|c| c.is_alphanumeric());
     letter.map_or_else(|| "·".to_owned(), |letter| letter.to_uppercase().collect())
 }
 
 /// One of six colours, always the same for the same name.
-fn tone(name: &str) -> u32 {
+pub(in crate::http) fn tone(name: &str) -> u32 {
     name.bytes().fold(5_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 6
 }

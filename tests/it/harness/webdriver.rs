@@ -6,8 +6,12 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
+use reqwest::Method;
+use samesake::secret::from_base64;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::free_port;
 
@@ -117,11 +121,16 @@ impl WebDriver {
 
     /// Saves what the window shows as target/screenshots/NAME.png.
     pub async fn screenshot(&self, name: &str) -> PathBuf {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
-        std::fs::create_dir_all(&directory).unwrap();
-        let file = directory.join(format!("{name}.png"));
-        std::fs::write(&file, self.client.screenshot().await.unwrap()).unwrap();
-        file
+        keep(name, &self.client.screenshot().await.unwrap())
+    }
+
+    /// Saves the whole page, however long it is, as target/screenshots/NAME.png.
+    pub async fn screenshot_of_all(&self, name: &str) -> PathBuf {
+        let size = "const page = document.documentElement; return [page.clientWidth, page.scrollHeight]";
+        let size = self.run(size, vec![]).await;
+        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 });
+        let answer = self.client.issue_cmd(Capture(clip)).await.unwrap();
+        keep(name, &from_base64(answer["data"].as_str().unwrap()).unwrap())
     }
 
     /// Ends the browser and its driver.
@@ -144,6 +153,29 @@ impl Drop for WebDriver {
         }
         self.driver.wait().ok();
     }
+}
+
+/// The DevTools command for a picture of a part of the page, seen or not.
+#[derive(Debug)]
+struct Capture(Value);
+
+impl WebDriverCompatibleCommand for Capture {
+    fn endpoint(&self, base_url: &Url, session_id: Option<&str>) -> Result<Url, url::ParseError> {
+        base_url.join(&format!("session/{}/goog/cdp/execute", session_id.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let params = json!({ "format": "png", "captureBeyondViewport": true, "clip": self.0 });
+        (Method::POST, Some(json!({ "cmd": "Page.captureScreenshot", "params": params }).to_string()))
+    }
+}
+
+fn keep(name: &str, picture: &[u8]) -> PathBuf {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join(format!("{name}.png"));
+    std::fs::write(&file, picture).unwrap();
+    file
 }
 
 /// chromedriver says on its standard output that it listens.

@@ -90,7 +90,7 @@ async fn fill(env: &Env) {
         ),
         format!(
             "INSERT INTO candidates (a, b, same, household, reasons, model, band, state, created_at, updated_at) \
-             {numbers} SELECT {least}, {greatest}, 0.9, 0.1, '{{}}', 'm', 'queue', 'open', n, n FROM {ids} \
+             {numbers} SELECT {least}, {greatest}, n / 20000.0, 0, '{{}}', 'm', 'queue', 'open', n, n FROM {ids} \
              WHERE n < 20000"
         ),
     ];

@@ -1,0 +1,219 @@
+//! Merges that wait for a second person, and what that person says (identity specification, rule 30).
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+
+use super::access::{At, Desk, Form, Visitor};
+use super::acts::{self, Ended};
+use super::customer::person;
+use super::frame::{Frame, Here, Moment, Person, Rights};
+use super::merges::{effect_key, not_done, request, to_merge};
+use super::plan_view::PlanView;
+use super::timeline::Actors;
+use crate::board::role::Act;
+use crate::http::error::Failure;
+use crate::http::pages::{Brand, View};
+use crate::identity::merge::{self, Approved, Outcome, Planned, Proposal};
+use crate::ids::ProposalId;
+use crate::secret;
+use crate::session::pending::{AgreedMerge, DeskAction};
+use crate::store::ProposalState;
+
+/// Proposals on the page; more wait unseen until these are settled.
+const MOST: i64 = 50;
+
+#[derive(Template)]
+#[template(path = "desk/proposals.html", config = ".askama.toml")]
+struct ProposalsPage<'a> {
+    frame: Frame<'a>,
+    proposals: Vec<Line>,
+}
+
+impl View for ProposalsPage<'_> {
+    fn brand(&self) -> &Brand {
+        self.frame.brand
+    }
+}
+
+/// One that waits.
+struct Line {
+    id: ProposalId,
+    survivor: Person,
+    absorbed: Person,
+    by: String,
+    mine: bool,
+    at: Moment,
+    until: Moment,
+    risk: u32,
+    reason: String,
+}
+
+#[derive(Template)]
+#[template(path = "desk/proposal.html", config = ".askama.toml")]
+struct ProposalPage<'a> {
+    frame: Frame<'a>,
+    rights: Rights,
+    id: ProposalId,
+    state: ProposalState,
+    plan: PlanView,
+    by: String,
+    mine: bool,
+    at: Moment,
+    until: Moment,
+    reason: String,
+    needed: i64,
+    approved_by: Vec<String>,
+    /// This admin has approved it.
+    approved: bool,
+}
+
+impl View for ProposalPage<'_> {
+    fn brand(&self) -> &Brand {
+        self.frame.brand
+    }
+}
+
+impl ProposalPage<'_> {
+    fn is_open(&self) -> bool {
+        self.state == ProposalState::Open
+    }
+}
+
+/// The ones that wait, oldest first.
+pub async fn list(visitor: Visitor) -> Result<Response, Failure> {
+    let desk = visitor.to(Act::SeeQueue)?;
+    let waiting = merge::proposals(desk.app.store(), MOST).await?;
+    let mut tx = desk.app.store().begin_read().await?;
+    let actors = Actors::of(&mut tx, waiting.iter().map(|proposal| proposal.proposed_by.as_str())).await?;
+    let mut proposals = Vec::new();
+    for proposal in &waiting {
+        proposals.push(Line {
+            id: proposal.id,
+            survivor: person(&mut tx, proposal.plan.survivor).await?,
+            absorbed: person(&mut tx, proposal.plan.absorbed).await?,
+            by: actors.name(&proposal.proposed_by),
+            mine: proposal.proposed_by == desk.admin.actor().as_text(),
+            at: Moment(proposal.created_at),
+            until: Moment(proposal.expires_at),
+            risk: proposal.plan.risk.score,
+            reason: proposal.request.reason.clone(),
+        });
+    }
+    drop(tx);
+    let seen: Vec<_> = waiting.iter().flat_map(|waits| [waits.plan.survivor, waits.plan.absorbed]).collect();
+    desk.looked("desk: proposals", &seen).await?;
+    let page = ProposalsPage { frame: Frame::of(&desk, Here::Proposals).await?, proposals };
+    Ok(page.page().into_response())
+}
+
+/// One of them, with its plan.
+pub async fn see(visitor: Visitor, At(id): At<ProposalId>) -> Result<Response, Failure> {
+    let desk = visitor.to(Act::SeeQueue)?;
+    let Some(proposal) = merge::proposal(desk.app.store(), id).await? else { return Err(desk.missing()) };
+    let approvers = merge::approvers(desk.app.store(), id).await?;
+    let mut tx = desk.app.store().begin_read().await?;
+    let all = approvers.iter().chain([&proposal.proposed_by]).map(String::as_str);
+    let actors = Actors::of(&mut tx, all).await?;
+    drop(tx);
+    desk.looked("desk: proposal", &[proposal.plan.survivor, proposal.plan.absorbed]).await?;
+    let me = desk.admin.actor().as_text();
+    let page = ProposalPage {
+        frame: Frame::of(&desk, Here::Proposals).await?,
+        rights: Rights::from(&desk),
+        id,
+        state: proposal.state,
+        plan: PlanView::read(&desk, &proposal.plan, &proposal.request.choices).await?,
+        by: actors.name(&proposal.proposed_by),
+        mine: proposal.proposed_by == me,
+        at: Moment(proposal.created_at),
+        until: Moment(proposal.expires_at),
+        needed: proposal.approvals_needed,
+        approved: approvers.contains(&me),
+        approved_by: approvers.iter().map(|actor| actors.name(actor)).collect(),
+        reason: proposal.request.reason,
+    };
+    Ok(page.page().into_response())
+}
+
+/// Proposes a merge exactly as it was planned. The same page's form twice is one proposal.
+pub async fn propose(desk: &Desk, agreed: AgreedMerge) -> Result<Response, Ended> {
+    let (store, config, now) = (desk.app.store(), &desk.app.config.merge, desk.context.now);
+    let request = request(desk, (agreed.survivor, agreed.absorbed), agreed.choices, agreed.reason).await?;
+    let (actor, key) = (desk.admin.actor().as_text(), effect_key(desk, &agreed.key));
+    if let Some(before) = claim(desk, &actor, &key, &agreed.hash).await? {
+        return Ok(to_proposal(before));
+    }
+    let planned = merge::plan(store, config, &request, now).await?;
+    let outcome: Outcome<Proposal> = match planned {
+        Outcome::Done(Planned::Already(Some(executed))) => return Ok(to_merge(&executed)),
+        Outcome::Done(Planned::New(plan)) if plan.hash() != agreed.hash => Outcome::Stale(plan),
+        _ => merge::propose(store, config, &request, now).await?,
+    };
+    let mut tx = store.begin().await?;
+    let answer = match outcome {
+        Outcome::Done(proposal) => {
+            tx.idempotency_settle(&actor, &key, &json!({ "proposal": proposal.id })).await?;
+            Ok(to_proposal(proposal.id))
+        }
+        other => {
+            tx.idempotency_release(&actor, &key).await?;
+            Err(other)
+        }
+    };
+    tx.commit().await?;
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(outcome) => not_done(desk, outcome, &request).await,
+    }
+}
+
+/// Claims a page's key; the proposal that it made, if it made one.
+async fn claim(desk: &Desk, actor: &str, key: &str, hash: &str) -> Result<Option<ProposalId>, Ended> {
+    let mut tx = desk.app.store().begin().await?;
+    let request_hash = secret::sha256(&[b"propose\n", hash.as_bytes()]);
+    let claimed = tx.idempotency_claim(actor, key, &request_hash, desk.context.now).await?;
+    let known = if claimed { None } else { tx.idempotency_find(actor, key).await? };
+    tx.commit().await?;
+    let answer = known.and_then(|known| known.answer);
+    Ok(answer.and_then(|answer| answer.get("proposal")?.as_str()?.parse().ok()))
+}
+
+/// Approves it; the last approval makes the merge.
+pub async fn post_approve(At(id): At<ProposalId>, Form(visitor): Form) -> Result<Response, Failure> {
+    let desk = visitor.to(Act::Approve)?;
+    acts::press(desk, DeskAction::Approve(id)).await
+}
+
+/// The same, now that the login is fresh.
+pub async fn approve(desk: &Desk, id: ProposalId) -> Result<Response, Ended> {
+    let (store, config) = (desk.app.store(), &desk.app.config.merge);
+    let refused = |title: &str, text: &str| {
+        let on = Some(("To the proposal", format!("/admin/proposals/{id}")));
+        Ok(acts::refusal(desk, StatusCode::CONFLICT, title, text, on))
+    };
+    match merge::approve(store, config, id, &desk.admin.actor(), desk.context.now).await? {
+        Approved::Executed(executed) => Ok(to_merge(&executed)),
+        Approved::Waiting { .. } => Ok(to_proposal(id)),
+        Approved::Unknown => Err(desk.missing().into()),
+        Approved::ByProposer => refused("You proposed this", "Nobody approves what they proposed: somebody else must."),
+        Approved::Closed(_) => refused("This proposal is closed", "Nothing was done."),
+        Approved::Voided => refused(
+            "This proposal is void",
+            "Its time was over, or the merge would be another by now. Nothing was merged; it can be proposed again.",
+        ),
+    }
+}
+
+/// Takes it back.
+pub async fn withdraw(At(id): At<ProposalId>, Form(visitor): Form) -> Result<Response, Failure> {
+    let desk = visitor.to(Act::ProposeMerge)?;
+    merge::withdraw(desk.app.store(), id, &desk.admin.actor(), desk.context.now).await?;
+    // If it was not open, its page says what it is.
+    Ok(to_proposal(id))
+}
+
+fn to_proposal(id: ProposalId) -> Response {
+    Redirect::to(&format!("/admin/proposals/{id}")).into_response()
+}
