@@ -288,7 +288,7 @@ on_both! {
         assert_eq!((&resolved["customer_id"], &resolved["by"][0]["identifier"]), (&json!(id), &json!("ext:crm:4711:a")));
         assert!(run(&["customer", "resolve", "ext:crm:1"]).unwrap_err().contains("nobody is known"));
         let gone = run(&["customer", "unlink", &id, "--link", "ext:crm:4711:a", "--reason", "left"]).unwrap();
-        assert!(gone.contains("is not customer"), "{gone}");
+        assert!(gone.contains("is disconnected from customer"), "{gone}");
         assert!(run(&["customer", "resolve", "ext:crm:4711:a"]).is_err());
         invariants::check(env).await;
         store.close().await;
