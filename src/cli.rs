@@ -7,6 +7,7 @@ mod admin;
 mod duplicates;
 mod linking;
 mod merging;
+mod queues;
 mod transfer;
 mod webhooks;
 
@@ -34,6 +35,10 @@ pub use duplicates::{
 pub use linking::{CustomerLink, CustomerResolve};
 pub use merging::{
     Audit, AuditVerify, CustomerBrand, CustomerErase, CustomerHold, CustomerMerge, CustomerNotSame, CustomerUnmerge,
+};
+pub use queues::{
+    Band, CandidateJudgment, CandidateList, CandidateShow, Candidates, Conflicts, CustomerPropose, Deed, Listing,
+    MergeRequests, ProposalChange, Settle, Shown,
 };
 pub use transfer::ConnectorTransfer;
 pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
@@ -97,6 +102,15 @@ pub enum Command {
     /// Find customers that may be one person
     #[command(subcommand)]
     Duplicates(Duplicates),
+    /// See which customers may be one person, and say what is so
+    #[command(subcommand)]
+    Candidates(Candidates),
+    /// See who asks that two accounts of theirs become one, or decline
+    #[command(subcommand)]
+    MergeRequests(MergeRequests),
+    /// See what the rules could not decide about two customers
+    #[command(subcommand)]
+    Conflicts(Conflicts),
     /// See how far each receiver of events has got, and tell it things again
     #[command(subcommand)]
     Webhooks(Webhooks),
@@ -401,6 +415,14 @@ pub enum Customer {
     Enable(LinkChange),
     /// Merge two customers who are one person
     Merge(CustomerMerge),
+    /// List the merges that wait for somebody's approval
+    Proposals(Listing),
+    /// Propose a merge for others to approve
+    Propose(CustomerPropose),
+    /// Approve what somebody else proposed; the last approval makes the merge
+    Approve(ProposalChange),
+    /// Take an open proposal back
+    Withdraw(ProposalChange),
     /// Undo a merge
     Unmerge(CustomerUnmerge),
     /// Remember that two customers are not the same person, or lift it

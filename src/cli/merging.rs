@@ -145,7 +145,7 @@ pub struct AuditVerify {
     pub installation: Installation,
 }
 
-fn id(text: &str) -> Result<CustomerId, String> {
+pub(super) fn id(text: &str) -> Result<CustomerId, String> {
     text.parse().map_err(|_| "expected a customer ID, such as 0190a5c4-0000-7000-8000-000000000000".to_owned())
 }
 
@@ -157,7 +157,7 @@ fn link(text: &str) -> Result<LinkId, String> {
     text.parse().map_err(|_| "expected the ID of a link".to_owned())
 }
 
-fn choice(text: &str) -> Result<(String, CustomerId), String> {
+pub(super) fn choice(text: &str) -> Result<(String, CustomerId), String> {
     let (field, customer) = text.split_once('=').ok_or_else(|| "expected FIELD=ID, such as locale=0190…".to_owned())?;
     Ok((field.to_owned(), id(customer)?))
 }

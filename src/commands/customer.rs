@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, bail};
 
-use super::{keeping, linking, merging, open, reason};
+use super::{keeping, linking, merging, open, proposals, reason};
 use crate::app::Secrets;
 use crate::board::links::{self, Deed, Enabled, Removed};
 use crate::board::notices::Notices;
@@ -26,6 +26,10 @@ pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
         Customer::Unlink(command) => unlink(command).await,
         Customer::Enable(command) => enable(command).await,
         Customer::Merge(command) => merging::merge(command).await,
+        Customer::Proposals(command) => proposals::list(command).await,
+        Customer::Propose(command) => proposals::propose(command).await,
+        Customer::Approve(command) => proposals::approve(command).await,
+        Customer::Withdraw(command) => proposals::withdraw(command).await,
         Customer::Unmerge(command) => merging::unmerge(command).await,
         Customer::NotSame(command) => merging::not_same(command).await,
         Customer::Erase(command) => merging::erase(command).await,

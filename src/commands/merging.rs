@@ -6,7 +6,7 @@
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use super::{open, operator};
+use super::{open, operator, print_json};
 use crate::app::Secrets;
 use crate::cli::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 use crate::clock::Clock;
@@ -53,7 +53,7 @@ pub(super) async fn merge(command: &CustomerMerge) -> anyhow::Result<()> {
     }
 }
 
-fn not_done<T>(outcome: Outcome<T>) -> anyhow::Result<()> {
+pub(super) fn not_done<T>(outcome: Outcome<T>) -> anyhow::Result<()> {
     match outcome {
         Outcome::Done(_) => Ok(()),
         Outcome::Unknown(id) => bail!("nobody to merge by the ID {id}"),
@@ -188,11 +188,6 @@ fn show(json: bool, table: &impl Table) -> anyhow::Result<()> {
         return print_json(table);
     }
     table.print();
-    Ok(())
-}
-
-fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

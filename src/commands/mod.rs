@@ -14,6 +14,8 @@ mod keys;
 mod linking;
 mod merging;
 mod migrate;
+mod proposals;
+mod queues;
 mod serve;
 mod webhooks;
 
@@ -41,6 +43,9 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Audit(command) => block_on(merging::audit(command)),
         Command::Connector(command) => block_on(connector::run(command)),
         Command::Duplicates(command) => block_on(duplicates::run(command)),
+        Command::Candidates(command) => block_on(queues::candidates(command)),
+        Command::MergeRequests(command) => block_on(queues::merge_requests(command)),
+        Command::Conflicts(command) => block_on(queues::conflicts(command)),
         Command::Webhooks(command) => block_on(webhooks::run(command)),
         Command::Admin(command) => block_on(admin::run(command)),
     }
@@ -71,4 +76,10 @@ fn reason(text: &str) -> anyhow::Result<&str> {
         reason if reason.len() > 1000 => bail!("--reason is longer than 1,000 bytes"),
         reason => Ok(reason),
     }
+}
+
+/// Prints what programs read.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
 }

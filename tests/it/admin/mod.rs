@@ -10,6 +10,7 @@ mod contract;
 mod customer_links;
 mod customers;
 mod document;
+mod fuzz;
 mod keeping;
 mod links;
 mod manner;
@@ -17,6 +18,7 @@ mod merges;
 mod names;
 mod queues;
 mod roles;
+mod terminal;
 
 use reqwest::{Method, RequestBuilder};
 use samesake::board::admin::{Change, grant};

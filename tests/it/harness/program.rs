@@ -41,6 +41,17 @@ pub async fn execute(name: &str, variables: &[(&str, &str)]) -> Output {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
+/// Runs schemathesis with these arguments, in a directory of the test's, judging as tests/interop says.
+pub async fn schemathesis(directory: &Path, arguments: Vec<String>, variables: Vec<(&'static str, String)>) -> Output {
+    let program = PathBuf::from(required("SAMESAKE_TEST_INTEROP")).join("python/bin/schemathesis");
+    let mut command = Command::new(program);
+    command.arg("--config-file").arg(scripts().join("schemathesis.toml")).args(arguments);
+    command.current_dir(directory).envs(variables);
+    let run =
+        move || command.output().unwrap_or_else(|error| panic!("schemathesis does not start ({error}): run tests/run"));
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop")
 }
