@@ -153,9 +153,11 @@ impl Flow {
         let (customer, sid) = (session.customer, session.sid.clone());
         self.target = match &action {
             Action::Desk(_) => Target::Desk("/admin".to_owned()),
-            Action::Connect(_) | Action::Disconnect(_) | Action::AddAddress(_) | Action::RequestMerge => {
-                Target::Account
-            }
+            Action::Connect(_)
+            | Action::Disconnect(_)
+            | Action::AddAddress(_)
+            | Action::RequestMerge
+            | Action::ProveWhole(_) => Target::Account,
         };
         self.action = Some(PendingAction { action, customer, sid, expires_at: now + RECENT });
     }

@@ -77,6 +77,7 @@ fn request(survivor: CustomerId, absorbed: CustomerId, now: Timestamp) -> PlanRe
         reason: "bench".to_owned(),
         choices: BTreeMap::new(),
         staff: Vec::new(),
+        sessions: None,
     }
 }
 

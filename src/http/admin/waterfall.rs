@@ -203,7 +203,6 @@ mod tests {
             same: 0.9,
             household: 0.05,
             unrelated: 0.05,
-            calibration: None,
         };
         let (bars, total, zero) = bars(&waterfall);
         let shown: Vec<_> = bars.iter().map(|bar| (bar.bits.as_str(), bar.class)).collect();

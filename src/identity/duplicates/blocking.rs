@@ -71,21 +71,66 @@ pub struct Unit {
     pub pairs: u64,
 }
 
-/// The blocking keys of a record, those of several values of a kind one after the other; 0 for none.
-fn keys(records: &Records, row: &Row) -> [u64; SLOTS] {
-    let hash = |number: u32| if number == 0 { 0 } else { text(records.texts.bytes_of(number)) };
-    let values = row.emails.into_iter().chain(row.phones).chain(row.locals).map(hash);
-    let mut keys = [0; SLOTS];
-    for (place, key) in keys.iter_mut().zip(values.chain(singles(records, row))) {
-        *place = key;
+/// How texts become keys: by what they are, so that any set of records gives the same keys, or by their number in one
+/// set, which is sooner known.
+trait Texts {
+    /// Names a text; 0 if there is none.
+    fn name(&self, number: u32) -> u64;
+    /// Names its sound.
+    fn sound(&mut self, number: u32) -> u64;
+}
+
+/// The same in any set of records.
+struct Stable<'a>(&'a Records);
+
+/// The same within one set. Sounds are kept once they are known.
+struct Numbered<'a> {
+    records: &'a Records,
+    sounds: Vec<u64>,
+}
+
+/// No sound has all bits.
+const NOT_YET: u64 = u64::MAX;
+
+impl Texts for Stable<'_> {
+    fn name(&self, number: u32) -> u64 {
+        if number == 0 { 0 } else { text(self.0.texts.bytes_of(number)) }
     }
+
+    fn sound(&mut self, number: u32) -> u64 {
+        skeleton(std::str::from_utf8(self.0.texts.bytes_of(number)).unwrap_or_default())
+    }
+}
+
+impl Texts for Numbered<'_> {
+    fn name(&self, number: u32) -> u64 {
+        if number == 0 { 0 } else { mix(u64::from(number), 1) | 1 }
+    }
+
+    fn sound(&mut self, number: u32) -> u64 {
+        let Some(known) = self.sounds.get_mut(number as usize) else { return Stable(self.records).sound(number) };
+        if *known == NOT_YET {
+            *known = Stable(self.records).sound(number);
+        }
+        *known
+    }
+}
+
+/// The blocking keys of a record, those of several values of a kind one after the other; 0 for none.
+fn keys(records: &Records, row: &Row, texts: &mut impl Texts) -> [u64; SLOTS] {
+    let mut keys = [0; SLOTS];
+    let (several, single) = keys.split_at_mut(3 * CLAIMS);
+    for (place, number) in several.iter_mut().zip(row.emails.into_iter().chain(row.phones).chain(row.locals)) {
+        *place = texts.name(number);
+    }
+    single.copy_from_slice(&singles(records, row, texts));
     keys
 }
 
-fn singles(records: &Records, row: &Row) -> [u64; SINGLES] {
-    let hash = |number: u32| if number == 0 { 0 } else { text(records.texts.bytes_of(number)) };
-    let sound = |number: u32| skeleton(std::str::from_utf8(records.texts.bytes_of(number)).unwrap_or_default());
-    let (given, family, street_sound) = (sound(row.given), sound(row.family), sound(row.street));
+fn singles(records: &Records, row: &Row, texts: &mut impl Texts) -> [u64; SINGLES] {
+    let (given, family, street_sound) = (texts.sound(row.given), texts.sound(row.family), texts.sound(row.street));
+    let town = texts.sound(row.locality);
+    let hash = |number: u32| texts.name(number);
     // Exchanged names have the same sum.
     let sum = |x: u64, y: u64| if x == 0 || y == 0 { 0 } else { mix(x, 1).wrapping_add(mix(y, 1)) | 1 };
     let (names, sounds) = (sum(hash(row.joined), hash(row.family)), sum(given, family));
@@ -97,7 +142,7 @@ fn singles(records: &Records, row: &Row) -> [u64; SINGLES] {
     let birth_parts = join(&[birth.min(1), year, month.min(day), month.max(day)]);
     let (street, number, postcode, locality) =
         (hash(row.street), hash(row.number), hash(row.postcode), hash(row.locality));
-    let (town, other) = (sound(row.locality), hash(row.others[0]));
+    let other = hash(row.others[0]);
     [
         join(&[birth, sounds]),
         join(&[names, postcode]),
@@ -139,7 +184,7 @@ fn join(parts: &[u64]) -> u64 {
 
 /// The keys of one record as (kind, hash), for an index that finds its candidates.
 pub fn keys_of(records: &Records, index: u32) -> Vec<(u8, u64)> {
-    let keys = keys(records, &records.row(index));
+    let keys = keys(records, &records.row(index), &mut Stable(records));
     let of_kind = |(number, kind): (usize, &Kind)| {
         let slots = keys.iter().skip(kind.first).take(kind.slots);
         slots.filter(|key| **key != 0).map(|key| (number as u8, *key)).collect::<Vec<_>>()
@@ -152,10 +197,12 @@ impl Blocks {
     pub fn new(records: &Records) -> Self {
         let mut slots = vec![[0; SLOTS]; records.len()];
         let mut joins = Vec::with_capacity(KINDS.len());
-        let mut columns: Vec<Vec<u64>> = vec![Vec::new(); KINDS.len()];
+        // Room that is not used costs nothing; growing would copy.
+        let mut columns: Vec<Vec<u64>> = KINDS.iter().map(|_| Vec::with_capacity(records.len())).collect();
+        let mut texts = Numbered { records, sounds: vec![NOT_YET; records.texts.len() + 1] };
         let width = usize::BITS - records.len().leading_zeros();
         for (index, row) in records.rows().iter().enumerate() {
-            let keys = keys(records, row);
+            let keys = keys(records, row, &mut texts);
             for (kind, column) in KINDS.iter().zip(&mut columns) {
                 for key in keys.iter().skip(kind.first).take(kind.slots).filter(|key| **key != 0) {
                     // The hash above, the record below: one sort of plain numbers brings equal keys together.

@@ -45,7 +45,7 @@ fn names(records: &Records, a: &Row, b: &Row) -> (LevelIndex, LevelIndex) {
 }
 
 fn is_swapped(records: &Records, a: &Row, b: &Row) -> bool {
-    let crossed = |x: u32, y: u32| x != 0 && y != 0 && near(records, x, y) <= 1;
+    let crossed = |x: u32, y: u32| x != 0 && y != 0 && near(records, x, y);
     let both = crossed(a.joined, b.family) && crossed(b.joined, a.family);
     // One record may have only one of the two, in the wrong place.
     let half = |x: &Row, y: &Row| x.given == 0 && y.family == 0 && crossed(x.family, y.joined);
@@ -78,8 +78,8 @@ fn givens(records: &Records, a: &Row, b: &Row) -> LevelIndex {
     if nicknames {
         return given::NICKNAME;
     }
-    let distance = edits(x, y);
-    if distance <= 1 && x.len().min(y.len()) > 2 || near(records, a.joined, b.joined) <= 1 {
+    let distance = distance(records, a.given, b.given);
+    if distance <= 1 && x.len().min(y.len()) > 2 || near(records, a.joined, b.joined) {
         return given::NEAR;
     }
     let prefix = x.len().min(y.len()) >= 3 && (x.starts_with(y) || y.starts_with(x));
@@ -97,7 +97,7 @@ fn families(records: &Records, a: &Row, b: &Row) -> LevelIndex {
         return EXACT;
     }
     let (x, y) = (records.texts.bytes_of(a.family), records.texts.bytes_of(b.family));
-    let distance = edits(x, y);
+    let distance = distance(records, a.family, b.family);
     if distance <= 1 && x.len().min(y.len()) > 2 {
         return family::NEAR;
     }
@@ -112,8 +112,21 @@ fn families(records: &Records, a: &Row, b: &Row) -> LevelIndex {
 }
 
 /// Edits between two texts by number.
-fn near(records: &Records, x: u32, y: u32) -> u8 {
-    if x == y { 0 } else { edits(records.texts.bytes_of(x), records.texts.bytes_of(y)) }
+fn distance(records: &Records, x: u32, y: u32) -> u8 {
+    let texts = &records.texts;
+    if x == y {
+        0
+    } else if texts.letters_of(x).allow(texts.letters_of(y), 2) {
+        edits(texts.bytes_of(x), texts.bytes_of(y))
+    } else {
+        3
+    }
+}
+
+/// Whether one edit at most parts two texts.
+fn near(records: &Records, x: u32, y: u32) -> bool {
+    let texts = &records.texts;
+    x == y || texts.letters_of(x).allow(texts.letters_of(y), 1) && edits(texts.bytes_of(x), texts.bytes_of(y)) <= 1
 }
 
 fn births(a: u32, b: u32) -> LevelIndex {
@@ -176,11 +189,11 @@ fn emails(records: &Records, a: &Row, b: &Row) -> LevelIndex {
 
 fn email_pair(records: &Records, (x, local_x): (u32, u32), (y, local_y): (u32, u32)) -> LevelIndex {
     let both = local_x != 0 && local_y != 0;
-    if near(records, x, y) <= 1 {
+    if near(records, x, y) {
         email::NEAR
     } else if both && local_x == local_y {
         email::LOCAL
-    } else if both && near(records, local_x, local_y) <= 1 {
+    } else if both && near(records, local_x, local_y) {
         email::LOCAL_NEAR
     } else {
         email::DIFFERENT
@@ -200,7 +213,7 @@ fn phones(records: &Records, a: &Row, b: &Row) -> LevelIndex {
             PhoneKind::FixedLine => phone::FIXED_LINE,
         };
     }
-    let others = |x: u32| b.phones.into_iter().any(|y| y != 0 && near(records, x, y) <= 1);
+    let others = |x: u32| b.phones.into_iter().any(|y| y != 0 && near(records, x, y));
     if a.phones.into_iter().any(|x| x != 0 && others(x)) { phone::NEAR } else { phone::DIFFERENT }
 }
 
@@ -226,7 +239,7 @@ fn streets(records: &Records, a: &Row, b: &Row) -> LevelIndex {
         return street::NUMBER_DIFFERS;
     }
     let (x, y) = (records.texts.bytes_of(a.street), records.texts.bytes_of(b.street));
-    let alike = edits(x, y) <= 2 && x.len().min(y.len()) > 4
+    let alike = distance(records, a.street, b.street) <= 2 && x.len().min(y.len()) > 4
         || is_similar(x, y, 0.92)
         || x.len().min(y.len()) > 5 && (x.starts_with(y) || y.starts_with(x));
     match (alike, same_number) {
@@ -254,7 +267,7 @@ fn places(records: &Records, a: &Row, b: &Row) -> LevelIndex {
     if same_postcode {
         return if like_locality || !localities { EXACT } else { place::POSTCODE };
     }
-    let near_postcode = postcodes && near(records, a.postcode, b.postcode) <= 1;
+    let near_postcode = postcodes && near(records, a.postcode, b.postcode);
     if like_locality && near_postcode {
         return place::NEAR;
     }
@@ -268,8 +281,9 @@ fn places(records: &Records, a: &Row, b: &Row) -> LevelIndex {
 }
 
 fn alike(records: &Records, x: u32, y: u32) -> bool {
+    let is_near = near(records, x, y);
     let (x, y) = (records.texts.bytes_of(x), records.texts.bytes_of(y));
-    x.len().min(y.len()) > 3 && edits(x, y) <= 1 || is_similar(x, y, 0.92)
+    x.len().min(y.len()) > 3 && is_near || is_similar(x, y, 0.92)
 }
 
 fn other_values(records: &Records, x: u32, y: u32) -> LevelIndex {

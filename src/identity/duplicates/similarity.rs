@@ -5,6 +5,26 @@
 /// The longest text that is compared letter by letter; of longer ones the beginnings are.
 const LONGEST: usize = 64;
 
+/// Which letters a text has: tells most texts apart before they are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Letters(u64);
+
+/// Says that a text is not all ASCII, and its letters are not known.
+const FOREIGN: u64 = 1 << 63;
+
+impl Letters {
+    pub(super) fn of(text: &[u8]) -> Self {
+        Self(if text.is_ascii() { mask(text) & !FOREIGN } else { FOREIGN })
+    }
+
+    /// Whether so few edits could make one text of the other; each brings at most one letter that the other has not.
+    pub(super) const fn allow(self, other: Self, edits: u32) -> bool {
+        let (of_a, of_b) = (self.0, other.0);
+        let (only_a, only_b) = ((of_a & !of_b).count_ones(), (of_b & !of_a).count_ones());
+        (of_a | of_b) & FOREIGN != 0 || only_a <= edits && only_b <= edits
+    }
+}
+
 /// Edits between two texts (insert, delete, replace, exchange neighbors), at most 3, which means "more than two".
 pub(super) fn edits(a: &[u8], b: &[u8]) -> u8 {
     if a.len().abs_diff(b.len()) > 8 {

@@ -61,7 +61,7 @@ on_both! {
             "unrelated": 0.02, "steps": [step],
         });
         let candidate = Candidate {
-            a: ann.min(ben), b: ann.max(ben), same: 0.97, household: 0.01, model: "m1".to_owned(), band: "queue".to_owned(),
+            a: ann.min(ben), b: ann.max(ben), same: 0.97, household: 0.01, model: "m1".to_owned(), band: "queue".to_owned(), cluster: None, needs_review: false,
             reasons: json!({ "waterfall": waterfall, "rules": [] }), state: CandidateState::Open, created_at: now, updated_at: now,
         };
         let mut tx = store.begin().await.unwrap();

@@ -42,6 +42,8 @@ pub async fn propose_pair(app: &TestApp, one: CustomerId, other: CustomerId) {
         reasons: json!({ "waterfall": waterfall, "rules": ["proved_phone"] }),
         model: "m1".to_owned(),
         band: "queue".to_owned(),
+        cluster: None,
+        needs_review: false,
         state: CandidateState::Open,
         created_at: now,
         updated_at: now,

@@ -148,7 +148,7 @@ on_both! {
         assert_eq!(open(&store).await.len(), 6);
 
         let key = MasterKey::generate().derive("task");
-        erase::erase(&store, &key, id(9_004), Actor::Customer, "asked", NOW).await.unwrap();
+        erase::erase(&store, &key, id(9_004), (Actor::Customer, "asked"), NOW).await.unwrap();
         // At once: keys are made of personal data.
         assert_eq!(store.begin_read().await.unwrap().duplicate_keys_of(id(9_004)).await.unwrap(), None);
         assert_eq!(open(&store).await.len(), 3);

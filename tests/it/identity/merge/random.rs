@@ -156,7 +156,7 @@ async fn meet(world: &World<'_>, board: &Board, dice: &mut Dice, name: &str) -> 
     };
     if sector == SHOP {
         let grant = family(name, customer, &sub);
-        assert!(tx.grant_insert(&grant).await?);
+        assert!(tx.grant_insert(&grant, None).await?);
         let token = RefreshToken { grant: grant.id, generation: 0 }.encode(&world.apps[0].app.provider.refresh_key);
         world.families.lock().unwrap().push((token, sub));
     }
@@ -216,7 +216,7 @@ async fn refresh(world: &World<'_>, app: &TestApp, dice: &mut Dice) -> Result<()
 async fn erase(world: &World<'_>, board: &Board, dice: &mut Dice) -> Result<(), Error> {
     let customer = world.somebody(dice);
     let key = MasterKey::generate().derive("task");
-    match erase::erase(&board.store, &key, customer, Actor::System, "random", at(3)).await? {
+    match erase::erase(&board.store, &key, customer, (Actor::System, "random"), at(3)).await? {
         Erased::Done { .. } => world.count("erase"),
         Erased::Already { .. } => {}
         other => panic!("{other:?}"),
