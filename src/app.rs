@@ -244,14 +244,7 @@ impl App {
     /// # Errors
     /// If the database does not answer; the clients known so far stay.
     pub async fn reload_clients(&self) -> Result<(), store::Error> {
-        let rows = self.provider.store.background().begin_read().await?.clients_all().await?;
-        let stored = rows.into_iter().map(|row| Client::new(row.metadata, row.secret_hash));
-        let configured = self.config.clients.iter().map(|client| {
-            let hash = client.client_secret.as_ref().map(|secret| hash_client_secret(secret.expose()));
-            Client::new(client.metadata.clone(), hash)
-        });
-        self.provider.clients.replace(configured, stored);
-        Ok(())
+        load_clients(&self.provider.clients, &self.config, &self.provider.store).await
     }
 
     /// The database.
@@ -319,6 +312,28 @@ fn destinations(config: &Config) -> Destinations {
         internal: configured.internal,
     };
     Destinations::new(config.destinations.iter().map(destination).collect())
+}
+
+/// What brings events to the configured receivers, without a gateway around it: for a command.
+///
+/// # Errors
+/// If outgoing HTTP cannot be set up, or the database does not answer.
+pub async fn relay(config: &Config, store: &Store) -> Result<Relay, StartError> {
+    let clients = ClientRegistry::default();
+    load_clients(&clients, config, store).await?;
+    let outbound = Outbound::new(outbound_policy(config))?;
+    Ok(Relay::new(store, outbound, clients, Clock::system(), receivers(config)))
+}
+
+async fn load_clients(clients: &ClientRegistry, config: &Config, store: &Store) -> Result<(), store::Error> {
+    let rows = store.background().begin_read().await?.clients_all().await?;
+    let stored = rows.into_iter().map(|row| Client::new(row.metadata, row.secret_hash));
+    let configured = config.clients.iter().map(|client| {
+        let hash = client.client_secret.as_ref().map(|secret| hash_client_secret(secret.expose()));
+        Client::new(client.metadata.clone(), hash)
+    });
+    clients.replace(configured, stored);
+    Ok(())
 }
 
 fn receivers(config: &Config) -> Vec<Receiver> {

@@ -43,7 +43,7 @@ pub use queues::{
 };
 pub use receiver::ConnectorReceiver;
 pub use transfer::ConnectorTransfer;
-pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
+pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksRetry, WebhooksStatus};
 
 /// Exit code for a configuration that was refused.
 pub const EXIT_CONFIG: u8 = 78;

@@ -41,6 +41,10 @@ pub enum Act {
     SetBrand,
     /// Erase a customer for good.
     Erase,
+    /// See how far receivers of events have got, and what was put aside for them.
+    SeeDeliveries,
+    /// Have events delivered again.
+    Redeliver,
     /// See who has which role.
     SeeAdmins,
     /// Give and take roles.
@@ -49,7 +53,7 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::SeeCustomers,
         Self::SeeLinks,
         Self::SeeQueue,
@@ -67,6 +71,8 @@ impl Act {
         Self::Hold,
         Self::SetBrand,
         Self::Erase,
+        Self::SeeDeliveries,
+        Self::Redeliver,
         Self::SeeAdmins,
         Self::ChangeAdmins,
     ];
@@ -75,7 +81,9 @@ impl Act {
     pub const fn needs(self) -> AdminRole {
         match self {
             Self::SeeCustomers | Self::SeeLinks | Self::SeeQueue => AdminRole::Viewer,
-            Self::PreviewMerge | Self::SeeAudit | Self::Unlink | Self::EnableLink => AdminRole::Support,
+            Self::PreviewMerge | Self::SeeAudit | Self::SeeDeliveries | Self::Unlink | Self::EnableLink => {
+                AdminRole::Support
+            }
             Self::SetBrand
             | Self::AssertLink
             | Self::MarkNotSame
@@ -84,7 +92,7 @@ impl Act {
             | Self::Merge
             | Self::Unmerge => AdminRole::Merger,
             Self::Approve => AdminRole::Approver,
-            Self::Hold | Self::Erase | Self::SeeAdmins | Self::ChangeAdmins => AdminRole::Owner,
+            Self::Hold | Self::Erase | Self::Redeliver | Self::SeeAdmins | Self::ChangeAdmins => AdminRole::Owner,
         }
     }
 
@@ -119,7 +127,7 @@ mod tests {
     fn each_role_may_what_the_ones_below_may_and_more() {
         let allowed = |role| Act::ALL.iter().filter(|act| may(role, **act)).count();
         let counts: Vec<usize> = AdminRole::ALL.into_iter().map(allowed).collect();
-        assert_eq!(counts, [3, 7, 14, 15, 19]);
+        assert_eq!(counts, [3, 8, 15, 16, 21]);
         for pair in AdminRole::ALL.windows(2) {
             assert!(Act::ALL.iter().all(|act| !may(pair[0], *act) || may(pair[1], *act)));
         }

@@ -11,6 +11,8 @@ pub enum Webhooks {
     Status(WebhooksStatus),
     /// Deliver everything from an event on once more; receivers know by its ID what they have seen
     Replay(WebhooksReplay),
+    /// Deliver again what was put aside: one event, or all until one is refused
+    Retry(WebhooksRetry),
     /// Go on at once with a receiver that is waited for or was given up
     Resume(WebhooksResume),
 }
@@ -48,4 +50,18 @@ pub struct WebhooksResume {
     /// The receiver's ID
     #[arg(value_name = "ID")]
     pub id: String,
+}
+
+/// `samesake webhooks retry`
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct WebhooksRetry {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// The receiver's ID
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The `sequence` of one event that was put aside [default: all of them, oldest first]
+    #[arg(long, value_name = "SEQUENCE", value_parser = clap::value_parser!(i64).range(1..))]
+    pub event: Option<i64>,
 }

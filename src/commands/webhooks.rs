@@ -4,8 +4,11 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::open;
-use crate::cli::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksStatus};
+use crate::app;
+use crate::board::deliveries;
+use crate::cli::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksRetry, WebhooksStatus};
 use crate::clock::{Clock, Timestamp};
+use crate::events::redelivery::Redelivered;
 use crate::events::relay::{self, Replay};
 use crate::store::{DeadLetter, Numbering, Store, WebhookState};
 
@@ -21,6 +24,7 @@ pub(super) async fn run(command: &Webhooks) -> anyhow::Result<()> {
         Webhooks::Status(command) => status(command).await,
         Webhooks::Replay(command) => replay(command).await,
         Webhooks::Resume(command) => resume(command).await,
+        Webhooks::Retry(command) => retry(command).await,
     }
 }
 
@@ -34,13 +38,7 @@ struct View {
 impl View {
     /// One word for people and for machines.
     fn word(&self, numbering: Numbering) -> &'static str {
-        match &self.state {
-            _ if !self.configured => "not configured",
-            state if state.stopped_at.is_some() => "stopped",
-            state if state.failing_since.is_some() => "failing",
-            state if state.replay_from.is_some() || state.cursor < numbering.last => "delivering",
-            _ => "up to date",
-        }
+        deliveries::word(&self.state, self.configured, numbering)
     }
 }
 
@@ -142,4 +140,23 @@ async fn begin(store: &Store, id: &str, from: Option<i64>) -> anyhow::Result<()>
         Replay::Unknown => bail!("there is no webhook {id}, or no gateway has started with it yet"),
         Replay::Beyond { last } => bail!("there is no such event; the last one is {last}, and the first one 1"),
     }
+}
+
+/// Delivers what was put aside, from here and now.
+async fn retry(command: &WebhooksRetry) -> anyhow::Result<()> {
+    let (config, store) = open(&command.installation).await?;
+    let relay = app::relay(&config, &store).await?;
+    let Some(sequence) = command.event else {
+        let Some(all) = relay.redeliver_all(&command.id).await? else {
+            bail!("no webhook {} is configured", command.id);
+        };
+        println!("{} event(s) were delivered", all.taken);
+        return all.reason.map_or(Ok(()), |reason| Err(anyhow::anyhow!("the next one stays aside: {reason}")));
+    };
+    match relay.redeliver(&command.id, sequence).await? {
+        Redelivered::Taken => println!("event {sequence} was delivered"),
+        Redelivered::Refused(reason) => bail!("event {sequence} stays aside: {reason}"),
+        Redelivered::Unknown => bail!("no webhook {} is configured, or event {sequence} was not put aside", command.id),
+    }
+    Ok(())
 }

@@ -33,7 +33,7 @@ const SHORTEST_LEASE: Duration = Duration::from_secs(5);
 pub(super) struct Round<'a> {
     relay: &'a Relay,
     receiver: &'a Receiver,
-    outbound: Outbound,
+    sending: Sending<'a>,
     /// Nobody else has this one, so what is written under it is ours.
     holder: Uuid,
     lease_until: Timestamp,
@@ -86,15 +86,15 @@ impl<'a> Round<'a> {
             aside_in_row: leased.aside_in_row,
             failing_since: leased.failing_since,
         };
-        let outbound = relay.outbound.with_timeout(receiver.timeout);
-        let mut round = Self { relay, receiver, outbound, holder, lease_until, trouble, stopped };
+        let sending = Sending::to(relay, receiver);
+        let mut round = Self { relay, receiver, sending, holder, lease_until, trouble, stopped };
         round.deliver_from(leased.cursor).await
     }
 
     async fn deliver_from(&mut self, mut cursor: i64) -> Result<i64, store::Error> {
         let mut delivered = 0;
         loop {
-            let page = match self.sector() {
+            let page = match self.sending.sector() {
                 Ok(sector) => self.page(cursor, sector).await?,
                 Err(reason) => Page { cursor, outcome: nobody(cursor, reason), ends: true },
             };
@@ -107,18 +107,6 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The sector whose subjects this receiver sees; none for an internal one.
-    fn sector(&self) -> Result<Option<String>, String> {
-        match &self.receiver.whose {
-            Whose::Company => Ok(None),
-            Whose::Sector(sector) => Ok(Some(sector.clone())),
-            Whose::Client(id) => match self.relay.clients.find(id) {
-                Some(client) => Ok(Some(client.sector.clone())),
-                None => Err(format!("there is no client or destination {id}")),
-            },
-        }
-    }
-
     /// Reads a page and delivers it.
     async fn page(&self, cursor: i64, sector: Option<String>) -> Result<Page, store::Error> {
         let mut tx = self.relay.store.begin_read().await?;
@@ -126,20 +114,10 @@ impl<'a> Round<'a> {
         drop(tx);
         let last = events.last().map_or(cursor, |event| event.sequence);
         let is_last = i64::try_from(events.len()) != Ok(PAGE);
-        let messages = events.iter().filter_map(|event| self.message(event, sector.as_deref())).collect();
+        let messages = events.iter().filter_map(|event| self.sending.message(event, sector.as_deref())).collect();
         let outcome = self.deliver(messages).await;
         let cursor = outcome.undone.map_or(last, |undone| undone - 1);
         Ok(Page { cursor, ends: is_last && outcome.undone.is_none(), outcome })
-    }
-
-    fn message(&self, event: &SequencedEvent, sector: Option<&str>) -> Option<Message> {
-        if !self.receiver.events.holds(&event.event_type) {
-            return None;
-        }
-        let audience = sector.map_or(Audience::Internal, Audience::Sector);
-        let clients = &self.relay.clients;
-        let is_own = |client: &str| clients.find(client).is_some_and(|client| Some(client.sector.as_str()) == sector);
-        webhook::message(event, audience, is_own)
     }
 
     async fn deliver(&self, messages: VecDeque<Message>) -> Outcome {
@@ -154,7 +132,7 @@ impl<'a> Round<'a> {
                 && self.has_time()
                 && let Some(message) = queue.take()
             {
-                let (outbound, request) = (self.outbound.clone(), self.request(&message));
+                let (outbound, request) = (self.sending.outbound.clone(), self.sending.request(&message));
                 running.spawn(async move { (message, send(&outbound, request).await) });
             }
             match running.join_next().await {
@@ -180,23 +158,6 @@ impl<'a> Round<'a> {
     /// Whether a delivery that begins now is over before somebody else may take the receiver.
     fn has_time(&self) -> bool {
         !*self.stopped.borrow() && self.relay.clock.now() + self.receiver.timeout < self.lease_until
-    }
-
-    fn request(&self, message: &Message) -> OutboundRequest {
-        let mut headers = HeaderMap::new();
-        for (name, value) in webhook::headers(message, &self.receiver.keys, self.relay.clock.now()) {
-            // IDs, numbers and base64 are header values.
-            if let Ok(value) = header::HeaderValue::from_str(&value) {
-                headers.insert(name, value);
-            }
-        }
-        OutboundRequest {
-            method: Method::POST,
-            url: self.receiver.url.clone(),
-            headers,
-            body: message.body.clone().into(),
-            max_bytes: MAX_ANSWER,
-        }
     }
 
     /// Writes down what became of a page. `None` if the receiver is no longer this round's.
@@ -266,6 +227,62 @@ impl<'a> Round<'a> {
     }
 }
 
+/// How one receiver is told things.
+pub(super) struct Sending<'a> {
+    relay: &'a Relay,
+    receiver: &'a Receiver,
+    /// With the receiver's time limit.
+    pub(super) outbound: Outbound,
+}
+
+impl<'a> Sending<'a> {
+    /// To this receiver.
+    pub(super) fn to(relay: &'a Relay, receiver: &'a Receiver) -> Self {
+        Self { relay, receiver, outbound: relay.outbound.with_timeout(receiver.timeout) }
+    }
+
+    /// The sector whose subjects this receiver sees; none for an internal one.
+    pub(super) fn sector(&self) -> Result<Option<String>, String> {
+        match &self.receiver.whose {
+            Whose::Company => Ok(None),
+            Whose::Sector(sector) => Ok(Some(sector.clone())),
+            Whose::Client(id) => match self.relay.clients.find(id) {
+                Some(client) => Ok(Some(client.sector.clone())),
+                None => Err(format!("there is no client or destination {id}")),
+            },
+        }
+    }
+
+    /// What the receiver is told of an event, if anything.
+    pub(super) fn message(&self, event: &SequencedEvent, sector: Option<&str>) -> Option<Message> {
+        if !self.receiver.events.holds(&event.event_type) {
+            return None;
+        }
+        let audience = sector.map_or(Audience::Internal, Audience::Sector);
+        let clients = &self.relay.clients;
+        let is_own = |client: &str| clients.find(client).is_some_and(|client| Some(client.sector.as_str()) == sector);
+        webhook::message(event, audience, is_own)
+    }
+
+    /// One delivery, signed now.
+    pub(super) fn request(&self, message: &Message) -> OutboundRequest {
+        let mut headers = HeaderMap::new();
+        for (name, value) in webhook::headers(message, &self.receiver.keys, self.relay.clock.now()) {
+            // IDs, numbers and base64 are header values.
+            if let Ok(value) = header::HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        OutboundRequest {
+            method: Method::POST,
+            url: self.receiver.url.clone(),
+            headers,
+            body: message.body.clone().into(),
+            max_bytes: MAX_ANSWER,
+        }
+    }
+}
+
 /// The messages of a page: those to begin, and those under way.
 struct Queue {
     waiting: VecDeque<Message>,
@@ -297,7 +314,7 @@ impl Queue {
     }
 }
 
-async fn send(outbound: &Outbound, request: OutboundRequest) -> Answer {
+pub(super) async fn send(outbound: &Outbound, request: OutboundRequest) -> Answer {
     match outbound.send(request).await {
         Ok(response) => Answer::of(response.status, &response.headers),
         Err(error) => Answer::Failed { reason: error.to_string(), retry_after: None },

@@ -4,6 +4,7 @@
 //! (spec/identity.md rule 45). How events leave the house is not known here, but in `relay` and what it uses.
 
 mod delivery;
+pub mod redelivery;
 pub mod relay;
 mod retry;
 pub mod stream;

@@ -72,6 +72,16 @@ impl Relay {
         Self { store: store.background(), outbound, clients, clock, receivers: Arc::new(receivers) }
     }
 
+    /// The receiver of this ID.
+    pub(super) fn receiver(&self, id: &str) -> Option<&Receiver> {
+        self.receivers.iter().find(|receiver| receiver.id == id)
+    }
+
+    /// The IDs of all receivers that are configured.
+    pub fn receiver_ids(&self) -> impl Iterator<Item = &str> {
+        self.receivers.iter().map(|receiver| receiver.id.as_str())
+    }
+
     /// Whether there is anybody to be told.
     pub fn has_receivers(&self) -> bool {
         !self.receivers.is_empty()

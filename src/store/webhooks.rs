@@ -204,6 +204,36 @@ impl Tx {
         )
     }
 
+    /// The events put aside for a receiver behind one, oldest first; at most `limit`.
+    pub async fn webhook_dead_letters_page(&mut self, id: &str, after: i64, limit: i64) -> Result<Vec<DeadLetter>> {
+        fetch_all!(
+            self,
+            DeadLetter,
+            "SELECT sequence, event, reason, put_aside_at FROM webhook_dead_letters \
+             WHERE webhook = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+            id,
+            after,
+            limit,
+        )
+    }
+
+    /// An event that was put aside for a receiver.
+    pub async fn webhook_dead_letter(&mut self, id: &str, sequence: i64) -> Result<Option<DeadLetter>> {
+        fetch_optional!(
+            self,
+            DeadLetter,
+            "SELECT sequence, event, reason, put_aside_at FROM webhook_dead_letters WHERE webhook = $1 AND sequence = $2",
+            id,
+            sequence,
+        )
+    }
+
+    /// Takes an event back that was put aside: it was delivered after all.
+    pub async fn webhook_dead_letter_delete(&mut self, id: &str, sequence: i64) -> Result<()> {
+        exec!(self, "DELETE FROM webhook_dead_letters WHERE webhook = $1 AND sequence = $2", id, sequence)?;
+        Ok(())
+    }
+
     /// Lets a receiver begin anew at once, from an event on, or (`None`) where it stands. What was put aside from there
     /// on is delivered again. `false` if there is no such receiver.
     pub async fn webhook_replay(&mut self, id: &str, from: Option<i64>, now: Timestamp) -> Result<bool> {

@@ -131,7 +131,12 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     let variables = operation.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut parameters: Vec<Value> = variables
         .map(|name| {
-            json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } })
+            // Receivers of events are named in the configuration; whatever else there is has an ID of ours.
+            let schema = match name {
+                "webhook" => json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]+$", "maxLength": 100 }),
+                _ => json!({ "type": "string", "format": "uuid" }),
+            };
+            json!({ "name": name, "in": "path", "required": true, "schema": schema })
         })
         .collect();
     for parameter in operation.query {

@@ -26,6 +26,7 @@ pub mod page;
 pub mod proposals;
 pub mod query;
 pub mod view;
+pub mod webhooks;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -57,6 +58,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         merges::OPERATIONS,
         proposals::OPERATIONS,
         not_same::OPERATIONS,
+        webhooks::OPERATIONS,
         audit::OPERATIONS,
         admins::OPERATIONS,
     ];

@@ -17,7 +17,7 @@ use crate::harness::relying_party::answer;
 use crate::on_both;
 
 /// Operations that make something new: there is no version of it to be seen.
-const CREATIONS: &[&str] = &["customer_link_add", "not_same_mark", "not_same_lift"];
+const CREATIONS: &[&str] = &["customer_link_add", "not_same_mark", "not_same_lift", "webhook_retry"];
 
 /// The path with something that has the form of each variable and is nobody's.
 fn filled(operation: &Operation) -> String {

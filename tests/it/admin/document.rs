@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::queues::{candidate, conflict, request};
 use super::{ANN, BEN, Office};
+use crate::events::receiver::Receiver;
+use crate::events::{start, webhook};
 use crate::harness::relying_party::{Answer, answer};
 use crate::harness::{Env, TestApp, program};
 use crate::on_servers;
@@ -95,6 +97,10 @@ async fn settling(office: &Office) -> Vec<Value> {
         ("customer_links", format!("{links}?limit=1")),
         ("customer_link_get", link.clone()),
         ("admin_get", format!("/admins/{cleo}")),
+        ("webhook_list", "/webhooks".to_owned()),
+        ("webhook_get", "/webhooks/crm".to_owned()),
+        ("webhook_get", "/webhooks/other".to_owned()),
+        ("webhook_dead_letters", "/webhooks/crm/dead-letters".to_owned()),
     ] {
         samples.push(sample(id, office.get(&token, &path).await));
     }
@@ -119,6 +125,7 @@ async fn settling(office: &Office) -> Vec<Value> {
         samples.push(sample(id, office.post(&token, &path, &format!("t{number}"), body).await));
     }
     samples.push(sample("merge_request_get", office.get(&token, &format!("/merge-requests/{asked}")).await));
+    samples.push(sample("webhook_retry", office.post(&token, "/webhooks/crm/retry", "w", &json!({})).await));
     samples.push(sample("conflict_get", office.get(&token, &format!("/conflicts/{case}")).await));
     samples.push(sample("candidate_get", office.get(&token, &pair).await));
     samples
@@ -175,8 +182,9 @@ async fn answers(office: &Office) -> Vec<Value> {
 
 on_servers! {
     async fn the_document_is_openapi_and_the_answers_are_as_it_says(env: &Env) {
-        let app = TestApp::builder(env).web_client("shop");
-        let app = app.configure(|config| config.merge.approval_from_risk = 100).start().await;
+        let receiver = Receiver::start().await;
+        let app = TestApp::builder(env).web_client("shop").configure(webhook("crm", &receiver, json!({"internal": true})));
+        let app = start(app.configure(|config| config.merge.approval_from_risk = 100)).await;
         let office = Office::of(app).await;
         let samples = answers(&office).await;
         let answered: BTreeSet<&str> =

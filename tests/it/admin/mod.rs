@@ -19,6 +19,7 @@ mod names;
 mod queues;
 mod roles;
 mod terminal;
+mod webhooks;
 
 use reqwest::{Method, RequestBuilder};
 use samesake::board::admin::{Change, grant};
