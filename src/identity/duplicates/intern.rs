@@ -90,5 +90,5 @@ impl Interner {
 
 /// Where the search for an entry begins in a table of a size.
 const fn place(entry: u64, size: usize) -> usize {
-    ((entry >> 32) * size as u64 >> 32) as usize
+    (((entry >> 32) * size as u64) >> 32) as usize
 }
