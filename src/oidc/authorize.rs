@@ -9,6 +9,7 @@ use url::Url;
 use super::Provider;
 use super::client::Client;
 use crate::protocol::authorization::{AuthorizationRequest, Prompt, ResponseMode, ReturnTo};
+use crate::protocol::claims_request::{self, RequestedLevels};
 use crate::protocol::client_metadata::{GrantType, TokenEndpointAuthMethod};
 use crate::protocol::params::Params;
 use crate::protocol::pkce::CodeChallenge;
@@ -121,6 +122,7 @@ fn request(
     check_response_type(params, client)?;
     let nonce = bounded(params, "nonce", MAX_NONCE)?;
     let prompt = prompt(params, provider)?;
+    let levels = levels(params, provider)?;
     Ok(AuthorizationRequest {
         client_id: client.id().to_owned(),
         redirect_uri_sent: params.owned("redirect_uri"),
@@ -133,20 +135,40 @@ fn request(
         login_hint: bounded(params, "login_hint", MAX_HINT).unwrap_or_default(),
         id_token_hint: bounded(params, "id_token_hint", MAX_HINT)?,
         resources: resources(params, client)?,
-        acr_values: acr_values(params, provider),
+        acr_values: levels.wished,
+        essential_levels: levels.essential,
     })
 }
 
-/// OpenID Connect Core §3.1.2.1: levels that nobody here can reach are as good as not asked for.
-fn acr_values(params: &Params, provider: &Provider) -> Vec<String> {
-    let asked = params.get("acr_values").unwrap_or_default().split(' ');
-    let mut known: Vec<String> = Vec::new();
-    for level in asked.filter(|level| provider.levels.iter().any(|known| known == level)) {
-        if !known.iter().any(|known| known == level) {
-            known.push(level.to_owned());
+/// The authentication levels of a request.
+struct Levels {
+    /// What the app would like, the best first; what it must have is among it.
+    wished: Vec<String>,
+    essential: Vec<String>,
+}
+
+/// OpenID Connect Core §3.1.2.1: levels that nobody here can reach are as good as not asked for. §5.5.1.1: unless one of
+/// them is a must.
+fn levels(params: &Params, provider: &Provider) -> Result<Levels, OAuthError> {
+    let requested = match params.get("claims") {
+        Some(claims) => claims_request::requested_levels(claims).map_err(OAuthError::invalid_request)?,
+        None => RequestedLevels::default(),
+    };
+    let reachable = |level: &&str| provider.levels.iter().any(|known| known == level);
+    let named: Vec<&str> = requested.values.iter().map(String::as_str).filter(reachable).collect();
+    if requested.essential && !requested.values.is_empty() && named.is_empty() {
+        let description = "no login here reaches the authentication level that claims asks for";
+        return Err(OAuthError::new(ErrorCode::UnmetAuthenticationRequirements, description));
+    }
+    let asked = params.get("acr_values").unwrap_or_default().split(' ').filter(reachable);
+    let mut wished: Vec<String> = Vec::new();
+    for level in named.iter().copied().chain(asked) {
+        if !wished.iter().any(|known| known == level) {
+            wished.push(level.to_owned());
         }
     }
-    known
+    let essential = if requested.essential { named.into_iter().map(str::to_owned).collect() } else { Vec::new() };
+    Ok(Levels { wished, essential })
 }
 
 /// OpenID Connect Core §6: not offered, and said so in the specification's words.

@@ -71,7 +71,7 @@ pub enum Step {
     SelectAccount,
     AskConsent,
     Issue,
-    /// Only for `prompt=none`, and for a hint that cannot be honored.
+    /// For `prompt=none`, for a hint that cannot be honored, and for a level that the login has not reached.
     Refuse(ErrorCode),
 }
 
@@ -100,6 +100,14 @@ pub fn next_step(facts: &Facts<'_>) -> Step {
             Step::Refuse(ErrorCode::LoginRequired)
         } else {
             Step::Authenticate(Some(session.customer))
+        };
+    }
+    if lacks_essential_level(facts, session) {
+        return match () {
+            () if prompt.none => Step::Refuse(ErrorCode::LoginRequired),
+            // OpenID Connect Core §5.5.1.1: a failed authentication attempt.
+            () if authenticated_here => Step::Refuse(ErrorCode::UnmetAuthenticationRequirements),
+            () => Step::Authenticate(Some(session.customer)),
         };
     }
     if wants_another_level(facts, session) && !authenticated_here && !prompt.none {
@@ -131,6 +139,12 @@ fn hint_step(facts: &Facts<'_>, session: SessionFacts<'_>, authenticated_here: b
 fn wants_another_level(facts: &Facts<'_>, session: SessionFacts<'_>) -> bool {
     let wanted = &facts.request.acr_values;
     !wanted.is_empty() && !wanted.iter().any(|level| session.acr == Some(level.as_str()))
+}
+
+/// Whether the app must have a level that this session has not reached.
+fn lacks_essential_level(facts: &Facts<'_>, session: SessionFacts<'_>) -> bool {
+    let essential = &facts.request.essential_levels;
+    !essential.is_empty() && !essential.iter().any(|level| session.acr == Some(level.as_str()))
 }
 
 /// `patience`: an authentication in this very flow is as good as fresh for so long, whatever was asked. Otherwise a

@@ -90,6 +90,9 @@ pub struct AuthorizationRequest {
     /// refused (OpenID Connect Core §3.1.2.1).
     #[serde(default)]
     pub acr_values: Vec<String>,
+    /// Of these the login must reach one (OpenID Connect Core §5.5.1.1).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub essential_levels: Vec<String>,
 }
 
 /// What goes back to the client's redirect URI.

@@ -3,6 +3,7 @@
 pub mod admin_role;
 pub mod authorization;
 pub mod claims;
+pub mod claims_request;
 pub mod client_metadata;
 pub mod error;
 pub mod jwk;

@@ -216,6 +216,9 @@ const fn refusal_text(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::LoginRequired => "the end-user must log in",
         ErrorCode::ConsentRequired => "the end-user must consent",
+        ErrorCode::UnmetAuthenticationRequirements => {
+            "the login did not reach the authentication level that is asked for"
+        }
         _ => "the request cannot be answered without the end-user",
     }
 }

@@ -21,6 +21,7 @@ fn request(prompt: &str, max_age: Option<u64>) -> AuthorizationRequest {
         id_token_hint: None,
         resources: vec![],
         acr_values: vec![],
+        essential_levels: vec![],
     }
 }
 
@@ -110,5 +111,33 @@ fn a_level_that_was_not_reached_asks_for_one_login() {
             progress: Progress::default(),
         };
         assert_eq!(next_step(&facts), expected, "{prompt} {wanted} {age} {acr:?}");
+    }
+}
+
+/// Protocol rule 7: a level that is a must asks for one login, and that login reaches it or has failed.
+#[test]
+fn an_essential_level_is_reached_or_refused() {
+    let began_at = NOW - Duration::from_secs(10);
+    for (prompt, age, acr, expected) in [
+        ("", 500, None, Step::Authenticate(Some(customer(1)))),
+        ("", 500, Some("silver"), Step::Authenticate(Some(customer(1)))),
+        ("", 500, Some("gold"), Step::Issue),
+        ("", 5, Some("gold"), Step::Issue),
+        ("", 5, Some("silver"), Step::Refuse(ErrorCode::UnmetAuthenticationRequirements)),
+        ("none", 500, Some("silver"), Step::Refuse(ErrorCode::LoginRequired)),
+        ("none", 500, Some("gold"), Step::Issue),
+    ] {
+        let essential_levels = vec!["gold".to_owned()];
+        let request = AuthorizationRequest { essential_levels, ..request(prompt, None) };
+        let facts = Facts {
+            request: &request,
+            began_at,
+            now: NOW,
+            session: Some(session_of(age, acr)),
+            hinted: Hinted::Nobody,
+            consent: Consent::NotNeeded,
+            progress: Progress::default(),
+        };
+        assert_eq!(next_step(&facts), expected, "{prompt} {age} {acr:?}");
     }
 }

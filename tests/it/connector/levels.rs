@@ -113,6 +113,34 @@ on_both! {
         assert_eq!(rp.finish(&authorization, &callback).await.claims["acr"], "gold");
     }
 
+    /// OpenID Connect Core §5.5.1.1: an essential level is reached, or the login has failed.
+    async fn an_essential_level_is_reached_or_the_app_is_told(env: &Env) {
+        let (app, rp, upstream) = start(env).await;
+        app.customer(ANN, "Ann").await;
+        let browser = Browser::new();
+        let asks = |level: &str| json!({"id_token": {"acr": {"essential": true, "values": [level]}}}).to_string();
+        // What nobody here can reach is refused at once.
+        let (authorization, callback) = ask(&rp, &browser, &[("claims", &asks("platinum"))]).await;
+        assert_eq!(rp.error(&authorization, &callback), "unmet_authentication_requirements");
+        let (authorization, callback) = ask(&rp, &browser, &[("claims", "[]")]).await;
+        assert_eq!(rp.error(&authorization, &callback), "invalid_request");
+        // A login that does not reach it has failed.
+        let (authorization, page) = ask(&rp, &browser, &[("claims", &asks("gold"))]).await;
+        let by_password = [("email", ANN), ("password", PASSWORD)];
+        let callback = browser.submit(&page, "/login/password", &by_password).await;
+        assert_eq!(rp.error(&authorization, &callback), "unmet_authentication_requirements");
+        let silent = asks("gold");
+        let (authorization, callback) = ask(&rp, &browser, &[("claims", &silent), ("prompt", "none")]).await;
+        assert_eq!(rp.error(&authorization, &callback), "login_required");
+        // One that does is told as it is; the provider was asked for it.
+        says(&upstream, Some("phrh"), json!([]));
+        let browser = Browser::new();
+        let (authorization, page) = ask(&rp, &browser, &[("claims", &asks("gold"))]).await;
+        let callback = press(&browser, &page, "acme").await;
+        assert_eq!(upstream.last_authorization().get("acr_values").map(String::as_str), Some("phrh"));
+        assert_eq!(rp.finish(&authorization, &callback).await.claims["acr"], "gold");
+    }
+
     /// The level travels with an account that waits for a proof.
     async fn a_level_survives_the_question_whose_account_it_is(env: &Env) {
         let (app, rp, upstream) = start(env).await;
