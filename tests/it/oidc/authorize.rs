@@ -267,7 +267,7 @@ on_both! {
                 ("claims_locales", "de-CH-1996 *"),
                 ("display", "wap"),
                 ("acr_values", "urn:unheard-of 4"),
-                ("claims", "{\"id_token\":{\"acr\":{\"essential\":false}}"),
+                ("claims", "{\"id_token\":{\"acr\":{\"essential\":false}}}"),
             ]);
             let browser = Browser::new();
             let login = browser.get(&request.url).await;
