@@ -159,7 +159,8 @@ const KINDS: [Kind; 7] = [
     },
     Kind {
         pattern: "phone",
-        fixed: &[("exclusive", "true"), ("immutable", "false"), ("normalizer", "phone")],
+        // No page takes a number yet; a switch that does nothing would be worse than none.
+        fixed: &[("exclusive", "true"), ("immutable", "false"), ("login", "false"), ("normalizer", "phone")],
         own: &["country_code", "trunk_prefix"],
     },
     Kind { pattern: "app:*", fixed: &[("login", "false")], own: &[] },

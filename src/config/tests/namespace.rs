@@ -40,13 +40,13 @@ fn each_kind_declares_what_the_specification_says() {
 fn one_namespace_may_differ_from_its_kind() {
     let text = "[namespaces.\"ext:*\"]\nlive = 7\npriority = 91\n\
                 [namespaces.\"ext:loyalty\"]\nnew_per_week = 2\nnormalizer = \"compact\"\nexclusive = false\n\
-                proof_lifetime = \"30d\"\n[namespaces.phone]\nproof_lifetime = \"90d\"\nlogin = true\n";
+                proof_lifetime = \"30d\"\n[namespaces.phone]\nproof_lifetime = \"90d\"\n";
     let loyalty = policy(text, "ext:loyalty");
     assert_eq!((loyalty.live, loyalty.priority, loyalty.new_per_week, loyalty.exclusive), (7, 91, 2, false));
     assert_eq!((loyalty.normalizer, loyalty.proof_lifetime), (Normalizer::Compact, Some(30 * DAY)));
     let crm = policy(text, "ext:crm");
     assert_eq!((crm.live, crm.priority, crm.new_per_week, crm.exclusive), (7, 91, 10, true));
-    assert_eq!((policy(text, "phone").proof_lifetime, policy(text, "phone").login), (Some(90 * DAY), true));
+    assert_eq!((policy(text, "phone").proof_lifetime, policy(text, "phone").login), (Some(90 * DAY), false));
     // What nobody declared may nothing.
     for unknown in ["", "mail", "ext", "ext:", "loyalty:gold"] {
         let policy = policy(text, unknown);
@@ -61,7 +61,7 @@ fn everything_that_is_wrong_with_namespaces_is_said_at_once() {
     let text = "[namespaces.\"ext:crm\"]\nlive = 0\nnew_per_week = \"many\"\npriority = 101\nnormalizer = \"phone\"\nlogin = true\n\
                 [namespaces.\"social:gogle\"]\nlive = 6\n[namespaces.\"social:*\"]\nlogin = false\nproof_lifetime = \"30d\"\n\
                 [namespaces.email]\nexclusive = false\ncountry_code = \"49\"\nblocked = [\"\"]\n\
-                [namespaces.phone]\nproof_lifetime = \"1h\"\ncountry_code = \"+49\"\ntrunk_prefix = \"x\"\nlifes = 3\n\
+                [namespaces.phone]\nlogin = true\nproof_lifetime = \"1h\"\ncountry_code = \"+49\"\ntrunk_prefix = \"x\"\nlifes = 3\n\
                 [namespaces.loyalty]\nlive = 2\n";
     let lines = super::lines(super::load(text, &[]));
     for line in [
@@ -76,6 +76,7 @@ fn everything_that_is_wrong_with_namespaces_is_said_at_once() {
         "samesake.toml: namespaces.email.exclusive: `false` is not possible",
         "samesake.toml: namespaces.email.country_code: says nothing of this namespace; expected it in [namespaces.phone]",
         "samesake.toml: namespaces.email.blocked[0]: is empty",
+        "samesake.toml: namespaces.phone.login: `true` is not possible: it is fixed for phone; expected login = false",
         "samesake.toml: namespaces.phone.proof_lifetime: 1h is out of range; expected \"1d\" to \"3650d\"",
         "samesake.toml: namespaces.phone.country_code: `+49` is no country code; expected its digits without a plus",
         "samesake.toml: namespaces.phone.trunk_prefix: `x` is no prefix",

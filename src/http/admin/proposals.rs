@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use serde_json::json;
 
 use super::access::{At, Desk, Form, Visitor};
 use super::acts::{self, Ended};
@@ -17,7 +16,6 @@ use crate::http::error::Failure;
 use crate::http::pages::{Brand, View};
 use crate::identity::merge::{self, Approved, Outcome, Planned, Proposal, Terms};
 use crate::ids::ProposalId;
-use crate::secret;
 use crate::session::pending::{AgreedMerge, DeskAction};
 use crate::store::ProposalState;
 
@@ -141,46 +139,17 @@ pub async fn see(visitor: Visitor, At(id): At<ProposalId>) -> Result<Response, F
 pub async fn propose(desk: &Desk, agreed: AgreedMerge) -> Result<Response, Ended> {
     let (store, config, now) = (desk.app.store(), &desk.app.config.merge, desk.context.now);
     let request = request(desk, (agreed.survivor, agreed.absorbed), agreed.choices, agreed.reason).await?;
-    let (actor, key) = (desk.admin.actor().as_text(), effect_key(desk, &agreed.key));
-    if let Some(before) = claim(desk, &actor, &key, &agreed.hash).await? {
-        return Ok(to_proposal(before));
+    let key = effect_key(desk, &agreed.key);
+    let terms = Terms { hash: Some(&agreed.hash), idempotency_key: Some(&key) };
+    match merge::propose(store, config, &request, terms, now).await? {
+        Outcome::Done(proposal) => Ok(to_proposal(proposal.id)),
+        // There is nothing to propose of a pair that became one customer while the page was open.
+        Outcome::Unknown(id) => match merge::plan(store, config, &request, now).await? {
+            Outcome::Done(Planned::Already(Some(executed))) => Ok(to_merge(&executed)),
+            _ => not_done(desk, Outcome::<Proposal>::Unknown(id), &request).await,
+        },
+        other => not_done(desk, other, &request).await,
     }
-    let planned = merge::plan(store, config, &request, now).await?;
-    let outcome: Outcome<Proposal> = match planned {
-        Outcome::Done(Planned::Already(Some(executed))) => return Ok(to_merge(&executed)),
-        Outcome::Done(Planned::New(plan)) if plan.hash() != agreed.hash => Outcome::Stale(plan),
-        _ => {
-            let terms = Terms { hash: Some(&agreed.hash), idempotency_key: Some(&key) };
-            merge::propose(store, config, &request, terms, now).await?
-        }
-    };
-    let mut tx = store.begin().await?;
-    let answer = match outcome {
-        Outcome::Done(proposal) => {
-            tx.idempotency_settle(&actor, &key, &json!({ "proposal": proposal.id })).await?;
-            Ok(to_proposal(proposal.id))
-        }
-        other => {
-            tx.idempotency_release(&actor, &key).await?;
-            Err(other)
-        }
-    };
-    tx.commit().await?;
-    match answer {
-        Ok(answer) => Ok(answer),
-        Err(outcome) => not_done(desk, outcome, &request).await,
-    }
-}
-
-/// Claims a page's key; the proposal that it made, if it made one.
-async fn claim(desk: &Desk, actor: &str, key: &str, hash: &str) -> Result<Option<ProposalId>, Ended> {
-    let mut tx = desk.app.store().begin().await?;
-    let request_hash = secret::sha256(&[b"propose\n", hash.as_bytes()]);
-    let claimed = tx.idempotency_claim(actor, key, &request_hash, desk.context.now).await?;
-    let known = if claimed { None } else { tx.idempotency_find(actor, key).await? };
-    tx.commit().await?;
-    let answer = known.and_then(|known| known.answer);
-    Ok(answer.and_then(|answer| answer.get("proposal")?.as_str()?.parse().ok()))
 }
 
 /// Approves it; the last approval makes the merge.

@@ -51,6 +51,11 @@ impl<'a> Truth<'a> {
         Self { labels, pairs: sizes.values().map(|size| size * (size - 1) / 2).sum() }
     }
 
+    /// How many pairs there are to find.
+    pub fn pairs(&self) -> u64 {
+        self.pairs
+    }
+
     /// Whether two records are one person; `None` if one has no label.
     pub fn same(&self, a: u32, b: u32) -> Option<bool> {
         let label = |index: u32| self.labels.get(index as usize).copied().flatten();
@@ -78,19 +83,21 @@ impl<'a> Truth<'a> {
         }))
     }
 
-    /// The counts at the threshold with the best F1. It takes the labels to choose it, so it is a limit, no promise.
-    pub fn best(&self, scored: &[ScoredPair]) -> Counts {
+    /// The counts as the threshold falls from pair to pair, the likeliest first.
+    pub fn curve(&self, scored: &[ScoredPair]) -> impl Iterator<Item = Counts> {
         let mut sorted: Vec<&ScoredPair> = scored.iter().collect();
         sorted.sort_by(|x, y| y.same.total_cmp(&x.same).then(y.bits.total_cmp(&x.bits)));
         let mut counts = Counts { missed: self.pairs, ..Counts::default() };
-        let mut best = counts;
-        for pair in sorted {
+        sorted.into_iter().map(move |pair| {
             counts.add(self.same(pair.a, pair.b));
-            if counts.f1() > best.f1() {
-                best = counts;
-            }
-        }
-        best
+            counts
+        })
+    }
+
+    /// The counts at the threshold with the best F1. It takes the labels to choose it, so it is a limit, no promise.
+    pub fn best(&self, scored: &[ScoredPair]) -> Counts {
+        let none = Counts { missed: self.pairs, ..Counts::default() };
+        self.curve(scored).fold(none, |best, counts| if counts.f1() > best.f1() { counts } else { best })
     }
 }
 

@@ -45,7 +45,7 @@ fn read(files: &[&str]) -> Labelled {
                 ..Person::default()
             };
             records.push(&person).unwrap();
-            truth.push(id.split('-').nth(1).unwrap().parse().unwrap());
+            truth.push(Some(id.split('-').nth(1).unwrap().parse().unwrap()));
         }
     }
     Labelled { records, truth, prepared: cpu_seconds() - before }

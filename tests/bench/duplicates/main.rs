@@ -81,7 +81,7 @@ fn population(people: usize) -> Measure {
             ..Person::default()
         };
         records.push(&person_record).unwrap();
-        truth.push(person.parse().unwrap());
+        truth.push(Some(person.parse().unwrap()));
     }
     std::fs::remove_file(&path).unwrap();
     Measure::of(&Labelled { records, truth, prepared: cpu_seconds() - before })

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use samesake::identity::duplicates::cluster::Clusters;
+use samesake::identity::duplicates::evaluate::{Counts, Truth};
 use samesake::identity::duplicates::rules::Limits;
 use samesake::identity::duplicates::score::Scorer;
 use samesake::identity::duplicates::{Blocks, Guard, Model, Records, Scan, ScoredPair};
@@ -11,17 +12,9 @@ use samesake::identity::duplicates::{Blocks, Guard, Model, Records, Scan, Scored
 #[derive(Debug)]
 pub struct Labelled {
     pub records: Records,
-    pub truth: Vec<u32>,
+    pub truth: Vec<Option<u32>>,
     /// CPU-seconds spent on reading and normalizing.
     pub prepared: f64,
-}
-
-/// Counts of pairs.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    right: u64,
-    wrong: u64,
-    missed: u64,
 }
 
 /// What is reported.
@@ -38,18 +31,6 @@ pub struct Measure {
     clusters: Counts,
     seconds: [f64; 4],
     megabytes: f64,
-}
-
-impl Counts {
-    pub fn precision(&self) -> f64 {
-        self.right as f64 / (self.right + self.wrong).max(1) as f64
-    }
-    pub fn recall(&self) -> f64 {
-        self.right as f64 / (self.right + self.missed).max(1) as f64
-    }
-    pub fn f1(&self) -> f64 {
-        2.0 * self.right as f64 / (2 * self.right + self.wrong + self.missed).max(1) as f64
-    }
 }
 
 impl Measure {
@@ -78,26 +59,25 @@ impl Measure {
         let guard = Guard::default();
         let clusters = guard.join(&scorer, &set.records, &scored, &Limits::default());
         let joined = cpu_seconds();
-        let true_pairs = true_pairs(&set.truth);
+        let truth = Truth::new(&set.truth);
         let mut found = 0;
         for unit in blocks.units(1_000_000) {
-            blocks.pairs(&unit, |a, b| found += u64::from(set.truth[a as usize] == set.truth[b as usize]));
+            blocks.pairs(&unit, |a, b| found += u64::from(truth.same(a, b) == Some(true)));
         }
         if std::env::var("SAMESAKE_SHOW").is_ok() {
-            eprintln!("best F1 of any choice of patterns: {:.4}", best_of_patterns(set, &scored, true_pairs));
+            eprintln!("best F1 of any choice of patterns: {:.4}", best_of_patterns(&truth, &scored));
         }
         if let Ok(what) = std::env::var("SAMESAKE_WRONG") {
-            explain_wrong(set, &scorer, &blocks, &scored, &clusters, &what);
+            explain_wrong(set, &truth, &scorer, &blocks, &scored, &clusters, &what);
         }
-        let (best, recall_at_999) = curve(set, &scored, true_pairs);
         Self {
             rows: set.records.len(),
             pairs,
-            blocked: found as f64 / true_pairs.max(1) as f64,
-            best,
-            recall_at_999,
-            at_95: at(set, &scored, 0.95, true_pairs),
-            clusters: of_clusters(set, &clusters, true_pairs),
+            blocked: found as f64 / truth.pairs().max(1) as f64,
+            best: truth.best(&scored).f1(),
+            recall_at_999: recall_at_999(&truth, &scored),
+            at_95: truth.at(&scored, 0.95),
+            clusters: truth.of_clusters(&clusters),
             seconds: [set.prepared, fitted - started, scanned - fitted, joined - scanned],
             megabytes: peak_megabytes(),
         }
@@ -125,45 +105,17 @@ impl Measure {
     }
 }
 
-fn true_pairs(truth: &[u32]) -> u64 {
-    let mut sizes: HashMap<u32, u64> = HashMap::new();
-    for person in truth {
-        *sizes.entry(*person).or_default() += 1;
-    }
-    sizes.values().map(|size| size * (size - 1) / 2).sum()
-}
-
-fn is_right(set: &Labelled, pair: &ScoredPair) -> bool {
-    set.truth[pair.a as usize] == set.truth[pair.b as usize]
-}
-
-/// The best F1, and the recall where precision is still 0.999.
-fn curve(set: &Labelled, scored: &[ScoredPair], true_pairs: u64) -> (f64, f64) {
-    let mut sorted: Vec<&ScoredPair> = scored.iter().collect();
-    sorted.sort_by(|x, y| y.same.total_cmp(&x.same).then(y.bits.total_cmp(&x.bits)));
-    let mut counts = Counts { missed: true_pairs, ..Counts::default() };
-    let (mut best, mut recall) = (0.0_f64, 0.0);
-    for pair in sorted {
-        if is_right(set, pair) {
-            counts.right += 1;
-            counts.missed -= 1;
-        } else {
-            counts.wrong += 1;
-        }
-        best = best.max(counts.f1());
-        if counts.precision() >= 0.999 {
-            recall = counts.recall();
-        }
-    }
-    (best, recall)
+/// The recall where precision is still 0.999.
+fn recall_at_999(truth: &Truth<'_>, scored: &[ScoredPair]) -> f64 {
+    truth.curve(scored).filter(|counts| counts.precision() >= 0.999).last().map_or(0.0, |counts| counts.recall())
 }
 
 /// What somebody who knew the truth could reach by accepting or refusing whole patterns: the limit of the comparisons.
-fn best_of_patterns(set: &Labelled, scored: &[ScoredPair], true_pairs: u64) -> f64 {
+fn best_of_patterns(truth: &Truth<'_>, scored: &[ScoredPair]) -> f64 {
     let mut patterns: HashMap<u64, (u64, u64)> = HashMap::new();
     for pair in scored {
         let (right, all) = patterns.entry(pair.pattern.bits()).or_default();
-        *right += u64::from(is_right(set, pair));
+        *right += u64::from(truth.same(pair.a, pair.b) == Some(true));
         *all += 1;
     }
     let mut patterns: Vec<(u64, u64)> = patterns.into_values().collect();
@@ -172,32 +124,9 @@ fn best_of_patterns(set: &Labelled, scored: &[ScoredPair], true_pairs: u64) -> f
     for pattern in patterns {
         right += pattern.0;
         all += pattern.1;
-        best = best.max(2.0 * right as f64 / (all + true_pairs) as f64);
+        best = best.max(2.0 * right as f64 / (all + truth.pairs()) as f64);
     }
     best
-}
-
-fn at(set: &Labelled, scored: &[ScoredPair], threshold: f32, true_pairs: u64) -> Counts {
-    let above = scored.iter().filter(|pair| pair.same >= threshold);
-    let (right, wrong): (Vec<&ScoredPair>, Vec<&ScoredPair>) = above.partition(|pair| is_right(set, pair));
-    Counts { right: right.len() as u64, wrong: wrong.len() as u64, missed: true_pairs - right.len() as u64 }
-}
-
-fn of_clusters(set: &Labelled, clusters: &Clusters, true_pairs: u64) -> Counts {
-    let mut counts = Counts { missed: true_pairs, ..Counts::default() };
-    for cluster in &clusters.clusters {
-        for (place, a) in cluster.members.iter().enumerate() {
-            for b in &cluster.members[place + 1..] {
-                if set.truth[*a as usize] == set.truth[*b as usize] {
-                    counts.right += 1;
-                    counts.missed -= 1;
-                } else {
-                    counts.wrong += 1;
-                }
-            }
-        }
-    }
-    counts
 }
 
 /// The fitted parameters in bits.
@@ -222,6 +151,7 @@ fn show(model: &Model) {
 /// Reasons for wrong pairs at 0.95 (`wrong`), in clusters (`clusters`), true ones below (`missed`) or in no block (`unblocked`).
 fn explain_wrong(
     set: &Labelled,
+    truth: &Truth<'_>,
     scorer: &Scorer<'_>,
     blocks: &Blocks,
     scored: &[ScoredPair],
@@ -237,14 +167,15 @@ fn explain_wrong(
         entry.1 += waterfall.same;
     };
     match what {
-        "wrong" => {
-            scored.iter().filter(|pair| pair.same >= 0.95 && !is_right(set, pair)).for_each(|pair| note(pair.a, pair.b))
-        }
+        "wrong" => scored
+            .iter()
+            .filter(|pair| pair.same >= 0.95 && truth.same(pair.a, pair.b) == Some(false))
+            .for_each(|pair| note(pair.a, pair.b)),
         "clusters" => {
             for cluster in &clusters.clusters {
                 for (place, a) in cluster.members.iter().enumerate() {
                     for b in &cluster.members[place + 1..] {
-                        if set.truth[*a as usize] != set.truth[*b as usize] {
+                        if truth.same(*a, *b) == Some(false) {
                             note(*a, *b);
                         }
                     }
@@ -258,7 +189,7 @@ fn explain_wrong(
                 .map(|pair| (pair.a.min(pair.b), pair.a.max(pair.b)))
                 .collect();
             let mut of_person: HashMap<u32, Vec<u32>> = HashMap::new();
-            for (index, person) in (0_u32..).zip(&set.truth) {
+            for (index, person) in (0_u32..).zip(set.truth.iter().flatten()) {
                 of_person.entry(*person).or_default().push(index);
             }
             for members in of_person.values() {
