@@ -27,7 +27,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Connections open at a time; further ones wait in the kernel's queue.
     pub max_connections: usize,
-    /// A client must have sent its request headers within this time.
+    /// How long a connection may wait for the headers of its first or next request. To be longer than the proxy in
+    /// front keeps an unused connection, or a request sent while we close it is lost.
     #[serde(deserialize_with = "forms::duration")]
     pub header_timeout: Duration,
     /// A request that takes longer is answered 503.

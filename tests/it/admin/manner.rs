@@ -4,6 +4,7 @@ use reqwest::Method;
 use samesake::protocol::admin_role::AdminRole;
 
 use super::{ANN, Office, assert_good, assert_problem};
+use crate::harness::browser::NeverComes;
 use crate::harness::relying_party::answer;
 use crate::harness::{Browser, Env};
 use crate::on_both;
@@ -22,7 +23,7 @@ on_both! {
         }
         let huge = office.request(Method::POST, "/admins/019a0000-0000-7000-8000-000000000000/grant").bearer_auth(&token);
         let huge = huge.header("idempotency-key", "k").header("content-type", "application/json");
-        assert_problem(&answer(huge.body(" ".repeat(3_000_000))).await, 413, "too-large");
+        assert_problem(&answer(huge.body(NeverComes { announced: Some(3_000_000) })).await, 413, "too-large");
     }
 
     async fn what_is_not_understood_is_refused(env: &Env) {

@@ -7,13 +7,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use hyper::body::Frame;
+use hyper::body::{Frame, SizeHint};
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, StatusCode};
 use url::{Host, Url};
 
 use super::cookies::{Cookie, Jar};
 use super::html::{self, Form};
+use super::unanswered;
 
 /// A browser. Clones are further tabs: they share the cookies.
 #[derive(Clone)]
@@ -41,7 +42,11 @@ pub struct Page {
 }
 
 /// A request body that never comes.
-struct NeverComes;
+#[derive(Debug, Default)]
+pub struct NeverComes {
+    /// `Content-Length`, if one is to be sent.
+    pub announced: Option<u64>,
+}
 
 impl hyper::body::Body for NeverComes {
     type Data = hyper::body::Bytes;
@@ -49,6 +54,16 @@ impl hyper::body::Body for NeverComes {
 
     fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.announced.map(SizeHint::with_exact).unwrap_or_default()
+    }
+}
+
+impl From<NeverComes> for reqwest::Body {
+    fn from(body: NeverComes) -> reqwest::Body {
+        reqwest::Body::wrap(body)
     }
 }
 
@@ -135,11 +150,11 @@ impl Browser {
     }
 
     /// Posts a form whose body never comes, as if from a page of ours.
-    pub async fn post_without_end(&self, url: &Url) -> Page {
+    pub async fn post_without_body(&self, url: &Url, body: NeverComes) -> Page {
         let request = self.client.post(url.clone()).headers(self.headers.clone());
         let request = request.header(header::ORIGIN, url.origin().ascii_serialization());
         let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let response = request.body(reqwest::Body::wrap(NeverComes)).send().await.unwrap();
+        let response = request.body(body).send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.text().await.unwrap();
         Page { url: url.clone(), status, headers, body, stopped: false, visited: vec![url.clone()] }
@@ -212,12 +227,12 @@ impl Browser {
         if step.method == Method::POST {
             request = request.header(header::ORIGIN, step.origin.as_deref().unwrap_or("null")).form(&step.fields);
         }
-        let response = request.send().await.unwrap_or_else(|error| panic!("{} {}: {error}", step.method, step.url));
+        let response = request.send().await.unwrap_or_else(unanswered);
         let (status, headers) = (response.status(), response.headers().clone());
         for line in headers.get_all(header::SET_COOKIE) {
             self.jar.lock().unwrap().set(&step.url, line.to_str().unwrap());
         }
-        let body = response.text().await.unwrap();
+        let body = response.text().await.unwrap_or_else(unanswered);
         Page { url: step.url.clone(), status, headers, body, stopped: false, visited: vec![step.url.clone()] }
     }
 }

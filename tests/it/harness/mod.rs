@@ -28,12 +28,22 @@ pub use env::{Env, Pair};
 pub use gateway::Gateway;
 pub use nginx::Nginx;
 pub use relying_party::RelyingParty;
-pub use wait::until;
+pub use wait::{NoAnswer, unanswered, until};
 pub use webdriver::{Screen, WebDriver};
 
-/// A port that nobody listens on just now, for a program that must be told one.
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A port that nobody listens on, for a program that must be told one, and that stays its own while it is restarted: below
+/// those the kernel hands out to connections, and to no other test.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const RANGE: std::ops::Range<u32> = 15_000..32_000;
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(std::process::id()));
+    let mut ports = (0..RANGE.len()).map(|_| {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        u16::try_from(RANGE.start + number.wrapping_mul(97) % (RANGE.end - RANGE.start)).unwrap()
+    });
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// Runs each test on {SQLite, in process} and on {Postgres, Redis}.

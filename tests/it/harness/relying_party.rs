@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::browser::{Page, http_client};
-use super::jwks;
+use super::{jwks, unanswered};
 
 /// One registered client at work.
 #[derive(Clone)]
@@ -240,7 +240,7 @@ impl RelyingParty {
 
     /// The header and claims of any token whose signature a key of the JWKS verifies.
     pub async fn jwt(&self, token: &str) -> (Value, Value) {
-        let keys: Value = self.http.get(self.endpoint("jwks_uri")).send().await.unwrap().json().await.unwrap();
+        let keys = answer(self.http.get(self.endpoint("jwks_uri"))).await.body;
         jwks::verify(&keys, token).unwrap_or_else(|reason| panic!("{reason}: {token}"))
     }
 
@@ -261,8 +261,8 @@ impl Answer {
 
 /// Sends a request and reads the whole answer.
 pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
+    let response = request.send().await.unwrap_or_else(unanswered);
     let (status, headers) = (response.status(), response.headers().clone());
-    let text = response.text().await.unwrap();
+    let text = response.text().await.unwrap_or_else(unanswered);
     Answer { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text }
 }

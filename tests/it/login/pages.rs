@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{begin, provider_with_ann, through};
 use crate::harness::app::{CLIENT_SECRET, PASSWORD, web_client};
+use crate::harness::browser::NeverComes;
 use crate::harness::upstream::Fault;
 use crate::harness::{Browser, Env, Page, TestApp};
 use crate::on_both;
@@ -100,9 +101,9 @@ on_both! {
     /// A body beyond reason is refused before it is read.
     async fn a_huge_form_is_refused(env: &Env) {
         let app = TestApp::start(env).await;
-        let huge = "x".repeat(app.app.config.server.max_body_bytes + 1);
-        let own = app.app.config.server.issuer_text();
-        let refused = Browser::new().post_from(own, &app.url("/login/password"), &[("password", &huge)]).await;
+        let announced = u64::try_from(app.app.config.server.max_body_bytes).unwrap() + 1;
+        let huge = NeverComes { announced: Some(announced) };
+        let refused = Browser::new().post_without_body(&app.url("/login/password"), huge).await;
         assert_eq!(refused.status.as_u16(), 413);
     }
 
@@ -113,7 +114,7 @@ on_both! {
         };
         let app = TestApp::builder(env).configure(hurried).start().await;
         // A body that never comes is out of time on any machine, however fast.
-        let page = Browser::new().post_without_end(&app.url("/login/password")).await;
+        let page = Browser::new().post_without_body(&app.url("/login/password"), NeverComes::default()).await;
         assert_eq!((page.status.as_u16(), page.heading().as_str()), (503, "Too many people at once"));
         assert_eq!(page.header("retry-after"), Some("2"));
         assert_guarded("out of time", &page);

@@ -23,7 +23,7 @@ use crate::harness::gateway::connector_toml;
 use crate::harness::invariants::Graph;
 use crate::harness::relying_party::Answer;
 use crate::harness::upstream::Upstream;
-use crate::harness::{Env, Gateway, RelyingParty, until};
+use crate::harness::{Env, Gateway, RelyingParty, unanswered, until};
 use crate::identity::merge::config;
 use crate::identity::races::Dice;
 
@@ -192,7 +192,7 @@ impl World<'_> {
 
     /// Asks the admin API something that changes nothing.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>, dice: &mut Dice) -> Answer {
-        self.send(method, path, body, None, dice).await.unwrap()
+        self.send(method, path, body, None, dice).await.unwrap_or_else(unanswered)
     }
 
     /// Has the admin API change something. Cut off, it is asked again under the same key, at whichever gateway has power.
