@@ -239,7 +239,7 @@ fn frequencies(records: &Records, model: &Model) -> Frequencies {
     for field in Field::ALL.into_iter().filter(|field| field.has_frequencies()) {
         let mut known = 0_u64;
         let mut counts: Map<u64, u32> = Map::default();
-        for row in records.rows().iter().step_by(records.len().div_ceil(COUNTED)) {
+        for row in records.rows().iter().step_by(records.len().div_ceil(COUNTED).max(1)) {
             let values = values(field, row);
             known += u64::from(values[0] != 0);
             for value in values.into_iter().filter(|value| *value != 0) {

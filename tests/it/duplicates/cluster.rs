@@ -104,10 +104,31 @@ fn not_the_same_person_holds_through_a_chain() {
 
 #[test]
 fn a_cluster_too_large_to_believe_waits_for_review() {
-    let people: Vec<_> = (1..=20).map(quentin).collect();
+    let people: Vec<_> = (1..=70).map(quentin).collect();
     let (largest, objections) = join(&people, &Limits::default());
-    assert_eq!(largest, Guard::default().largest);
+    assert_eq!(largest, Guard::default().most);
     assert!(objections.contains(&Objection::Large), "{objections:?}");
+}
+
+#[test]
+fn a_large_cluster_has_no_strangers_in_it() {
+    let claim = |value| Claim { value, proved: false };
+    let emails = [claim("quentin.x77@example.org"), claim("zwingli.r31@example.org")];
+    let phones = [claim("+44 7700 900123"), claim("+44 7700 900456")];
+    let one = Person { birth: "", emails: &emails[..1], phones: &phones[..1], ..quentin(1) };
+    let between = Person { family: "", emails: &emails, phones: &phones, ..quentin(2) };
+    let (given, family) = ("", "Zwingli");
+    let other = Person { given, family, emails: &emails[1..], phones: &phones[1..], ..quentin(3) };
+    let people = [one, between, other];
+    for (largest, expected) in [(3, 3), (2, 2)] {
+        let guard = Guard { largest, ..Guard::default() };
+        let found = clusters(guard, &people, &Limits::default());
+        assert_eq!(found.clusters[0].members.len(), expected, "{:?}", found.kept_apart);
+    }
+    // Where all know each other it may grow.
+    let guard = Guard { largest: 2, ..Guard::default() };
+    let found = clusters(guard, &[quentin(1), quentin(2), quentin(3)], &Limits::default());
+    assert_eq!(found.clusters[0].members.len(), 3);
 }
 
 #[test]
@@ -117,7 +138,7 @@ fn a_large_cluster_and_one_kept_from_growing_are_flagged_and_others_not() {
         (7, Guard::default(), [Verdict::Together { needs_review: true }; 2]),
         (
             3,
-            Guard { largest: 2, ..Guard::default() },
+            Guard { most: 2, ..Guard::default() },
             [Verdict::Together { needs_review: true }, Verdict::Apart(Objection::Large)],
         ),
     ] {
