@@ -96,7 +96,12 @@ impl Table {
         let joined = |wanted| {
             let mut parts: Vec<&str> = all(wanted).map(|(_, value)| value.as_str()).collect();
             parts.dedup();
-            parts.join(" ").trim().to_owned()
+            // A middle initial is no given name.
+            if parts.first().is_none_or(|first| first.is_empty()) {
+                String::new()
+            } else {
+                parts.join(" ").trim().to_owned()
+            }
         };
         let (given, family) = (joined(Attribute::Given), joined(Attribute::Family));
         let birth = match one(Attribute::Birth) {
@@ -213,9 +218,11 @@ mod tests {
 
     #[test]
     fn what_stands_in_several_columns_is_one_value() {
-        let table = read("fname_c1,fname_c2,surname,by,bm,bd\nMary,Ann,Smith,1984,2,9\nMary,,Smith,1984,,\n");
+        let table =
+            read("fname_c1,fname_c2,surname,by,bm,bd\nMary,Ann,Smith,1984,2,9\nMary,,Smith,1984,,\n,B,Smith,,,\n");
         let texts = &table.records.texts;
         assert_eq!(texts.bytes_of(table.records.row(0).joined), b"maryann");
+        assert_eq!(table.records.row(2).given, 0, "a middle initial alone is no given name");
         assert_eq!([0, 1].map(|index| table.records.row(index).birth), [19840209, 19840000]);
     }
 
