@@ -99,6 +99,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0014_queues.sql"),
         include_str!("../../migrations/sqlite/0014_queues.sql"),
     ),
+    (
+        15,
+        "proposals_of",
+        include_str!("../../migrations/postgres/0015_proposals_of.sql"),
+        include_str!("../../migrations/sqlite/0015_proposals_of.sql"),
+    ),
 ];
 
 /// The pools of one database.

@@ -1,0 +1,10 @@
+-- A proposal is closed as soon as one of its two is no customer of its own any more: the open ones of a customer are found.
+
+CREATE INDEX merge_proposals_survivor ON merge_proposals (survivor) WHERE state = 'open';
+CREATE INDEX merge_proposals_absorbed ON merge_proposals (absorbed) WHERE state = 'open';
+
+-- Those that were left open so far.
+UPDATE merge_proposals SET state = 'void',
+    closed_at = (SELECT MAX(c.updated_at) FROM customers c WHERE c.id IN (survivor, absorbed))
+    WHERE state = 'open'
+    AND EXISTS (SELECT 1 FROM customers c WHERE c.id IN (survivor, absorbed) AND c.state IN ('merged', 'erased'));
