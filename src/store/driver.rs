@@ -82,6 +82,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0010_webhooks.sql"),
     ),
     (
+        11,
+        "waiting",
+        include_str!("../../migrations/postgres/0011_waiting.sql"),
+        include_str!("../../migrations/sqlite/0011_waiting.sql"),
+    ),
+    (
         12,
         "proposal_keys",
         include_str!("../../migrations/postgres/0012_proposal_keys.sql"),
