@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::config::MergedSessions;
 use crate::connector::UpstreamIdentity;
 use crate::identity::address::EmailAddress;
 use crate::identity::linking::Claim;
@@ -169,6 +170,9 @@ pub struct AgreedMerge {
     pub survivor: CustomerId,
     pub absorbed: CustomerId,
     pub choices: BTreeMap<String, CustomerId>,
+    /// What becomes of the absorbed side's sessions, if the page said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<MergedSessions>,
     pub reason: String,
     pub hash: String,
     /// The page's own: the same form sent twice is one merge.

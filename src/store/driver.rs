@@ -82,6 +82,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0010_webhooks.sql"),
     ),
     (
+        11,
+        "waiting",
+        include_str!("../../migrations/postgres/0011_waiting.sql"),
+        include_str!("../../migrations/sqlite/0011_waiting.sql"),
+    ),
+    (
         12,
         "proposal_keys",
         include_str!("../../migrations/postgres/0012_proposal_keys.sql"),
@@ -101,9 +107,9 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     ),
     (
         15,
-        "proposals_of",
-        include_str!("../../migrations/postgres/0015_proposals_of.sql"),
-        include_str!("../../migrations/sqlite/0015_proposals_of.sql"),
+        "proposals_ended",
+        include_str!("../../migrations/postgres/0015_proposals_ended.sql"),
+        include_str!("../../migrations/sqlite/0015_proposals_ended.sql"),
     ),
 ];
 

@@ -12,7 +12,7 @@ use super::access::{At, Desk, Visitor};
 use super::frame::{Frame, Here, Moment, Person, Rights};
 use super::picture::Picture;
 use super::timeline::{self, Actors};
-use super::words;
+use super::{waits, words};
 use crate::app::App;
 use crate::board::dossier::Dossier;
 use crate::board::role::Act;
@@ -45,6 +45,7 @@ struct CustomerPage<'a> {
     apps: Vec<AppLine>,
     credentials: Vec<CredentialLine>,
     live_sessions: usize,
+    waiting: Vec<waits::Line>,
     merges: Vec<MergeLine>,
     not_same: Vec<NotSameLine>,
     timeline: Vec<timeline::Line>,
@@ -122,7 +123,10 @@ pub async fn get(visitor: Visitor, At(id): At<CustomerId>) -> Result<Response, F
     let actors = Actors::of(&mut tx, actors).await?;
     let merges = merge_lines(&mut tx, &actors, merges).await?;
     let not_same = not_same_lines(&mut tx, &actors, root, pairs).await?;
+    let waiting = waits::lines(&mut tx, &desk, root, &dossier.members).await?;
     admin::record_look(&mut tx, &desk.admin, "desk: customer", &[root], now).await?;
+    let others: Vec<CustomerId> = waiting.iter().map(|line| line.other.id).collect();
+    admin::record_look(&mut tx, &desk.admin, "desk: customer, who may be the same", &others, now).await?;
     tx.commit().await?;
     let live_sessions = dossier::live_sessions(app.kv(), &dossier.members, now).await?;
     let profile = Profile::from_json(&dossier.profile);
@@ -139,6 +143,7 @@ pub async fn get(visitor: Visitor, At(id): At<CustomerId>) -> Result<Response, F
         apps: apps(app, &dossier),
         credentials: credentials(&dossier),
         live_sessions,
+        waiting,
         merges,
         not_same,
         timeline: entries.iter().map(|entry| timeline::line(app, &actors, entry)).collect(),

@@ -80,6 +80,12 @@ impl From<&Desk> for Rights {
 #[derive(Clone, Copy, Debug)]
 pub struct Moment(pub Timestamp);
 
+impl From<Timestamp> for Moment {
+    fn from(at: Timestamp) -> Self {
+        Self(at)
+    }
+}
+
 impl Moment {
     /// For programs.
     pub fn iso(&self) -> String {

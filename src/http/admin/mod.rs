@@ -19,6 +19,7 @@ pub mod search;
 pub mod settle;
 pub mod timeline;
 pub mod undo;
+pub mod waits;
 pub mod waterfall;
 pub mod words;
 

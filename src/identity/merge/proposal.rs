@@ -183,6 +183,14 @@ pub async fn proposals(store: &Store, limit: i64) -> Result<Vec<Proposal>, store
     Ok(store.begin_read().await?.proposals_open(limit).await?.into_iter().filter_map(read).collect())
 }
 
+/// The proposals that wait of which one side is this customer today, oldest first.
+///
+/// # Errors
+/// If the database fails.
+pub async fn proposals_of(tx: &mut Tx, root: CustomerId, limit: i64) -> Result<Vec<Proposal>, store::Error> {
+    Ok(tx.proposals_of_root(root, limit).await?.into_iter().filter_map(read).collect())
+}
+
 /// A page of the proposals that wait, oldest first, and the place where it ended if there may be more.
 ///
 /// # Errors

@@ -7,7 +7,9 @@ mod access;
 mod customers;
 mod merging;
 mod roles;
+mod sessions;
 mod settling;
+mod waiting;
 mod walk;
 
 use samesake::board::admin::{Change, grant};
