@@ -60,7 +60,7 @@ pub struct Counts {
 
 /// The live sessions of one side.
 #[derive(Clone, Copy, Debug)]
-pub struct Signed(SessionCount);
+pub struct Signed(pub SessionCount);
 
 impl Signed {
     /// Browsers; a stroke where they cannot be counted.
@@ -77,7 +77,8 @@ impl Signed {
     }
 }
 
-fn counted(count: u64, what: &str) -> String {
+/// A number of things in words.
+pub fn counted(count: u64, what: &str) -> String {
     match count {
         0 => format!("no {what}"),
         1 => format!("1 {what}"),

@@ -5,6 +5,7 @@
 
 mod access;
 mod customers;
+mod deeds;
 mod merging;
 mod roles;
 mod sessions;
