@@ -43,6 +43,11 @@ pub enum Removed {
     NotThatKind,
 }
 
+/// Whether a link is of a kind that an admin may remove; addresses are the customer's own.
+pub fn is_removable(link: &Link) -> bool {
+    unlinking::connector_of(link).is_some() || attaching::came_this_way(link)
+}
+
 /// Removes a link, even the last way in. An account at a provider is disconnected, with everything that came through it;
 /// what the company linked is free again.
 ///

@@ -11,3 +11,4 @@ pub mod notices;
 pub mod queue;
 pub mod role;
 pub mod search;
+pub mod waiting;

@@ -46,6 +46,14 @@ pub enum MergedSessions {
 }
 
 impl MergedSessions {
+    /// All of them, the mildest first.
+    pub const ALL: [Self; 3] = [Self::Keep, Self::Downgrade, Self::End];
+
+    /// The one of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.as_str() == word)
+    }
+
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {

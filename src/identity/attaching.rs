@@ -224,13 +224,7 @@ pub async fn detach(
 ) -> Result<Option<Vec<Task>>, store::Error> {
     let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
     let links = side::links(tx, root.id).await?;
-    let came_this_way = |link: &&Link| {
-        !matches!(
-            Namespace::parse(&link.namespace),
-            None | Some(Namespace::Social(_) | Namespace::Email | Namespace::UnprovedEmail)
-        )
-    };
-    let Some(gone) = links.iter().filter(came_this_way).find(|candidate| candidate.id == link) else {
+    let Some(gone) = links.iter().find(|candidate| candidate.id == link && came_this_way(candidate)) else {
         return Ok(None);
     };
     tx.link_end(gone.id, now).await?;
@@ -238,6 +232,14 @@ pub async fn detach(
     let forced = Event::LinkForcedOff { link: gone.id, reason: reason.to_owned() };
     events::record_all(tx, root.id, actor, vec![removed(gone), forced], now).await?;
     Ok(Some(vec![Task::EndSessions { link: gone.id, until: FOR_EVER }]))
+}
+
+/// Whether a link is of a kind that is attached, not proved by a login or a mailed code.
+pub fn came_this_way(link: &Link) -> bool {
+    !matches!(
+        Namespace::parse(&link.namespace),
+        None | Some(Namespace::Social(_) | Namespace::Email | Namespace::UnprovedEmail)
+    )
 }
 
 fn removed(link: &Link) -> Event {

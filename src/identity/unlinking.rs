@@ -83,22 +83,15 @@ pub async fn remove(
     now: Timestamp,
 ) -> Result<Unlinked, store::Error> {
     let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
-    let mut links = side::links(tx, customer).await?;
-    let Some(at) = links.iter().position(|candidate| candidate.id == link && connector_of(candidate).is_some()) else {
-        return Ok(Unlinked::NotThere);
-    };
-    let gone = links.remove(at);
-    // While a provider moves an account it has two links, and goes with both.
-    let account = other_names::links_of_account(tx, gone.id).await?;
-    let twins: Vec<Link> = links.extract_if(.., |link| account.contains(&link.id)).collect();
-    let resting: Vec<Link> = resting_on(&gone, &links).cloned().collect();
-    let unproved: Vec<&Link> = resting.iter().filter(|link| voucher(link, &links, ways).is_none()).collect();
-    let left: Vec<&Link> = links.iter().filter(|link| unproved.iter().all(|gone| gone.id != link.id)).collect();
+    let Some(parting) = Parting::of(tx, customer, link).await? else { return Ok(Unlinked::NotThere) };
     let actor = match authority {
-        Authority::Customer if !can_log_in(tx, customer, &left, ways).await? => return Ok(Unlinked::LastWay),
+        Authority::Customer if !can_log_in(tx, customer, &parting.left(ways), ways).await? => {
+            return Ok(Unlinked::LastWay);
+        }
         Authority::Customer => Actor::Customer,
         Authority::Admin { name, .. } => Actor::Admin(name.to_owned()),
     };
+    let Parting { gone, twins, account, resting, mut links } = parting;
     let mut tasks = Vec::new();
     let mut events = Vec::new();
     for link in std::iter::once(&gone).chain(&twins) {
@@ -124,6 +117,67 @@ pub async fn remove(
     }
     events::record_all(tx, root.id, actor, events, now).await?;
     Ok(Unlinked::Removed(tasks))
+}
+
+/// What removing one of a customer's accounts at providers would do; `None` if they have no such live link.
+///
+/// # Errors
+/// If the database fails.
+pub async fn effect(
+    tx: &mut Tx,
+    customer: CustomerId,
+    link: LinkId,
+    ways: &Ways,
+) -> Result<Option<Effect>, store::Error> {
+    let Some(parting) = Parting::of(tx, customer, link).await? else { return Ok(None) };
+    let leaves_a_way = can_log_in(tx, customer, &parting.left(ways), ways).await?;
+    let unproved = parting.unproved(ways).into_iter().cloned().collect();
+    Ok(Some(Effect { account: parting.account, unproved, leaves_a_way }))
+}
+
+/// What would become of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effect {
+    /// Every link that the account ever had: the sessions that came in through any of them end.
+    pub account: Vec<LinkId>,
+    /// Addresses for which nobody would vouch any more.
+    pub unproved: Vec<Link>,
+    /// Whether the customer could still log in.
+    pub leaves_a_way: bool,
+}
+
+/// A link with all that goes with it, and what the customer is left with.
+struct Parting {
+    gone: Link,
+    /// While a provider moves an account it has two links, and goes with both.
+    twins: Vec<Link>,
+    account: Vec<LinkId>,
+    /// Addresses whose proof was the word of its provider.
+    resting: Vec<Link>,
+    /// The others.
+    links: Vec<Link>,
+}
+
+impl Parting {
+    async fn of(tx: &mut Tx, customer: CustomerId, link: LinkId) -> Result<Option<Self>, store::Error> {
+        let mut links = side::links(tx, customer).await?;
+        let found = links.iter().position(|candidate| candidate.id == link && connector_of(candidate).is_some());
+        let Some(at) = found else { return Ok(None) };
+        let gone = links.remove(at);
+        let account = other_names::links_of_account(tx, gone.id).await?;
+        let twins: Vec<Link> = links.extract_if(.., |link| account.contains(&link.id)).collect();
+        let resting = resting_on(&gone, &links).cloned().collect();
+        Ok(Some(Self { gone, twins, account, resting, links }))
+    }
+
+    fn unproved(&self, ways: &Ways) -> Vec<&Link> {
+        self.resting.iter().filter(|link| voucher(link, &self.links, ways).is_none()).collect()
+    }
+
+    fn left(&self, ways: &Ways) -> Vec<&Link> {
+        let unproved = self.unproved(ways);
+        self.links.iter().filter(|link| unproved.iter().all(|gone| gone.id != link.id)).collect()
+    }
 }
 
 /// Takes the provider's tokens of a link away, to give them back: Apple asks for it, and whoever disconnects an account

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::config::MergedSessions;
 use crate::connector::UpstreamIdentity;
 use crate::identity::address::EmailAddress;
 use crate::identity::linking::Claim;
@@ -161,6 +162,34 @@ pub enum DeskAction {
     Undo(AgreedUndo),
     /// Approves what somebody else proposed.
     Approve(ProposalId),
+    Deed(AgreedDeed),
+}
+
+/// What is done to one customer, as the page said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreedDeed {
+    pub customer: CustomerId,
+    /// The customer's version that was seen.
+    pub version: i64,
+    pub deed: Deed,
+    pub reason: String,
+}
+
+/// The deeds of the desk (rules 18 to 21, 30).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// Takes a link away.
+    Disconnect(LinkId),
+    /// Lets a link log in again that its provider spoke against.
+    Enable(LinkId),
+    /// Places a legal hold.
+    Hold,
+    /// Lifts it.
+    Release,
+    /// Says whose this row is; nothing: no brand's in particular.
+    Brand(Option<String>),
+    Erase,
 }
 
 /// A merge exactly as it was planned on the page.
@@ -169,6 +198,9 @@ pub struct AgreedMerge {
     pub survivor: CustomerId,
     pub absorbed: CustomerId,
     pub choices: BTreeMap<String, CustomerId>,
+    /// What becomes of the absorbed side's sessions, if the page said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<MergedSessions>,
     pub reason: String,
     pub hash: String,
     /// The page's own: the same form sent twice is one merge.

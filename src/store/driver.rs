@@ -82,6 +82,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0010_webhooks.sql"),
     ),
     (
+        11,
+        "waiting",
+        include_str!("../../migrations/postgres/0011_waiting.sql"),
+        include_str!("../../migrations/sqlite/0011_waiting.sql"),
+    ),
+    (
         12,
         "proposal_keys",
         include_str!("../../migrations/postgres/0012_proposal_keys.sql"),
@@ -98,6 +104,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         "queues",
         include_str!("../../migrations/postgres/0014_queues.sql"),
         include_str!("../../migrations/sqlite/0014_queues.sql"),
+    ),
+    (
+        15,
+        "proposals_ended",
+        include_str!("../../migrations/postgres/0015_proposals_ended.sql"),
+        include_str!("../../migrations/sqlite/0015_proposals_ended.sql"),
     ),
 ];
 

@@ -168,6 +168,9 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("candidates_page", pages::CANDIDATES_PAGE),
     ("candidates_of", pages::CANDIDATES_OF),
     ("links_page", pages::LINKS_PAGE),
+    ("merge_requests_of", pages::MERGE_REQUESTS_OF),
+    ("proposals_of", pages::PROPOSALS_OF),
+    ("conflicts_of", pages::CONFLICTS_OF),
 ];
 
 /// The statements of searches, on Postgres and on SQLite: no table may be scanned for them either.

@@ -61,6 +61,63 @@ pub(super) const CANDIDATES_OF: &str = concat!(
     " ORDER BY 3 DESC, 1 DESC, 2 DESC LIMIT $5"
 );
 
+/// Rows of a table that are about two customers of which one is this root today. Each half finds its side by an index.
+macro_rules! of_either {
+    ($columns:literal, $table:literal, $one:literal, $other:literal, $open:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM ",
+            $table,
+            " WHERE ",
+            $open,
+            " AND ",
+            $one,
+            " IN (SELECT id FROM customers WHERE canonical = $1) UNION ALL SELECT ",
+            $columns,
+            " FROM ",
+            $table,
+            " WHERE ",
+            $open,
+            " AND ",
+            $other,
+            " IN (SELECT id FROM customers WHERE canonical = $1) AND ",
+            $one,
+            " NOT IN (SELECT id FROM customers WHERE canonical = $1) ORDER BY ",
+            $order,
+            " LIMIT $2"
+        )
+    };
+}
+
+pub(super) const MERGE_REQUESTS_OF: &str = of_either!(
+    "id, a, b, proofs, opened_at, state, closed_at, declined",
+    "merge_requests",
+    "a",
+    "b",
+    "state = 'open'",
+    "opened_at, id"
+);
+
+pub(super) const PROPOSALS_OF: &str = of_either!(
+    "id, survivor, absorbed, request, plan, plan_hash, approvals_needed, proposed_by, state, created_at, expires_at, \
+     closed_at, merge, idempotency_key",
+    "merge_proposals",
+    "survivor",
+    "absorbed",
+    "state = 'open'",
+    "created_at, id"
+);
+
+pub(super) const CONFLICTS_OF: &str = of_either!(
+    "id, kind, customer, other, detail, created_at, closed_at",
+    "conflicts",
+    "customer",
+    "other",
+    "closed_at IS NULL",
+    "created_at, id"
+);
+
 pub(super) const LINKS_PAGE: &str = "SELECT id, namespace, external_id, exclusive, customer, root, state, source, proof, \
      verified_at, display, profile, first_seen, last_seen, ended_at, disabled_reason, disabled_at, mail_stopped_at \
      FROM links WHERE root = $1 AND (first_seen, id) > ($2, $3) ORDER BY first_seen, id LIMIT $4";
@@ -133,6 +190,21 @@ impl Tx {
             id,
             limit,
         )
+    }
+
+    /// The requests that wait of which one side is this root today, oldest first; at most `limit`.
+    pub async fn merge_requests_of_root(&mut self, root: CustomerId, limit: i64) -> Result<Vec<MergeRequest>> {
+        fetch_all!(self, MergeRequest, MERGE_REQUESTS_OF, root, limit)
+    }
+
+    /// The proposals that wait of which one side is this root today, oldest first; at most `limit`.
+    pub async fn proposals_of_root(&mut self, root: CustomerId, limit: i64) -> Result<Vec<MergeProposal>> {
+        fetch_all!(self, MergeProposal, PROPOSALS_OF, root, limit)
+    }
+
+    /// The conflict cases that wait of which one side is this root today, oldest first; at most `limit`.
+    pub async fn conflicts_of_root(&mut self, root: CustomerId, limit: i64) -> Result<Vec<Conflict>> {
+        fetch_all!(self, Conflict, CONFLICTS_OF, root, limit)
     }
 
     /// The conflict cases that wait, oldest first, behind one; at most `limit`.

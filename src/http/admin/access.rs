@@ -53,6 +53,11 @@ impl Visitor {
         &self.params
     }
 
+    /// The page for what is not there.
+    pub fn missing(&self) -> Failure {
+        Failure::answer(missing(&self.app, &self.context))
+    }
+
     /// Lets them do it, or ends with the page that says which role may.
     ///
     /// # Errors

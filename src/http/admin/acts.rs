@@ -1,13 +1,14 @@
-//! What cannot be taken back by a click: merging, undoing, approving. Each wants a login of the last ten minutes.
+//! What buttons of the desk do, once whoever pressed them has logged in lately enough.
 //!
-//! Whoever pressed the button later than that signs in first, and the button waits in the flow (`session::pending`):
-//! for the same admin in the same session, once. The role is asked for again when it goes on.
+//! What the table of roles (`board::role`) wants a fresh login for wants one of the last ten minutes here. Whoever pressed
+//! the button later than that signs in first, and the button waits in the flow (`session::pending`): for the same admin
+//! in the same session, once. The role is asked for again when it goes on.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::access::{Desk, Visitor};
-use super::{PREFIX, merges, proposals, undo};
+use super::{PREFIX, deeds, merges, proposals, undo};
 use crate::app::App;
 use crate::board::role::Act;
 use crate::http::context::Context;
@@ -28,7 +29,7 @@ const MAX_REASON: usize = 500;
 /// If a store does not answer.
 pub async fn press(desk: Desk, action: DeskAction) -> Result<Response, Failure> {
     let (app, context) = (&desk.app, &desk.context);
-    if desk.session.is_recent(context.now) {
+    if desk.session.is_recent(context.now) || !act(&action).needs_fresh_login() {
         return perform(desk, action).await;
     }
     let mut browser = app.cookies.browser(&context.cookies);
@@ -54,13 +55,19 @@ pub async fn go_on(
         // The flow came by without a login: the page is there to press again.
         return Ok(Redirect::to(PREFIX).into_response());
     }
-    let act = match &action {
+    let act = act(&action);
+    let visitor = Visitor::in_session(app, context.clone(), session.clone(), PREFIX).await?;
+    perform(visitor.to(act)?, action).await
+}
+
+/// What the role is asked for.
+const fn act(action: &DeskAction) -> Act {
+    match action {
         DeskAction::Merge(_) => Act::Merge,
         DeskAction::Undo(_) => Act::Unmerge,
         DeskAction::Approve(_) => Act::Approve,
-    };
-    let visitor = Visitor::in_session(app, context.clone(), session.clone(), PREFIX).await?;
-    perform(visitor.to(act)?, action).await
+        DeskAction::Deed(agreed) => deeds::act(&agreed.deed),
+    }
 }
 
 async fn perform(desk: Desk, action: DeskAction) -> Result<Response, Failure> {
@@ -68,6 +75,7 @@ async fn perform(desk: Desk, action: DeskAction) -> Result<Response, Failure> {
         DeskAction::Merge(agreed) => merges::execute(&desk, agreed).await,
         DeskAction::Undo(agreed) => undo::undo(&desk, agreed).await,
         DeskAction::Approve(proposal) => proposals::approve(&desk, proposal).await,
+        DeskAction::Deed(agreed) => deeds::perform(&desk, agreed).await,
     };
     outcome.or_else(|ended| ended.answered(&desk))
 }

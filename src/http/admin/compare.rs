@@ -173,7 +173,7 @@ fn side(app: &App, dossier: &Dossier, sessions: usize, now: Timestamp) -> Side {
     apps.sort();
     Side {
         person: Person::new(&dossier.customer, &Profile::from_json(&dossier.profile)),
-        links: links(app, &dossier.links, now).into_iter().filter(|link| link.live).collect(),
+        links: links(app, dossier, now).into_iter().filter(|link| link.live).collect(),
         apps,
         sessions,
         since: Moment(dossier.customer.created_at),

@@ -12,9 +12,10 @@ use super::access::{At, Desk, Visitor};
 use super::frame::{Frame, Here, Moment, Person, Rights};
 use super::picture::Picture;
 use super::timeline::{self, Actors};
-use super::words;
+use super::{waits, words};
 use crate::app::App;
 use crate::board::dossier::Dossier;
+use crate::board::links::is_removable;
 use crate::board::role::Act;
 use crate::board::{admin, dossier};
 use crate::clock::Timestamp;
@@ -23,7 +24,7 @@ use crate::http::error::{self, Failure};
 use crate::http::pages::{Action, Brand, View};
 use crate::identity::namespace::Rules;
 use crate::identity::profile::Profile;
-use crate::ids::{CustomerId, MergeId};
+use crate::ids::{CustomerId, LinkId, MergeId};
 use crate::store::{AuditPlace, AuditRow, CustomerState, Link, LinkState, Merge, NotSame, Tx};
 
 /// Entries of the timeline on one page.
@@ -43,8 +44,13 @@ struct CustomerPage<'a> {
     values: Vec<ValueLine>,
     links: Vec<LinkLine>,
     apps: Vec<AppLine>,
+    /// Why they are held, if they are.
+    hold: Option<String>,
+    brands: Vec<String>,
+    flags: Vec<FlagLine>,
     credentials: Vec<CredentialLine>,
     live_sessions: usize,
+    waiting: Vec<waits::Line>,
     merges: Vec<MergeLine>,
     not_same: Vec<NotSameLine>,
     timeline: Vec<timeline::Line>,
@@ -65,8 +71,21 @@ pub struct ValueLine {
     pub at: Moment,
 }
 
+/// Why somebody should look at the customer.
+struct FlagLine {
+    what: String,
+    /// The account the trouble is with.
+    account: String,
+    at: Moment,
+}
+
 /// One row of the ID mapping table.
 pub struct LinkLine {
+    pub id: LinkId,
+    /// An admin may take it away.
+    pub removable: bool,
+    /// An admin may let it log in again.
+    pub stopped: bool,
     pub kind: String,
     pub shown: String,
     pub standing: &'static str,
@@ -122,7 +141,10 @@ pub async fn get(visitor: Visitor, At(id): At<CustomerId>) -> Result<Response, F
     let actors = Actors::of(&mut tx, actors).await?;
     let merges = merge_lines(&mut tx, &actors, merges).await?;
     let not_same = not_same_lines(&mut tx, &actors, root, pairs).await?;
+    let waiting = waits::lines(&mut tx, &desk, root, &dossier.members).await?;
     admin::record_look(&mut tx, &desk.admin, "desk: customer", &[root], now).await?;
+    let others: Vec<CustomerId> = waiting.iter().map(|line| line.other.id).collect();
+    admin::record_look(&mut tx, &desk.admin, "desk: customer, who may be the same", &others, now).await?;
     tx.commit().await?;
     let live_sessions = dossier::live_sessions(app.kv(), &dossier.members, now).await?;
     let profile = Profile::from_json(&dossier.profile);
@@ -135,10 +157,14 @@ pub async fn get(visitor: Visitor, At(id): At<CustomerId>) -> Result<Response, F
         version: dossier.customer.version,
         picture: Picture::of(app, &dossier, live_sessions),
         values: values(app, &profile, &dossier.links),
-        links: links(app, &dossier.links, now),
+        links: links(app, &dossier, now),
         apps: apps(app, &dossier),
+        hold: dossier.members.iter().find_map(|member| member.legal_hold.clone()),
+        brands: brands(&dossier),
+        flags: flags(app, &dossier),
         credentials: credentials(&dossier),
         live_sessions,
+        waiting,
         merges,
         not_same,
         timeline: entries.iter().map(|entry| timeline::line(app, &actors, entry)).collect(),
@@ -147,7 +173,8 @@ pub async fn get(visitor: Visitor, At(id): At<CustomerId>) -> Result<Response, F
     Ok(page.page().into_response())
 }
 
-fn erased(desk: &Desk) -> Response {
+/// The page for whom there is nothing to know of any more.
+pub fn erased(desk: &Desk) -> Response {
     let text = "This customer was erased. The ID stays taken; what was known of the person is gone, and the audit log \
                 says when and why.";
     let back = Action { label: "Back to the desk".to_owned(), href: super::PREFIX.to_owned() };
@@ -183,9 +210,13 @@ pub fn values(app: &App, profile: &Profile, links: &[Link]) -> Vec<ValueLine> {
 }
 
 /// Live links first.
-pub fn links(app: &App, links: &[Link], now: Timestamp) -> Vec<LinkLine> {
+pub fn links(app: &App, dossier: &Dossier, now: Timestamp) -> Vec<LinkLine> {
+    let is_flagged = |link: &Link| dossier.flags.iter().any(|flag| flag.link == link.id);
     let rules = Rules::of(&app.config, now);
     let line = |link: &Link| LinkLine {
+        id: link.id,
+        removable: link.state == LinkState::Live && is_removable(link),
+        stopped: link.state == LinkState::Live && (link.disabled_at.is_some() || is_flagged(link)),
         kind: words::namespace(app, &link.namespace),
         shown: words::cut(link.display.as_deref().unwrap_or(&link.external_id), 200),
         standing: words::standing(link, rules),
@@ -193,9 +224,27 @@ pub fn links(app: &App, links: &[Link], now: Timestamp) -> Vec<LinkLine> {
         seen: Moment(link.last_seen),
         live: link.state == LinkState::Live,
     };
-    let mut lines: Vec<LinkLine> = links.iter().map(line).collect();
+    let mut lines: Vec<LinkLine> = dossier.links.iter().map(line).collect();
     lines.sort_by_key(|line| !line.live);
     lines
+}
+
+/// Whose they are, where brands are kept apart.
+fn brands(dossier: &Dossier) -> Vec<String> {
+    let mut brands: Vec<String> = dossier.members.iter().filter_map(|member| member.brand.clone()).collect();
+    brands.sort();
+    brands.dedup();
+    brands
+}
+
+fn flags(app: &App, dossier: &Dossier) -> Vec<FlagLine> {
+    let account = |link: LinkId| dossier.links.iter().find(|found| found.id == link);
+    let line = |flag: &crate::store::Flag| FlagLine {
+        what: words::flag(&flag.kind),
+        account: account(flag.link).map(|link| words::namespace(app, &link.namespace)).unwrap_or_default(),
+        at: Moment(flag.raised_at),
+    };
+    dossier.flags.iter().map(line).collect()
 }
 
 fn apps(app: &App, dossier: &Dossier) -> Vec<AppLine> {

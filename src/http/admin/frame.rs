@@ -67,18 +67,39 @@ pub struct Rights {
     /// Proposing, merging, undoing, marking: one role may all of them.
     pub merge: bool,
     pub approve: bool,
+    /// Taking links away, and letting them log in again.
+    pub links: bool,
+    pub brand: bool,
+    pub hold: bool,
+    pub erase: bool,
+    pub audit: bool,
 }
 
 impl From<&Desk> for Rights {
     fn from(desk: &Desk) -> Self {
         let may = |act| desk.admin.may(act);
-        Self { preview: may(Act::PreviewMerge), merge: may(Act::Merge), approve: may(Act::Approve) }
+        Self {
+            preview: may(Act::PreviewMerge),
+            merge: may(Act::Merge),
+            approve: may(Act::Approve),
+            links: may(Act::Unlink),
+            brand: may(Act::SetBrand),
+            hold: may(Act::Hold),
+            erase: may(Act::Erase),
+            audit: may(Act::SeeAudit),
+        }
     }
 }
 
 /// A point in time.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment(pub Timestamp);
+
+impl From<Timestamp> for Moment {
+    fn from(at: Timestamp) -> Self {
+        Self(at)
+    }
+}
 
 impl Moment {
     /// For programs.

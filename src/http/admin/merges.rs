@@ -18,6 +18,7 @@ use super::proposals;
 use super::timeline::Actors;
 use crate::board::admin;
 use crate::board::role::Act;
+use crate::config::MergedSessions;
 use crate::http::error::Failure;
 use crate::http::pages::{Brand, View};
 use crate::identity::merge::{self, Executed, Outcome, Plan, PlanRequest, Planned, Terms};
@@ -72,11 +73,12 @@ impl View for MergePage<'_> {
     }
 }
 
-/// What a merge would do: `survivor`, `absorbed`, and `choice.FIELD` for each field that is decided.
+/// What a merge would do: `survivor`, `absorbed`, `choice.FIELD` for each field that is decided, and `sessions`.
 pub async fn plan(visitor: Visitor) -> Result<Response, Failure> {
     let desk = visitor.to(Act::PreviewMerge)?;
     let Some((survivor, absorbed)) = pair(&desk.params) else { return Err(desk.missing()) };
-    let request = request(&desk, (survivor, absorbed), choices(&desk.params), String::new()).await?;
+    let decided = (choices(&desk.params), sessions(&desk.params));
+    let request = request(&desk, (survivor, absorbed), decided, String::new()).await?;
     let plan = match merge::plan(desk.app.store(), &desk.app.config.merge, &request, desk.context.now).await? {
         Outcome::Done(Planned::New(plan))
         | Outcome::Refused(plan)
@@ -111,7 +113,7 @@ pub async fn post(Form(visitor): Form) -> Result<Response, Failure> {
 /// Makes the merge as it was agreed to. The same page's form twice is one merge.
 pub async fn execute(desk: &Desk, agreed: AgreedMerge) -> Result<Response, Ended> {
     let pair = (agreed.survivor, agreed.absorbed);
-    let request = request(desk, pair, agreed.choices, agreed.reason).await?;
+    let request = request(desk, pair, (agreed.choices, agreed.sessions), agreed.reason).await?;
     let key = effect_key(desk, &agreed.key);
     let terms = Terms { hash: Some(&agreed.hash), idempotency_key: Some(&key) };
     let outcome = merge::execute(desk.app.store(), &desk.app.config.merge, &request, terms, desk.context.now).await?;
@@ -186,11 +188,11 @@ pub fn to_merge(executed: &Executed) -> Response {
 pub async fn request(
     desk: &Desk,
     (survivor, absorbed): (CustomerId, CustomerId),
-    choices: BTreeMap<String, CustomerId>,
+    (choices, sessions): (BTreeMap<String, CustomerId>, Option<MergedSessions>),
     reason: String,
 ) -> Result<PlanRequest, store::Error> {
     let staff = desk.app.store().begin_read().await?.admins().await?.into_iter().map(|admin| admin.customer).collect();
-    Ok(PlanRequest { survivor, absorbed, by: desk.admin.initiator(), reason, choices, staff, sessions: None })
+    Ok(PlanRequest { survivor, absorbed, by: desk.admin.initiator(), reason, choices, staff, sessions })
 }
 
 /// By which an effect knows its own repetition: another text for every admin and page.
@@ -209,6 +211,11 @@ fn choices(params: &Params) -> BTreeMap<String, CustomerId> {
     chosen.filter_map(|(name, customer)| Some((name.to_owned(), customer.parse().ok()?))).collect()
 }
 
+/// What becomes of the absorbed side's sessions, if somebody said so.
+fn sessions(params: &Params) -> Option<MergedSessions> {
+    params.get("sessions").and_then(MergedSessions::named)
+}
+
 fn agreed(params: &Params) -> Option<AgreedMerge> {
     let (survivor, absorbed) = pair(params)?;
     let token = |name: &str| params.owned(name).filter(|text| text.len() <= MAX_TOKEN);
@@ -216,6 +223,7 @@ fn agreed(params: &Params) -> Option<AgreedMerge> {
         survivor,
         absorbed,
         choices: choices(params),
+        sessions: sessions(params),
         reason: String::new(),
         hash: token("hash")?,
         key: token("key")?,

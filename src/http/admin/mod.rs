@@ -8,6 +8,8 @@ pub mod access;
 pub mod acts;
 pub mod compare;
 pub mod customer;
+pub mod deed_view;
+pub mod deeds;
 pub mod frame;
 pub mod merges;
 pub mod not_same;
@@ -19,6 +21,7 @@ pub mod search;
 pub mod settle;
 pub mod timeline;
 pub mod undo;
+pub mod waits;
 pub mod waterfall;
 pub mod words;
 
@@ -36,6 +39,8 @@ pub fn routes() -> Router<App> {
         .route("/admin", get(queue::get))
         .route("/admin/search", get(search::get))
         .route("/admin/customers/{customer}", get(customer::get))
+        .route("/admin/customers/{customer}/{deed}", get(deeds::get).post(deeds::post))
+        .route("/admin/customers/{customer}/links/{link}/{deed}", get(deeds::get_link).post(deeds::post_link))
         .route("/admin/compare", get(compare::get))
         .route("/admin/merges", post(merges::post))
         .route("/admin/merges/new", get(merges::plan))

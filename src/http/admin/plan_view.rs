@@ -9,9 +9,10 @@ use super::frame::{Person, short};
 use super::words;
 use crate::app::App;
 use crate::board::dossier;
-use crate::config::Survivorship;
+use crate::config::{MergedSessions, Survivorship};
 use crate::http::error::Failure;
 use crate::identity::merge::golden::{Candidate, Field};
+use crate::identity::merge::sessions::{self, SessionCount};
 use crate::identity::merge::{Plan, Refusal, SectorLine};
 use crate::identity::profile::Profile;
 use crate::ids::CustomerId;
@@ -32,6 +33,8 @@ pub struct PlanView {
     pub sectors: Vec<SectorView>,
     pub links: Vec<(String, String)>,
     pub counts: Counts,
+    /// What may become of the absorbed side's sessions.
+    pub sessions: Vec<SessionsView>,
     pub risk: u32,
     pub risk_reasons: Vec<(u32, String)>,
     pub needs_approval: bool,
@@ -48,11 +51,65 @@ pub struct Counts {
     pub apps: usize,
     pub passwords: usize,
     pub consents: usize,
-    /// Browsers signed in as either of the two.
-    pub survivor_sessions: usize,
-    pub absorbed_sessions: usize,
+    /// Where they are signed in as either of the two.
+    pub survivor: Signed,
+    pub absorbed: Signed,
     /// Values that differ.
     pub differences: usize,
+}
+
+/// The live sessions of one side.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed(pub SessionCount);
+
+impl Signed {
+    /// Browsers; a stroke where they cannot be counted.
+    pub fn browsers(&self) -> String {
+        self.0.sso.map_or_else(|| "—".to_owned(), |count| count.to_string())
+    }
+
+    pub fn refresh_tokens(&self) -> String {
+        counted(self.0.refresh_tokens, "refresh token")
+    }
+
+    fn browsers_in_words(&self) -> String {
+        self.0.sso.map_or_else(|| "every browser".to_owned(), |count| counted(count, "browser"))
+    }
+}
+
+/// A number of things in words.
+pub fn counted(count: u64, what: &str) -> String {
+    match count {
+        0 => format!("no {what}"),
+        1 => format!("1 {what}"),
+        many => format!("{many} {what}s"),
+    }
+}
+
+/// One of the things that may become of the absorbed side's sessions.
+pub struct SessionsView {
+    pub name: &'static str,
+    pub label: &'static str,
+    /// What that means of those there are now.
+    pub words: String,
+    /// As it is planned.
+    pub chosen: bool,
+}
+
+impl SessionsView {
+    fn of(policy: MergedSessions, planned: MergedSessions, signed: Signed) -> Self {
+        let (browsers, tokens) = (signed.browsers_in_words(), signed.refresh_tokens());
+        let (label, words) = match policy {
+            MergedSessions::Keep => ("Stays", format!("Kept, seeing their own side only: {browsers}, {tokens}.")),
+            MergedSessions::Downgrade => {
+                ("Signs in again", format!("Asked to sign in at the next step: {browsers}. Kept: {tokens}."))
+            }
+            MergedSessions::End => {
+                ("Is signed out", format!("Asked to sign in at the next step: {browsers}. Ended: {tokens}."))
+            }
+        };
+        Self { name: policy.as_str(), label, words, chosen: policy == planned }
+    }
 }
 
 /// A field with the values to choose from.
@@ -95,8 +152,8 @@ impl SectorView {
 impl PlanView {
     /// A plan with what is around it: who the two are, and where they are signed in.
     pub async fn read(desk: &Desk, plan: &Plan, choices: &BTreeMap<String, CustomerId>) -> Result<Self, Failure> {
-        let (survivor, survivor_sessions) = side(desk, plan.survivor).await?;
-        let (absorbed, absorbed_sessions) = side(desk, plan.absorbed).await?;
+        let (survivor, signed_survivor) = side(desk, plan.survivor).await?;
+        let (absorbed, signed_absorbed) = side(desk, plan.absorbed).await?;
         let app = &desk.app;
         let both = |line: &&SectorLine| line.survivor.is_some() && line.absorbed.is_some();
         let counts = Counts {
@@ -106,8 +163,8 @@ impl PlanView {
             apps: plan.sectors.len(),
             passwords: plan.moves.passwords,
             consents: plan.moves.consents.len(),
-            survivor_sessions,
-            absorbed_sessions,
+            survivor: signed_survivor,
+            absorbed: signed_absorbed,
             differences: plan.fields.iter().filter(|field| field.differs()).count(),
         };
         let link = |link: &crate::identity::merge::MovedLink| {
@@ -122,6 +179,7 @@ impl PlanView {
             sectors: plan.sectors.iter().map(|line| sector(app, line)).collect(),
             links: plan.moves.links.iter().take(MOST).map(link).collect(),
             counts,
+            sessions: MergedSessions::ALL.map(|one| SessionsView::of(one, plan.sessions, signed_absorbed)).into(),
             risk: plan.risk.score,
             risk_reasons: plan.risk.reasons.iter().map(|reason| (reason.points, reason.why.clone())).collect(),
             needs_approval: plan.needs_approval,
@@ -130,6 +188,11 @@ impl PlanView {
             survivor,
             absorbed,
         })
+    }
+
+    /// What becomes of the absorbed side's sessions, as planned.
+    pub fn planned_sessions(&self) -> Option<&SessionsView> {
+        self.sessions.iter().find(|policy| policy.chosen)
     }
 
     /// Whether it may be made.
@@ -146,15 +209,15 @@ impl PlanView {
     }
 }
 
-async fn side(desk: &Desk, id: CustomerId) -> Result<(Person, usize), Failure> {
+async fn side(desk: &Desk, id: CustomerId) -> Result<(Person, Signed), Failure> {
     let (app, now) = (&desk.app, desk.context.now);
     let dossier = dossier::read(&mut app.store().begin_read().await?, id, &app.config.merge, now).await?;
     let Some(dossier) = dossier else { return Err(desk.missing()) };
-    let sessions = dossier::live_sessions(app.kv(), &dossier.members, now).await?;
+    let signed = sessions::count(app.store(), Some(app.kv()), dossier.customer.id, now).await?.but(&[]);
     let mut person = Person::new(&dossier.customer, &Profile::from_json(&dossier.profile));
     // A plan of before may name who was merged since.
     person.id = id;
-    Ok((person, sessions))
+    Ok((person, Signed(signed)))
 }
 
 fn sector(app: &App, line: &SectorLine) -> SectorView {

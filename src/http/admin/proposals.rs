@@ -138,7 +138,8 @@ pub async fn see(visitor: Visitor, At(id): At<ProposalId>) -> Result<Response, F
 /// Proposes a merge exactly as it was planned. The same page's form twice is one proposal.
 pub async fn propose(desk: &Desk, agreed: AgreedMerge) -> Result<Response, Ended> {
     let (store, config, now) = (desk.app.store(), &desk.app.config.merge, desk.context.now);
-    let request = request(desk, (agreed.survivor, agreed.absorbed), agreed.choices, agreed.reason).await?;
+    let decided = (agreed.choices, agreed.sessions);
+    let request = request(desk, (agreed.survivor, agreed.absorbed), decided, agreed.reason).await?;
     let key = effect_key(desk, &agreed.key);
     let terms = Terms { hash: Some(&agreed.hash), idempotency_key: Some(&key) };
     match merge::propose(store, config, &request, terms, now).await? {
@@ -170,7 +171,7 @@ pub async fn approve(desk: &Desk, id: ProposalId) -> Result<Response, Ended> {
         Approved::Waiting { .. } => Ok(to_proposal(id)),
         Approved::Unknown => Err(desk.missing().into()),
         Approved::ByProposer => refused("You proposed this", "Nobody approves what they proposed: somebody else must."),
-        Approved::Closed(_) => refused("This proposal is closed", "Nothing was done."),
+        Approved::Closed(_) | Approved::Changed => refused("This proposal is closed", "Nothing was done."),
         Approved::Voided => refused(
             "This proposal is void",
             "Its time was over, or the merge would be another by now. Nothing was merged; it can be proposed again.",

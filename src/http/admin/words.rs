@@ -118,6 +118,20 @@ pub const fn state(state: CustomerState) -> &'static str {
     }
 }
 
+/// What a provider said against an account, so that somebody should look.
+pub fn flag(kind: &str) -> String {
+    let known = match kind {
+        "consent_revoked" => "the customer took back what they had allowed us there",
+        "account_deleted" => "the account there is gone for good",
+        "account_disabled" => "the provider closed the account",
+        "hijacking" => "somebody else got into the account",
+        "bulk_account" => "the provider takes the account for a machine’s",
+        "credential_change_required" => "the password there has to be changed",
+        other => return cut(&other.replace('_', " "), 60),
+    };
+    known.to_owned()
+}
+
 /// How surely a link is the customer's, and whether it leads to them.
 pub fn standing(link: &Link, rules: Rules<'_>) -> &'static str {
     if link.state == LinkState::Ended {

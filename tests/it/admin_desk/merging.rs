@@ -276,7 +276,7 @@ on_servers! {
     }
 }
 
-fn token_of(page: &crate::harness::Page) -> String {
+pub fn token_of(page: &crate::harness::Page) -> String {
     let at = page.body.split("name=\"token\" value=\"").nth(1).unwrap();
     at.split('"').next().unwrap().to_owned()
 }

@@ -5,9 +5,12 @@
 
 mod access;
 mod customers;
+mod deeds;
 mod merging;
 mod roles;
+mod sessions;
 mod settling;
+mod waiting;
 mod walk;
 
 use samesake::board::admin::{Change, grant};

@@ -11,7 +11,8 @@ use crate::on_both;
 const NOBODY: &str = "019a0000-0000-7000-8000-000000000000";
 
 /// Each page with the lowest role that sees it.
-fn pages(ann: CustomerId, ben: CustomerId) -> Vec<(String, AdminRole)> {
+async fn pages(app: &TestApp, ann: CustomerId, ben: CustomerId) -> Vec<(String, AdminRole)> {
+    let link = app.store.background().begin_read().await.unwrap().links_live(ann).await.unwrap()[0].id;
     vec![
         ("/admin".to_owned(), AdminRole::Viewer),
         ("/admin/search?q=ann".to_owned(), AdminRole::Viewer),
@@ -19,6 +20,12 @@ fn pages(ann: CustomerId, ben: CustomerId) -> Vec<(String, AdminRole)> {
         (format!("/admin/compare?a={ann}&b={ben}"), AdminRole::Viewer),
         ("/admin/proposals".to_owned(), AdminRole::Viewer),
         (plan_path(ann, ben), AdminRole::Support),
+        (format!("/admin/customers/{ann}/links/{link}/disconnect"), AdminRole::Support),
+        (format!("/admin/customers/{ann}/links/{link}/enable"), AdminRole::Support),
+        (format!("/admin/customers/{ann}/brand"), AdminRole::Merger),
+        (format!("/admin/customers/{ann}/hold"), AdminRole::Owner),
+        (format!("/admin/customers/{ann}/release"), AdminRole::Owner),
+        (format!("/admin/customers/{ann}/erase"), AdminRole::Owner),
     ]
 }
 
@@ -34,6 +41,20 @@ const FORMS: &[(&str, &str, AdminRole)] = &[
     ("/admin/queue/close", "", AdminRole::Merger),
     ("/admin/not-same", "", AdminRole::Merger),
     ("/admin/not-same/lift", "", AdminRole::Merger),
+    ("/admin/customers/019a0000-0000-7000-8000-000000000000/brand", "", AdminRole::Merger),
+    ("/admin/customers/019a0000-0000-7000-8000-000000000000/hold", "", AdminRole::Owner),
+    ("/admin/customers/019a0000-0000-7000-8000-000000000000/release", "", AdminRole::Owner),
+    ("/admin/customers/019a0000-0000-7000-8000-000000000000/erase", "", AdminRole::Owner),
+    (
+        "/admin/customers/019a0000-0000-7000-8000-000000000000/links/019a0000-0000-7000-8000-000000000000/disconnect",
+        "",
+        AdminRole::Support,
+    ),
+    (
+        "/admin/customers/019a0000-0000-7000-8000-000000000000/links/019a0000-0000-7000-8000-000000000000/enable",
+        "",
+        AdminRole::Support,
+    ),
 ];
 
 /// The token that a session puts into its forms.
@@ -54,7 +75,7 @@ on_both! {
         let (ann, ben) = (app.customer(ANN, "Ann").await, app.customer(BEN, "Ben").await);
         for role in AdminRole::ALL {
             let browser = admin(&app, &format!("{role}@example.com"), role).await;
-            for (path, needs) in pages(ann, ben) {
+            for (path, needs) in pages(&app, ann, ben).await {
                 let page = browser.get(app.url(&path)).await;
                 let expected = if role >= needs { 200 } else { 403 };
                 assert_eq!(page.status.as_u16(), expected, "{role} at {path}: {}", page.text());
@@ -78,7 +99,7 @@ on_both! {
             }
             for (path, act, needs) in FORMS {
                 let fields = [("act", *act), ("reason", "x"), ("survivor", NOBODY), ("absorbed", NOBODY), ("a", NOBODY),
-                    ("b", NOBODY), ("hash", "h"), ("key", "k"), ("token", own.as_str())];
+                    ("b", NOBODY), ("hash", "h"), ("key", "k"), ("version", "1"), ("token", own.as_str())];
                 let page = post(&app, &browser, path, &fields).await;
                 assert_eq!(page.status.as_u16() == 403, role < *needs, "{role} at {path}: {} {}", page.status, page.text());
                 for token in ["", "x", &own[1..]] {
@@ -98,7 +119,7 @@ on_both! {
         let app = TestApp::start(env).await;
         let (ann, ben) = (app.customer(ANN, "Ann").await, app.customer(BEN, "Ben").await);
         let viewer = admin(&app, CLEO, AdminRole::Viewer).await;
-        for (path, _) in pages(ann, ben).into_iter().filter(|(_, needs)| *needs == AdminRole::Viewer) {
+        for (path, _) in pages(&app, ann, ben).await.into_iter().filter(|(_, needs)| *needs == AdminRole::Viewer) {
             let page = open(&app, &viewer, &path).await;
             assert!(!page.forms().iter().any(|form| form.method == "post" && form.action.starts_with("/admin")), "{path}");
             assert!(!page.body.contains("/admin/merges/new"), "{path}");

@@ -93,6 +93,15 @@ pub async fn fill(env: &Env) {
              {numbers} SELECT {least}, {greatest}, n / 20000.0, 0, '{{}}', 'm', 'queue', 'open', n, n FROM {ids} \
              WHERE n < 20000"
         ),
+        format!(
+            "INSERT INTO merge_proposals (id, survivor, absorbed, request, plan, plan_hash, approvals_needed, \
+             proposed_by, state, created_at, expires_at) \
+             {numbers} SELECT {id}, {next}, {id}, '{{}}', '{{}}', 'h', 1, 'admin', 'open', n, n FROM {ids} WHERE n < 20000"
+        ),
+        format!(
+            "INSERT INTO conflicts (id, kind, customer, other, detail, created_at) \
+             {numbers} SELECT {id}, 'value_taken', {next}, {id}, '{{}}', n FROM {ids} WHERE n < 20000"
+        ),
         format!("INSERT INTO duplicate_keys (key, customer) {numbers} SELECT n / 3, {id} FROM {ids}"),
     ];
     execute(env, &statements.join("; ")).await;

@@ -5,13 +5,15 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use samesake::identity::merge::{Terms, Undone};
 use samesake::identity::namespace::Namespace;
 use serde_json::Value;
 use sqlx::PgConnection;
+use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use super::{Board, at, by_customer, done};
 use crate::harness::Env;
@@ -39,8 +41,13 @@ impl io::Write for Log {
     }
 }
 
+/// Hears nothing, and is never dropped. While a process has one subscriber alone, a thread that is not under it and comes
+/// first to a place that logs would silence that place for all.
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+
 /// Does some work and answers what was sent for it, in that order.
 async fn sent<T>(work: impl Future<Output = T>) -> (T, Vec<Sent>) {
+    LazyLock::force(&ANOTHER);
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
