@@ -27,10 +27,11 @@ pub fn birth(text: &str) -> Birth {
             if year_first != 0 { year_first } else { real(number % 10_000, number / 10_000 % 100, number / 1_000_000) }
         }
         (Some(year), None, None) if year.len() == 4 && YEARS.contains(&value(year)) => value(year) * 10_000,
-        (Some(a), Some(b), Some(c)) if a.len() == 4 => real(value(a), value(b), value(c)),
+        (Some(a), Some(b), Some(c)) if a.len() == 4 => or_year(real(value(a), value(b), value(c)), value(a)),
         (Some(a), Some(b), Some(c)) if c.len() == 4 => {
             let day_first = real(value(c), value(b), value(a));
-            if day_first != 0 { day_first } else { real(value(c), value(a), value(b)) }
+            let either = if day_first != 0 { day_first } else { real(value(c), value(a), value(b)) };
+            or_year(either, value(c))
         }
         (Some(a), Some(b), Some(c)) if c.len() == 2 && a.len() <= 2 => {
             let year = value(c) + if value(c) <= THIS_CENTURY { 2000 } else { 1900 };
@@ -79,6 +80,12 @@ fn value(digits: &str) -> u32 {
     digits.parse().unwrap_or_default()
 }
 
+/// A date that is none has a year all the same, where it is not what systems put.
+fn or_year(date: Birth, year: u32) -> Birth {
+    let is_placeholder = PLACEHOLDERS.iter().any(|placeholder| placeholder / 10_000 == year);
+    if date != 0 || is_placeholder || !YEARS.contains(&year) { date } else { year * 10_000 }
+}
+
 fn real(year: u32, month: u32, day: u32) -> Birth {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days = match month {
@@ -110,7 +117,9 @@ mod tests {
             ("2/29/84", 19840229),
             ("1.5.07", 20070501),
             ("1743-04-13", 17430413),
-            ("1985-02-29", 0),
+            ("1985-02-29", 19850000),
+            ("30/17/1982", 19820000),
+            ("1900-13-01", 0),
             ("1900-01-01", 0),
             ("1970-01-01", 0),
             ("0000-00-00", 0),
