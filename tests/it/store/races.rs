@@ -3,17 +3,19 @@
 //! They count on Postgres, where transactions really run at once; on SQLite they show that the writers' queue holds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use samesake::clock::uuid_v7;
 use samesake::ids::GrantId;
 use samesake::protocol::jwk::SigningAlgorithm;
+use samesake::store::retry::retry;
 use samesake::store::{AuditCheck, KeyState, SigningKeyRow, Store};
 use serde_json::json;
 use tokio::sync::Barrier;
 
 use super::samples::{at, customer, entry, event, grant, link, password, stored_customer};
 use crate::harness::Env;
-use crate::on_both;
+use crate::{on_both, on_servers};
 
 /// Runs a task many times at once and answers what each answered.
 async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
@@ -273,5 +275,28 @@ on_both! {
         ids.dedup();
         assert_eq!(ids.len(), leases, "none was leased twice");
         assert!(leases >= 7);
+    }
+}
+
+on_servers! {
+    /// Identity rule 29: of two that each hold what the other wants the database gives one up, and nobody is told.
+    async fn whoever_was_in_the_way_of_another_tries_again(env: &Env) {
+        let store = env.store().await;
+        let [ann, bob] = [stored_customer(&store).await, stored_customer(&store).await];
+        let (both_hold_one, tries) = (Barrier::new(2), AtomicUsize::new(0));
+        let lock_both = async |first, second| {
+            let number = tries.fetch_add(1, Ordering::SeqCst);
+            let mut tx = store.begin().await?;
+            tx.customer_lock(first).await?;
+            if number < 2 {
+                both_hold_one.wait().await;
+            }
+            tx.customer_lock(second).await?;
+            tx.commit().await
+        };
+        let (one, other) =
+            futures::join!(retry(|| lock_both(ann, bob)), retry(|| lock_both(bob, ann)));
+        assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+        assert!(tries.load(Ordering::SeqCst) > 2, "nobody was in anybody's way");
     }
 }
