@@ -13,6 +13,8 @@ use crate::clock::Timestamp;
 use crate::ids::{CustomerId, EventId};
 use crate::secret;
 
+/// How many chains there are.
+pub const AUDIT_CHAINS: i32 = 16;
 /// How many entries a check reads at a time.
 const PAGE: i64 = 1000;
 
@@ -145,6 +147,11 @@ impl Tx {
         )
     }
 
+    /// How many entries a chain has.
+    pub async fn audit_length(&mut self, chain: i32) -> Result<i64> {
+        Ok(self.audit_head(chain).await?.0)
+    }
+
     /// Recomputes a chain, 0 to 15, from its first entry to its head.
     pub async fn audit_verify(&mut self, chain: i32) -> Result<AuditCheck> {
         let (entries, head) = self.audit_head(chain).await?;
@@ -273,5 +280,5 @@ fn link_hash(previous: &[u8], seq: i64, digest: &[u8; 32]) -> [u8; 32] {
 
 /// The chain of a customer: by the last byte of its ID, which is random.
 fn chain_of(customer: Option<CustomerId>) -> i32 {
-    customer.and_then(|id| id.0.as_bytes().last().copied()).map_or(0, |last| i32::from(last % 16))
+    customer.and_then(|id| id.0.as_bytes().last().copied()).map_or(0, |last| i32::from(last) % AUDIT_CHAINS)
 }
