@@ -10,7 +10,7 @@ use crate::cli::{CustomerPropose, Listing, ProposalChange};
 use crate::clock::Clock;
 use crate::events::Actor;
 use crate::http::admin_api::merge_view::{MergeDone, ProposalLine, ProposalView};
-use crate::identity::merge::{self, Approved, Initiator, Outcome, PlanRequest, Terms};
+use crate::identity::merge::{self, Approved, Initiator, Outcome, PlanRequest, Terms, Withdrawn};
 
 /// Lists the merges that wait for approval.
 pub(super) async fn list(command: &Listing) -> anyhow::Result<()> {
@@ -84,6 +84,7 @@ pub(super) async fn approve(command: &ProposalChange) -> anyhow::Result<()> {
         Approved::Unknown => bail!("there is no proposal by this ID"),
         Approved::ByProposer => bail!("nobody approves what they proposed"),
         Approved::Closed(state) => bail!("the proposal is {}", state.as_str()),
+        Approved::Changed => bail!("the proposal has changed"),
         Approved::Voided => bail!("the plan has changed, or the time is over: the proposal is void"),
     }
 }
@@ -92,8 +93,11 @@ pub(super) async fn approve(command: &ProposalChange) -> anyhow::Result<()> {
 pub(super) async fn withdraw(command: &ProposalChange) -> anyhow::Result<()> {
     let (_, store) = open(&command.installation).await?;
     let by = Actor::Admin(command.admin.clone());
-    if !merge::withdraw(&store, command.id, &by, Clock::system().now()).await? {
-        bail!("there is no open proposal by this ID");
+    match merge::withdraw(&store, command.id, &by, Clock::system().now()).await? {
+        Withdrawn::Done => {}
+        Withdrawn::Unknown => bail!("there is no proposal by this ID"),
+        Withdrawn::Closed(state) => bail!("the proposal is {}", state.as_str()),
+        Withdrawn::Changed => bail!("the proposal has changed"),
     }
     if command.json {
         return print_json(&json!({ "id": command.id, "state": "withdrawn" }));

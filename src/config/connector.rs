@@ -11,6 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::ask_email::AskEmail;
+use super::birthdate_trust::BirthdateTrust;
 use super::connector_breaker::BreakerConfig;
 use super::connector_import::ImportConfig;
 use super::connector_kind::ConnectorKind;
@@ -52,6 +53,9 @@ pub struct ConnectorConfig {
     /// `None`: the kind's; see [`ConnectorConfig::email_trust`].
     #[serde(default)]
     pub email_trust: Option<EmailTrust>,
+    /// How far this provider's word about a birth date goes.
+    #[serde(default)]
+    pub birthdate_trust: BirthdateTrust,
     /// Whether a first login that brings an address a customer has proved is linked to them without a question.
     #[serde(default)]
     pub link_automatically: bool,
@@ -173,8 +177,17 @@ impl ConnectorPrompt {
 }
 
 /// The claims a mapping may fill.
-const MAPPABLE: [&str; 8] =
-    ["email", "email_verified", "name", "given_name", "family_name", "preferred_username", "picture", "locale"];
+const MAPPABLE: [&str; 9] = [
+    "email",
+    "email_verified",
+    "name",
+    "given_name",
+    "family_name",
+    "preferred_username",
+    "picture",
+    "locale",
+    "birthdate",
+];
 
 /// How a private key in PKCS#8 PEM form begins.
 const PEM_HEAD: &str = "-----BEGIN PRIVATE KEY-----";
@@ -344,12 +357,15 @@ impl ConnectorConfig {
     }
 
     /// The keys that not every kind has: whether each was given, and the kinds it is for.
-    fn keys_of_some_kinds(&self) -> [(&'static str, bool, &'static [ConnectorKind]); 22] {
+    fn keys_of_some_kinds(&self) -> [(&'static str, bool, &'static [ConnectorKind]); 24] {
         use ConnectorKind::{Apple, Facebook, GitHub, Google, LinkedIn, Microsoft, OAuth2, Oidc, X};
         const PLAIN: &[ConnectorKind] = &[OAuth2, Facebook, X, GitHub, LinkedIn];
         const ALL_BUT_APPLE: &[ConnectorKind] = &[Oidc, OAuth2, Google, Facebook, X, GitHub, Microsoft, LinkedIn];
         let some = |secret: &Secret<String>, file: &Option<PathBuf>| !secret.expose().is_empty() || file.is_some();
+        let in_claims = self.birthdate_trust == BirthdateTrust::VerifiedClaims;
         [
+            ("birthdate_trust", self.birthdate_trust == BirthdateTrust::Verified, &[Oidc, OAuth2]),
+            ("birthdate_trust", in_claims, &[Oidc]),
             ("issuer", !self.issuer.is_empty(), &[Oidc, OAuth2, Google, Apple, Facebook, Microsoft]),
             ("client_secret", some(&self.client_secret, &self.client_secret_file), ALL_BUT_APPLE),
             ("auth_method", self.auth_method.is_some(), &[Oidc, OAuth2, Google, Microsoft]),

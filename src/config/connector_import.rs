@@ -24,12 +24,20 @@ pub enum Importable {
     PreferredUsername,
     Picture,
     Locale,
+    Birthdate,
 }
 
 impl Importable {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Name, Self::GivenName, Self::FamilyName, Self::PreferredUsername, Self::Picture, Self::Locale];
+    pub const ALL: [Self; 7] = [
+        Self::Name,
+        Self::GivenName,
+        Self::FamilyName,
+        Self::PreferredUsername,
+        Self::Picture,
+        Self::Locale,
+        Self::Birthdate,
+    ];
 
     /// The claim (OpenID Connect Core §5.1), which is also the name of the value in a profile.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +48,7 @@ impl Importable {
             Self::PreferredUsername => "preferred_username",
             Self::Picture => "picture",
             Self::Locale => "locale",
+            Self::Birthdate => "birthdate",
         }
     }
 }
@@ -146,6 +155,7 @@ pub struct ImportConfig {
     pub preferred_username: ImportRule,
     pub picture: ImportRule,
     pub locale: ImportRule,
+    pub birthdate: ImportRule,
 }
 
 impl ImportConfig {
@@ -158,6 +168,7 @@ impl ImportConfig {
             Importable::PreferredUsername => self.preferred_username,
             Importable::Picture => self.picture,
             Importable::Locale => self.locale,
+            Importable::Birthdate => self.birthdate,
         }
     }
 

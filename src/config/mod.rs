@@ -5,6 +5,7 @@
 //! production is in `production`. Knows nothing of the parts that are configured.
 
 mod ask_email;
+mod birthdate_trust;
 mod brand;
 mod client;
 mod connector;
@@ -37,6 +38,7 @@ mod webhook;
 use std::path::Path;
 
 pub use ask_email::AskEmail;
+pub use birthdate_trust::BirthdateTrust;
 pub use brand::BrandConfig;
 pub use client::{ConfiguredClient, check_metadata};
 pub use connector::{ConnectorAuthMethod, ConnectorConfig, ConnectorPrompt, EmailTrust};

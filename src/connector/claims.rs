@@ -3,7 +3,8 @@
 //! Pure. It must not know how the claims were proved, nor what an e-mail address is worth (spec/identity.md rules
 //! 3 to 5 and 8). OpenID Connect Core §5.1.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use time::{Date, Month};
 
 use super::{ConnectorError, UpstreamIdentity};
 use crate::clock::Timestamp;
@@ -37,8 +38,21 @@ const PROTOCOL_CLAIMS: [&str; 15] = [
 ];
 
 /// The standard claims kept when all of them are too long.
-const STANDARD_CLAIMS: [&str; 9] =
-    ["sub", "email", "email_verified", "name", "given_name", "family_name", "preferred_username", "picture", "locale"];
+const STANDARD_CLAIMS: [&str; 10] = [
+    "sub",
+    "email",
+    "email_verified",
+    "name",
+    "given_name",
+    "family_name",
+    "preferred_username",
+    "picture",
+    "locale",
+    "birthdate",
+];
+
+/// Claims that the provider says it has verified (OpenID Connect for Identity Assurance).
+const VERIFIED_CLAIMS: &str = "verified_claims";
 
 /// Checks a subject: the link key is made of it, byte by byte.
 ///
@@ -84,6 +98,8 @@ pub fn identity(id_token: Claims, userinfo: Option<Claims>) -> Result<UpstreamId
         // Shown in our pages: no other scheme may get there.
         picture: text(&claims, "picture").filter(|picture| picture.starts_with("https://")),
         locale: text(&claims, "locale"),
+        birthdate: claims.get("birthdate").and_then(day),
+        assured_birthdate: assured_birthdate(&claims),
         acr,
         amr,
         auth_time: auth_time.map(|seconds| Timestamp::from_seconds(seconds as i64)),
@@ -111,13 +127,71 @@ fn merged(id_token: Claims, userinfo: Option<Claims>) -> Claims {
 
 /// A text claim, without control characters and surrounding space; `None` if that leaves nothing, or too much.
 fn text(claims: &Claims, name: &str) -> Option<String> {
-    let value = claims.get(name)?.as_str()?;
+    plain(claims.get(name)?)
+}
+
+fn plain(value: &Value) -> Option<String> {
+    let value = value.as_str()?;
     if value.len() > MAX_TEXT_BYTES {
         return None;
     }
     let value: String = value.chars().filter(|character| !character.is_control()).collect();
     let value = value.trim();
     (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// A day of birth. OpenID Connect Core §5.1 also allows the year alone, and `0000` for a year that is kept back: neither is
+/// a day that could be compared with another one.
+fn day(value: &Value) -> Option<String> {
+    let text = plain(value)?;
+    let is_form = text.len() == 10
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
+    let mut parts = text.splitn(3, '-');
+    let year: i32 = parts.next()?.parse().ok()?;
+    let month = Month::try_from(parts.next()?.parse::<u8>().ok()?).ok()?;
+    let is_day = Date::from_calendar_date(year, month, parts.next()?.parse().ok()?).is_ok();
+    (is_form && is_day && year > 0).then_some(text)
+}
+
+/// The one day of birth among the claims that the provider says it has verified, under whatever trust framework it names.
+fn assured_birthdate(claims: &Claims) -> Option<String> {
+    let mut days = assurances(claims.get(VERIFIED_CLAIMS)?).filter_map(|assurance| {
+        let framework = plain(assurance.pointer("/verification/trust_framework")?);
+        framework.and_then(|_| day(assurance.pointer("/claims/birthdate")?))
+    });
+    let first = days.next()?;
+    days.all(|day| day == first).then_some(first)
+}
+
+/// The `claims` parameter that asks for it (OpenID Connect Core §5.5): `null` says that any trust framework will do. It is
+/// asked for where it will be looked for.
+pub fn assured_birthdate_request(in_userinfo: bool) -> String {
+    let wanted = json!({"verification": {"trust_framework": null}, "claims": {"birthdate": null}});
+    let place = if in_userinfo { "userinfo" } else { "id_token" };
+    json!({ place: { VERIFIED_CLAIMS: wanted } }).to_string()
+}
+
+/// `verified_claims` is one object, or several in an array.
+fn assurances(verified: &Value) -> impl Iterator<Item = &Value> {
+    let one = verified.is_object().then_some(verified);
+    one.into_iter().chain(verified.as_array().into_iter().flatten())
+}
+
+/// Takes a claim out, wherever the provider says it.
+pub fn forget(claims: &mut Claims, name: &str) {
+    claims.remove(name);
+    let verified = claims.get_mut(VERIFIED_CLAIMS);
+    let several = match verified {
+        Some(Value::Array(several)) => several.as_mut_slice(),
+        Some(one) => std::slice::from_mut(one),
+        None => &mut [],
+    };
+    for claims in several.iter_mut().filter_map(|assurance| assurance.get_mut("claims")?.as_object_mut()) {
+        claims.remove(name);
+    }
 }
 
 /// Apple and others send booleans as text.
@@ -161,8 +235,6 @@ fn storable(value: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn claims(value: Value) -> Claims {
@@ -230,6 +302,69 @@ mod tests {
         assert_eq!(identity.amr, ["pwd", "mfa"]);
         assert_eq!(identity.acr.as_deref(), Some("gold"));
         assert_eq!(identity.auth_time, Some(Timestamp::from_seconds(1_800_000_000)));
+    }
+
+    #[test]
+    fn a_birth_date_is_a_day_and_nothing_less() {
+        let said = |value: Value| identity(claims(json!({"sub": "a", "birthdate": value})), None).unwrap().birthdate;
+        for day in ["1984-02-29", "0033-04-03", " 2001-12-31 "] {
+            assert_eq!(said(json!(day)).as_deref(), Some(day.trim()));
+        }
+        for none in [
+            "1984",
+            "0000-02-28",
+            "0000",
+            "0000-00-00",
+            "1985-02-29",
+            "1984-13-01",
+            "1984-00-10",
+            "1984-2-9",
+            "19840229",
+            "29.02.1984",
+            "1984-02-29T00:00:00Z",
+            "1984-02-2a",
+            "+984-02-20",
+            "-984-02-20",
+            "１９８４-02-29",
+            "",
+        ] {
+            assert_eq!(said(json!(none)), None, "{none}");
+        }
+        assert_eq!((said(json!(19_840_229)), said(json!(null))), (None, None));
+    }
+
+    #[test]
+    fn a_birth_date_is_assured_only_within_a_trust_framework_and_only_one() {
+        let assured = |day: &str| json!({"verification": {"trust_framework": "de_aml"}, "claims": {"birthdate": day, "given_name": "Ada"}});
+        let said = |verified: Value| {
+            let said = json!({"sub": "a", "birthdate": "1990-01-01", "verified_claims": verified});
+            let identity = identity(claims(said), None).unwrap();
+            assert_eq!(identity.birthdate.as_deref(), Some("1990-01-01"), "that is another claim");
+            identity.assured_birthdate
+        };
+        let day = "1815-12-10";
+        for verified in [assured(day), json!([assured(day)]), json!([{}, assured(day), assured(day), 7])] {
+            assert_eq!(said(verified).as_deref(), Some(day));
+        }
+        let unnamed = json!({"verification": {"trust_framework": ""}, "claims": {"birthdate": day}});
+        for verified in [
+            json!(null),
+            json!([]),
+            json!({}),
+            json!("yes"),
+            unnamed,
+            json!({"claims": {"birthdate": day}}),
+            assured("1815"),
+            json!([assured(day), assured("1815-12-11")]),
+        ] {
+            assert_eq!(said(verified.clone()), None, "{verified}");
+        }
+        for verified in [assured(day), json!([assured(day)])] {
+            let mut said = claims(json!({"birthdate": day, "verified_claims": verified, "name": "Ada"}));
+            forget(&mut said, "birthdate");
+            let left = Value::Object(said).to_string();
+            assert!(!left.contains(day) && left.contains("given_name") && left.contains("de_aml"), "{left}");
+        }
     }
 
     #[test]

@@ -260,6 +260,12 @@ pub struct UpstreamIdentity {
     /// An https URL.
     pub picture: Option<String>,
     pub locale: Option<String>,
+    /// `YYYY-MM-DD`, a day of the calendar.
+    #[serde(default)]
+    pub birthdate: Option<String>,
+    /// The same among the claims that the provider says it has verified.
+    #[serde(default)]
+    pub assured_birthdate: Option<String>,
     pub acr: Option<String>,
     pub amr: Vec<String>,
     pub auth_time: Option<Timestamp>,

@@ -33,7 +33,7 @@ use super::{
     UpstreamTokens, Wishes,
 };
 use crate::clock::Timestamp;
-use crate::config::{ConnectorAuthMethod, ConnectorConfig, EmailTrust};
+use crate::config::{BirthdateTrust, ConnectorAuthMethod, ConnectorConfig, EmailTrust};
 use crate::outbound::{Outbound, OutboundRequest, StatusCode, header};
 use crate::protocol::security_event::{AccountEvent, LoggedOut};
 use crate::secret::Secret;
@@ -309,7 +309,9 @@ impl<P: OidcProvider> Connector for OidcConnector<P> {
         let hint = hint.map(|hint| ("login_hint", hint.to_owned()));
         let levels = levels::wanted(&self.config.levels, wishes.levels).map(|levels| ("acr_values", levels));
         let mode = (self.provider.response_mode() == ResponseMode::FormPost).then_some(("response_mode", "form_post"));
-        for (name, value) in own.into_iter().chain(prompt).chain(hint).chain(levels) {
+        let assured = (self.config.birthdate_trust == BirthdateTrust::VerifiedClaims)
+            .then(|| ("claims", claims::assured_birthdate_request(self.config.userinfo)));
+        for (name, value) in own.into_iter().chain(prompt).chain(hint).chain(levels).chain(assured) {
             request = request.add_extra_param(name, value);
         }
         if let Some((name, value)) = mode {

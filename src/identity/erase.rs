@@ -5,7 +5,7 @@
 //! not undone any more. Done twice it is done once. A job ends the sessions, and gives back to the
 //! providers what tokens they gave us to keep.
 
-use super::merge::Refusal;
+use super::merge::{self, Refusal};
 use super::unlinking;
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
@@ -78,6 +78,8 @@ pub async fn erase_in(
     }
     jobs::queue_all(tx, task_key, tasks, First::Job, now).await?;
     tx.grants_revoke_customer(root.id, "erased", now).await?;
+    // As long as it says what was proposed.
+    merge::lapse(tx, root.id, None, (root.id, &by), now).await?;
     tx.customer_erase(root.id, now).await?;
     blank_history(tx, root.id, &members).await?;
     let event = Event::CustomerErased { members: members.clone(), reason: reason.to_owned() };

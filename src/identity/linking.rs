@@ -90,7 +90,7 @@ impl Claim {
             typed: typed.is_some(),
             email: typed.or(email),
             profile: import::kept(source.import, &upstream.raw),
-            offers: import::first_offers(source.import, upstream),
+            offers: import::first_offers(source.import, source.birthdate_trust, upstream),
             missing: import::missing(source.import, upstream),
             amr: upstream.amr.clone(),
             sid: upstream.sid.clone(),

@@ -15,7 +15,7 @@ use super::profile::Profile;
 use super::receive;
 use super::upstream_tokens::SealedTokens;
 use crate::clock::{Timestamp, uuid_v7};
-use crate::config::{EmailTrust, ImportConfig, Importable, NamespacesConfig};
+use crate::config::{BirthdateTrust, EmailTrust, ImportConfig, Importable, NamespacesConfig};
 use crate::connector::{Connector, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CredentialId, CustomerId, LinkId};
@@ -65,6 +65,7 @@ pub struct Source<'a> {
     /// The configured connector ID: the link key is (connector ID, upstream subject).
     pub connector: &'a str,
     pub email_trust: EmailTrust,
+    pub birthdate_trust: BirthdateTrust,
     /// Whether it may link to the customer who has proved its address without asking them.
     pub links_automatically: bool,
     /// The provider's tokens, where they are kept.
@@ -85,6 +86,7 @@ impl<'a> Source<'a> {
         Self {
             connector: connector.id(),
             email_trust: connector.email_trust(identity),
+            birthdate_trust: connector.config().birthdate_trust,
             links_automatically: connector.links_automatically(),
             import: &connector.config().import,
             level: connector.level(identity),
@@ -165,7 +167,7 @@ async fn known_link(
         let Some(root) = tx.customer_lock(link.root).await? else { return Ok(None) };
         receive::enable(tx, root.id, link.link, receive::Authority::Customer, now).await?;
     }
-    let offers = import::later_offers(source.import, upstream);
+    let offers = import::later_offers(source.import, source.birthdate_trust, upstream);
     let imported = |profile: &Value| match offers.as_slice() {
         [] => Ok(None),
         offers => import::import(&Profile::from_json(profile), offers, link.link, now),
@@ -360,7 +362,7 @@ pub(super) fn added(link: &Link) -> Event {
 fn profile_of(claim: &Claim, upstream: &UpstreamIdentity, from: LinkId, proved: bool, now: Timestamp) -> Profile {
     let mut profile = Profile::default();
     for offer in &claim.offers {
-        profile.set(offer.claim.as_str(), Some(offer.value.as_str()), Some(from), now);
+        offer.write(&mut profile, from, now);
     }
     if let Some(email) = &upstream.email {
         profile.set("email", Some(email.as_str()), Some(from), now);

@@ -105,6 +105,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0014_queues.sql"),
         include_str!("../../migrations/sqlite/0014_queues.sql"),
     ),
+    (
+        15,
+        "proposals_ended",
+        include_str!("../../migrations/postgres/0015_proposals_ended.sql"),
+        include_str!("../../migrations/sqlite/0015_proposals_ended.sql"),
+    ),
 ];
 
 /// The pools of one database.

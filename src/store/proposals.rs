@@ -152,6 +152,25 @@ impl Tx {
         Ok(closed == 1)
     }
 
+    /// Voids the open proposals that name a customer, but for one, and answers which those were.
+    pub async fn proposals_void(
+        &mut self,
+        customer: CustomerId,
+        except: Option<ProposalId>,
+        now: Timestamp,
+    ) -> Result<Vec<ProposalId>> {
+        let voided: Vec<(ProposalId,)> = fetch_all!(
+            self,
+            (ProposalId,),
+            "UPDATE merge_proposals SET state = 'void', closed_at = $3 \
+             WHERE state = 'open' AND (survivor = $1 OR absorbed = $1) AND id IS DISTINCT FROM $2 RETURNING id",
+            customer,
+            except,
+            now,
+        )?;
+        Ok(voided.into_iter().map(|(id,)| id).collect())
+    }
+
     /// Notes an approval; `false` if this person had approved.
     pub async fn approval_insert(&mut self, id: ProposalId, approver: &str, now: Timestamp) -> Result<bool> {
         let added = exec!(

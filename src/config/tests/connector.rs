@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{ConnectorAuthMethod, ConnectorConfig, ConnectorKind, EmailTrust};
-use crate::config::{BreakerConfig, ImportAction, ImportConfig, ImportRule, ImportUpdate, OnConflict};
+use crate::config::{BirthdateTrust, BreakerConfig, ImportAction, ImportConfig, ImportRule, ImportUpdate, OnConflict};
 
 const KEYS: &str = "id = \"c\"\nname = \"C\"\nclient_id = \"x\"\n";
 const SECRET: &str = "client_secret = \"y\"\n";
@@ -127,6 +127,27 @@ fn what_is_imported_is_an_action_or_a_table_for_each_claim() {
     assert_eq!(config.import.name.forced(), Some(OnConflict::Set), "the default");
     assert_eq!(config.import.given_name.forced(), None, "suggested by default");
     assert_eq!(load(ConnectorKind::Google, "").unwrap().import, ImportConfig::default());
+}
+
+#[test]
+fn whose_birth_dates_are_verified_is_said_where_birth_dates_come_from() {
+    let trust = |kind, value: &str| load(kind, &format!("birthdate_trust = \"{value}\"\n"));
+    assert_eq!(load(ConnectorKind::Oidc, "").unwrap().birthdate_trust, BirthdateTrust::Unverified);
+    assert_eq!(trust(ConnectorKind::OAuth2, "verified").unwrap().birthdate_trust, BirthdateTrust::Verified);
+    let claims = trust(ConnectorKind::Oidc, "verified_claims").unwrap().birthdate_trust;
+    assert_eq!(claims, BirthdateTrust::VerifiedClaims);
+    for (kind, value) in [
+        (ConnectorKind::Oidc, "yes"),
+        (ConnectorKind::OAuth2, "verified_claims"),
+        (ConnectorKind::Google, "verified"),
+        (ConnectorKind::Facebook, "verified_claims"),
+    ] {
+        assert_eq!(
+            trust(kind, value).err(),
+            Some(vec!["connectors[c].birthdate_trust".to_owned()]),
+            "{kind:?} {value}"
+        );
+    }
 }
 
 #[test]

@@ -171,7 +171,7 @@ pub async fn approve(desk: &Desk, id: ProposalId) -> Result<Response, Ended> {
         Approved::Waiting { .. } => Ok(to_proposal(id)),
         Approved::Unknown => Err(desk.missing().into()),
         Approved::ByProposer => refused("You proposed this", "Nobody approves what they proposed: somebody else must."),
-        Approved::Closed(_) => refused("This proposal is closed", "Nothing was done."),
+        Approved::Closed(_) | Approved::Changed => refused("This proposal is closed", "Nothing was done."),
         Approved::Voided => refused(
             "This proposal is void",
             "Its time was over, or the merge would be another by now. Nothing was merged; it can be proposed again.",

@@ -433,18 +433,6 @@ impl From<UndoPlan> for UndoPlanView {
     }
 }
 
-impl ProposalState {
-    /// The word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Executed => "executed",
-            Self::Void => "void",
-            Self::Withdrawn => "withdrawn",
-        }
-    }
-}
-
 impl From<crate::store::ProposalState> for ProposalState {
     fn from(state: crate::store::ProposalState) -> Self {
         match state {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Call;
 use super::change::{Answer, Change, Turn, tag};
-use super::merge_view::{MergeDone, ProposalLine, ProposalState, ProposalView};
+use super::merge_view::{MergeDone, ProposalLine, ProposalView};
 use super::merges::{self, Agreed};
 use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
@@ -21,7 +21,7 @@ use super::query::{Named, Query};
 use crate::app::App;
 use crate::board::admin;
 use crate::board::role::Act;
-use crate::identity::merge::{self, Approved, Outcome, Proposal, Terms};
+use crate::identity::merge::{self, Approved, Decision, Outcome, Proposal, Terms, Withdrawn};
 use crate::ids::{CustomerId, ProposalId};
 use crate::protocol::problem::{Problem, ProblemKind};
 
@@ -130,20 +130,10 @@ async fn list(State(app): State<App>, call: Call, query: Query) -> Result<Json<P
 async fn see(State(app): State<App>, call: Call, Named(id): Named<ProposalId>, _: Query) -> Result<Response, Problem> {
     let proposal = merge::proposal(app.store(), id).await?.ok_or_else(Problem::not_found)?;
     look(&app, &call, &[proposal.plan.survivor, proposal.plan.absorbed]).await?;
+    let state = proposal.state;
     let view = view(&app, proposal).await?;
-    Ok(([(ETAG, tag(version(view.state, view.approved_by.len())))], Json(view)).into_response())
-}
-
-/// Each approval makes another version of a proposal, and so does its end.
-fn version(state: ProposalState, approvals: usize) -> String {
-    format!("{}.{approvals}", state.as_str())
-}
-
-/// Compares the version that the request saw. What is decided is decided under the proposal's lock, by the plan's hash.
-async fn check<T: Send>(app: &App, id: ProposalId, change: &Change<T>) -> Result<(), Problem> {
-    let proposal = merge::proposal(app.store(), id).await?.ok_or_else(Problem::not_found)?;
-    let approvals = merge::approvers(app.store(), id).await?.len();
-    change.check_tag(&version(proposal.state.into(), approvals))
+    let version = merge::version(state, view.approved_by.len());
+    Ok(([(ETAG, tag(version))], Json(view)).into_response())
 }
 
 async fn make(State(app): State<App>, call: Call, change: Change<Agreed>) -> Result<Response, Problem> {
@@ -170,11 +160,10 @@ async fn approve(
     if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
         return Ok(response);
     }
-    if let Err(problem) = check(&app, id, &change).await {
-        return change.release(app.store(), &call, problem).await;
-    }
     let refused = |words: &str| Problem::new(ProblemKind::Refused).detail(words);
-    let problem = match merge::approve(app.store(), &app.config.merge, id, &call.admin.actor(), call.now).await? {
+    let by = call.admin.actor();
+    let decision = Decision { by: &by, has_seen: &|version| change.check_tag(version).is_ok() };
+    let problem = match merge::approve(app.store(), &app.config.merge, id, decision, call.now).await? {
         Approved::Executed(executed) => {
             let answer = Answer::new(&Approval::Executed { merge: executed.into() });
             return change.keep(app.store(), &call, answer).await;
@@ -184,6 +173,7 @@ async fn approve(
             return change.keep(app.store(), &call, answer).await;
         }
         Approved::Unknown => Problem::not_found(),
+        Approved::Changed => Problem::new(ProblemKind::VersionMismatch),
         Approved::ByProposer => refused("Nobody approves what they proposed."),
         Approved::Closed(state) => refused(&format!("The proposal is {}.", state.as_str())),
         Approved::Voided => Problem::new(ProblemKind::Stale).detail("The proposal is void."),
@@ -200,18 +190,20 @@ async fn withdraw(
     if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
         return Ok(response);
     }
-    if let Err(problem) = check(&app, id, &change).await {
-        return change.release(app.store(), &call, problem).await;
-    }
-    let withdrawn = merge::withdraw(app.store(), id, &call.admin.actor(), call.now).await?;
-    match merge::proposal(app.store(), id).await? {
-        None => change.release(app.store(), &call, Problem::not_found()).await,
-        Some(_) if !withdrawn => {
-            let problem = Problem::new(ProblemKind::Refused).detail("The proposal is not open.");
-            change.release(app.store(), &call, problem).await
+    let by = call.admin.actor();
+    let decision = Decision { by: &by, has_seen: &|version| change.check_tag(version).is_ok() };
+    let problem = match merge::withdraw(app.store(), id, decision, call.now).await? {
+        Withdrawn::Done => {
+            let proposal = merge::proposal(app.store(), id).await?.ok_or_else(Problem::not_found)?;
+            return change.keep(app.store(), &call, Answer::new(&ProposalLine::from(&proposal))).await;
         }
-        Some(proposal) => change.keep(app.store(), &call, Answer::new(&ProposalLine::from(&proposal))).await,
-    }
+        Withdrawn::Unknown => Problem::not_found(),
+        Withdrawn::Changed => Problem::new(ProblemKind::VersionMismatch),
+        Withdrawn::Closed(state) => {
+            Problem::new(ProblemKind::Refused).detail(format!("The proposal is {}.", state.as_str()))
+        }
+    };
+    change.release(app.store(), &call, problem).await
 }
 
 async fn view(app: &App, proposal: Proposal) -> Result<ProposalView, Problem> {

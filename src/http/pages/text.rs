@@ -242,6 +242,7 @@ impl Text {
             Importable::PreferredUsername => self.claim_username,
             Importable::Picture => self.claim_picture,
             Importable::Locale => self.claim_locale,
+            Importable::Birthdate => self.claim_birthdate,
         }
     }
 
@@ -478,6 +479,7 @@ catalogue! {
     claim_username: text = "your username";
     claim_picture: text = "your picture";
     claim_locale: text = "your language";
+    claim_birthdate: text = "your date of birth";
     sign_in_to_connect: gap = "Sign in the way you usually do. {} is then connected to your account.";
     email_taken: text = "There is already an account with this email address. Sign in to it the way you usually do.";
     account_blocked: text = "This account can’t be used at the moment. Please contact us.";

@@ -25,7 +25,7 @@ fn named_at(name: &str, from: Option<LinkId>, at: Timestamp) -> Profile {
 }
 
 fn offer(name: &str, forced: Option<OnConflict>) -> Vec<Offer> {
-    vec![Offer { claim: Importable::Name, value: name.to_owned(), forced }]
+    vec![Offer { claim: Importable::Name, value: name.to_owned(), forced, verified: false }]
 }
 
 fn upstream(said: Value) -> UpstreamIdentity {
@@ -89,6 +89,56 @@ fn each_kind_of_conflict_ends_as_it_is_defined() {
     }
 }
 
+/// Who says which birth date, and whether it is verified: what the customer has afterwards.
+#[test]
+fn only_a_verified_birth_date_takes_the_place_of_a_verified_one() {
+    use OnConflict::{Add, Fail, Replace, Set};
+    let (one, other) = ("1980-02-03", "1999-09-09");
+    let (here, elsewhere) = (link(1), link(2));
+    let born = |day: &str, verified: bool, forced: Option<OnConflict>| Offer {
+        claim: Importable::Birthdate,
+        value: day.to_owned(),
+        forced,
+        verified,
+    };
+    let all = [None, Some(Set), Some(Add), Some(Replace), Some(Fail)];
+    for forced in all {
+        let imported = import(&Profile::default(), &[born(one, true, forced)], here, NOW).unwrap().unwrap().profile;
+        assert!(imported.is_true("birthdate_verified"), "{forced:?}");
+        for from in [here, elsewhere] {
+            let after = |own: &Offer, said: &Offer| {
+                let mut profile = Profile::default();
+                own.write(&mut profile, from, NOW);
+                let imported = import(&profile, std::slice::from_ref(said), here, LATER)?;
+                let once = imported.map_or(profile, |imported| imported.profile);
+                assert_eq!(import(&once, std::slice::from_ref(said), here, LATER)?, None, "twice is once");
+                let beside = once.to_json()["birthdate"]["beside"].as_array().map_or(0, Vec::len);
+                Ok((once.text("birthdate").unwrap(), once.is_true("birthdate_verified"), beside))
+            };
+            let (proved, said) = (born(one, true, None), born(one, false, None));
+            let case = format!("{forced:?} {from:?}");
+            let is = |day: &str, verified: bool, beside: usize| Ok((day.to_owned(), verified, beside));
+            assert_eq!(after(&said, &born(one, true, forced)), is(one, true, 0), "confirmed: {case}");
+            assert_eq!(after(&proved, &born(one, false, forced)), is(one, true, 0), "said again: {case}");
+            let unproved = match forced {
+                Some(Add) if from == elsewhere => is(one, true, 1),
+                Some(Fail) if from == elsewhere => Err(Differs(Importable::Birthdate)),
+                _ => is(one, true, 0),
+            };
+            assert_eq!(after(&proved, &born(other, false, forced)), unproved, "not verified: {case}");
+            let verified = match forced {
+                None => is(one, true, 0),
+                Some(_) if from == here => is(other, true, 0),
+                Some(Replace) => is(other, true, 0),
+                Some(Set) => is(one, true, 0),
+                Some(Add) => is(one, true, 1),
+                Some(Fail) => Err(Differs(Importable::Birthdate)),
+            };
+            assert_eq!(after(&proved, &born(other, true, forced)), verified, "verified: {case}");
+        }
+    }
+}
+
 #[test]
 fn what_was_imported_once_changes_nothing_the_second_time() {
     for forced in [None, Some(OnConflict::Set), Some(OnConflict::Add), Some(OnConflict::Replace)] {
@@ -122,7 +172,8 @@ fn values_side_by_side_are_one_per_link_and_few() {
 
 #[test]
 fn one_conflict_refuses_the_whole_login() {
-    let mut offers = vec![Offer { claim: Importable::Locale, value: "en".to_owned(), forced: Some(OnConflict::Set) }];
+    let forced = Some(OnConflict::Set);
+    let mut offers = vec![Offer { claim: Importable::Locale, value: "en".to_owned(), forced, verified: false }];
     offers.extend(offer("Anna", Some(OnConflict::Fail)));
     assert_eq!(import(&named("Ann", None), &offers, link(1), NOW), Err(Differs(Importable::Name)));
 }
@@ -141,7 +192,7 @@ fn actions_decide_what_is_offered_when() {
     let listed = |offers: Vec<Offer>| {
         offers.into_iter().map(|offer| (offer.claim.as_str(), offer.value, offer.forced)).collect::<Vec<_>>()
     };
-    let first = listed(first_offers(&config, &upstream));
+    let first = listed(first_offers(&config, BirthdateTrust::Verified, &upstream));
     let expected = [
         ("name", "Ann Lee".to_owned(), Some(OnConflict::Set)),
         ("given_name", "Ann".to_owned(), None),
@@ -151,10 +202,10 @@ fn actions_decide_what_is_offered_when() {
     ];
     assert_eq!(first, expected);
     let forced: Vec<_> = expected.iter().filter(|(_, _, forced)| forced.is_some()).cloned().collect();
-    assert_eq!(listed(later_offers(&config, &upstream)), forced);
+    assert_eq!(listed(later_offers(&config, BirthdateTrust::Verified, &upstream)), forced);
     let never = ImportConfig { update: ImportUpdate::Never, ..config };
-    assert!(later_offers(&never, &upstream).is_empty());
-    assert_eq!(listed(first_offers(&never, &upstream)), expected);
+    assert!(later_offers(&never, BirthdateTrust::Verified, &upstream).is_empty());
+    assert_eq!(listed(first_offers(&never, BirthdateTrust::Verified, &upstream)), expected);
     let raw = kept(&config, &upstream.raw);
     assert_eq!(
         (raw.get("picture"), &raw["email"], &raw["hd"]),

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::facts::Facts;
+use super::proposal;
 use super::retry::{self, Try};
 use super::{Executed, Outcome, Plan, PlanRequest, Terms, planning};
 use crate::clock::Timestamp;
@@ -137,14 +138,17 @@ pub(super) async fn within(
     if plan.needs_approval && bound.proposal.is_none() {
         return Ok(Try::Done(Outcome::NeedsApproval(plan)));
     }
-    Ok(match apply(tx, request, &plan, bound.terms.idempotency_key, now).await? {
+    Ok(match apply(tx, request, &plan, bound, now).await? {
         Some(executed) => Try::Done(Outcome::Done(executed)),
         None => Try::Again,
     })
 }
 
 /// The living customers of a request, or the ID that nobody ever had.
-async fn living(tx: &mut Tx, request: &PlanRequest) -> Result<Result<(CustomerId, CustomerId), String>, store::Error> {
+pub(super) async fn living(
+    tx: &mut Tx,
+    request: &PlanRequest,
+) -> Result<Result<(CustomerId, CustomerId), String>, store::Error> {
     let Some(survivor) = tx.customer_living(request.survivor).await? else {
         return Ok(Err(request.survivor.to_string()));
     };
@@ -186,7 +190,7 @@ async fn apply(
     tx: &mut Tx,
     request: &PlanRequest,
     plan: &Plan,
-    key: Option<&str>,
+    bound: Bound<'_>,
     now: Timestamp,
 ) -> Result<Option<Executed>, store::Error> {
     let (id, actor) = (MergeId::new(now), request.by.actor());
@@ -211,7 +215,7 @@ async fn apply(
         keys_joined_at: (kind == MergeKind::Full).then_some(now),
         plan: serde_json::to_value(plan).ok(),
         plan_hash: Some(plan.hash()),
-        idempotency_key: key.map(str::to_owned),
+        idempotency_key: bound.terms.idempotency_key.map(str::to_owned),
         merged_at: now,
         undone_at: None,
         undone_by: None,
@@ -227,6 +231,7 @@ async fn apply(
         tx.grants_revoke_customer(absorbed, "merged", now).await?;
     }
     repoint(tx, &merge, request, now).await?;
+    proposal::lapse(tx, absorbed, bound.proposal, (survivor, &actor), now).await?;
     Ok(Some(Executed { merge: id, survivor, absorbed, kind, merged_at: now, repeated: false }))
 }
 

@@ -26,8 +26,10 @@ use serde::{Deserialize, Serialize};
 
 pub use execute::{Planned, execute, plan, plan_in};
 pub use keys::{Joined, channels, join_keys};
+pub(in crate::identity) use proposal::lapse;
 pub use proposal::{
-    Approved, Proposal, approve, approvers, proposal, proposals, proposals_of, proposals_page, propose, withdraw,
+    Approved, Decision, Proposal, Withdrawn, approve, approvers, proposal, proposals, proposals_of, proposals_page,
+    propose, version, withdraw,
 };
 pub use refusal::Refusal;
 pub use undo::{UndoPlan, UndoRequest, Undone, undo, undo_plan, undo_plan_in};

@@ -1,11 +1,12 @@
 //! A second person before a risky merge (spec/identity.md rule 30).
 //!
 //! A proposal holds the plan as it was and its hash. The proposer cannot approve, two approvals by one person are one,
-//! a proposal lapses, and a plan that would be another by now voids it. The last approval executes, in its transaction.
+//! a proposal lapses, and a plan that would be another by now voids it, as does the end of one of the two, however it came.
+//! The last approval executes, in its transaction. What somebody has seen is compared under the proposal's lock.
 
 use serde::Serialize;
 
-use super::execute::{Bound, within};
+use super::execute::{Bound, living, within};
 use super::retry::{self, Try};
 use super::{Executed, Outcome, Plan, PlanRequest, Planned, Terms, plan_in};
 use crate::clock::Timestamp;
@@ -42,15 +43,48 @@ pub enum Approved {
     ByProposer,
     /// The proposal was executed, withdrawn or voided before.
     Closed(ProposalState),
+    /// It is not in the version that was seen.
+    Changed,
     /// Its time was over, or the plan would be another by now: it is void.
     Voided,
+}
+
+/// Who decides about a proposal, and what they have seen of it.
+#[derive(Clone, Copy)]
+pub struct Decision<'a> {
+    pub by: &'a Actor,
+    /// Whether they have seen it in this [`version`]. Asked once nothing can come between the answer and the decision.
+    pub has_seen: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+impl<'a> From<&'a Actor> for Decision<'a> {
+    /// Of whoever decides about it as it is.
+    fn from(by: &'a Actor) -> Self {
+        Self { by, has_seen: &|_| true }
+    }
+}
+
+/// Each approval makes another version of a proposal, and so does its end.
+pub fn version(state: ProposalState, approvals: usize) -> String {
+    format!("{}.{approvals}", state.as_str())
+}
+
+/// What became of the wish to take a proposal back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    Done,
+    Unknown,
+    /// It was executed, withdrawn or voided before.
+    Closed(ProposalState),
+    /// It is not in the version that was seen.
+    Changed,
 }
 
 /// Proposes a merge, as `terms` agree to it. `NeedsApproval` is never the answer: that is what this is for. Made twice with
 /// one key it is the one proposal.
 ///
 /// # Errors
-/// If the database fails.
+/// If the database fails, or others stand in the way for seconds.
 pub async fn propose(
     store: &Store,
     config: &MergeConfig,
@@ -58,32 +92,55 @@ pub async fn propose(
     terms: Terms<'_>,
     now: Timestamp,
 ) -> Result<Outcome<Proposal>, store::Error> {
+    for attempt in retry::attempts() {
+        let outcome = propose_once(store, config, request, terms, now).await;
+        if let Some(settled) = retry::settled(outcome, attempt).await {
+            return settled;
+        }
+    }
+    Err(store::Error::Contention)
+}
+
+async fn propose_once(
+    store: &Store,
+    config: &MergeConfig,
+    request: &PlanRequest,
+    terms: Terms<'_>,
+    now: Timestamp,
+) -> Result<Try<Outcome<Proposal>>, store::Error> {
     let mut tx = store.begin().await?;
     if let Some(before) = made_before(&mut tx, terms).await? {
-        return Ok(Outcome::Done(before));
+        return Ok(Try::Done(Outcome::Done(before)));
+    }
+    let roots = match living(&mut tx, request).await? {
+        Ok(roots) => roots,
+        Err(unknown) => return Ok(Try::Done(Outcome::Unknown(unknown))),
+    };
+    // A merge that closes what is proposed of its two has been, and is seen, or comes after and finds this one.
+    if !retry::lock(&mut tx, roots.0, roots.1).await? || living(&mut tx, request).await? != Ok(roots) {
+        return Ok(Try::Again);
     }
     let plan = match plan_in(&mut tx, config, request, now).await? {
         Outcome::Done(Planned::New(plan)) => plan,
-        Outcome::Done(Planned::Already(_)) => return Ok(Outcome::Unknown(request.absorbed.to_string())),
-        Outcome::Unknown(id) => return Ok(Outcome::Unknown(id)),
-        Outcome::Refused(plan) => return Ok(Outcome::Refused(plan)),
-        Outcome::Stale(plan) => return Ok(Outcome::Stale(plan)),
-        Outcome::NeedsApproval(plan) => return Ok(Outcome::NeedsApproval(plan)),
+        Outcome::Done(Planned::Already(_)) => return Ok(Try::Done(Outcome::Unknown(request.absorbed.to_string()))),
+        Outcome::Unknown(id) => return Ok(Try::Done(Outcome::Unknown(id))),
+        Outcome::Refused(plan) => return Ok(Try::Done(Outcome::Refused(plan))),
+        Outcome::Stale(plan) => return Ok(Try::Done(Outcome::Stale(plan))),
+        Outcome::NeedsApproval(plan) => return Ok(Try::Done(Outcome::NeedsApproval(plan))),
     };
     if terms.hash.is_some_and(|agreed| agreed != plan.hash()) {
-        return Ok(Outcome::Stale(plan));
+        return Ok(Try::Done(Outcome::Stale(plan)));
     }
-    let actor = request.by.actor();
     let row = row_of(config, request, terms, &plan, now);
     if !tx.proposal_insert(&row).await? {
         // The same was asked at the same moment: that one has committed.
-        let before = made_before(&mut tx, terms).await?;
-        return before.map(Outcome::Done).ok_or(store::Error::Contention);
+        return Ok(Try::Again);
     }
     let event = Event::MergeProposed { proposal: row.id, absorbed: row.absorbed };
-    events::record(&mut tx, row.survivor, actor, event, now).await?;
+    events::record(&mut tx, row.survivor, request.by.actor(), event, now).await?;
     tx.commit().await?;
-    Ok(read(row).map_or_else(|| Outcome::Unknown(request.absorbed.to_string()), Outcome::Done))
+    let unreadable = || Outcome::Unknown(request.absorbed.to_string());
+    Ok(Try::Done(read(row).map_or_else(unreadable, Outcome::Done)))
 }
 
 async fn made_before(tx: &mut Tx, terms: Terms<'_>) -> Result<Option<Proposal>, store::Error> {
@@ -157,7 +214,7 @@ pub async fn approvers(store: &Store, id: ProposalId) -> Result<Vec<String>, sto
     store.begin_read().await?.approvals_of(id).await
 }
 
-/// Approves a proposal in the name of `approver`; the last approval needed makes the merge.
+/// Approves a proposal; the last approval needed makes the merge.
 ///
 /// # Errors
 /// If the database fails, or others stand in the way for seconds.
@@ -165,11 +222,12 @@ pub async fn approve(
     store: &Store,
     config: &MergeConfig,
     id: ProposalId,
-    approver: &Actor,
+    decision: impl Into<Decision<'_>>,
     now: Timestamp,
 ) -> Result<Approved, store::Error> {
+    let decision = decision.into();
     for attempt in retry::attempts() {
-        let outcome = once(store, config, id, approver, now).await;
+        let outcome = once(store, config, id, decision, now).await;
         if let Some(settled) = retry::settled(outcome, attempt).await {
             return settled;
         }
@@ -177,15 +235,33 @@ pub async fn approve(
     Err(store::Error::Contention)
 }
 
+/// A proposal, locked behind the two it is about: in that order a merge of theirs takes them too. `None` if somebody was
+/// faster and it is to be looked for again.
+async fn lock(tx: &mut Tx, row: &MergeProposal) -> Result<Option<MergeProposal>, store::Error> {
+    let survivor = tx.customer_living(row.survivor).await?.ok_or(store::Error::Missing)?;
+    let absorbed = tx.customer_living(row.absorbed).await?.ok_or(store::Error::Missing)?;
+    if !retry::lock(tx, survivor.id, absorbed.id).await? {
+        return Ok(None);
+    }
+    tx.proposal_lock(row.id).await
+}
+
 async fn once(
     store: &Store,
     config: &MergeConfig,
     id: ProposalId,
-    approver: &Actor,
+    decision: Decision<'_>,
     now: Timestamp,
 ) -> Result<Try<Approved>, store::Error> {
     let mut tx = store.begin().await?;
-    let Some(row) = tx.proposal_lock(id).await? else { return Ok(Try::Done(Approved::Unknown)) };
+    let Some(row) = tx.proposal_find(id).await? else { return Ok(Try::Done(Approved::Unknown)) };
+    let Some(row) = lock(&mut tx, &row).await? else { return Ok(Try::Again) };
+    let (approver, approvers) = (decision.by, tx.approvals_of(id).await?);
+    // RFC 9110 §13.1.1: whoever asks again for what they have done already is told that it is done.
+    let is_repeated = approvers.contains(&approver.as_text());
+    if !is_repeated && !(decision.has_seen)(&version(row.state, approvers.len())) {
+        return Ok(Try::Done(Approved::Changed));
+    }
     if row.state != ProposalState::Open {
         let executed = repeat(&mut tx, &row).await?;
         return Ok(Try::Done(executed.map_or(Approved::Closed(row.state), Approved::Executed)));
@@ -197,10 +273,10 @@ async fn once(
         return void(tx, id, approver, now).await;
     };
     let survivor = proposal.plan.survivor;
-    if tx.approval_insert(id, &approver.as_text(), now).await? {
+    if !is_repeated && tx.approval_insert(id, &approver.as_text(), now).await? {
         events::record(&mut tx, survivor, approver.clone(), Event::MergeApproved { proposal: id }, now).await?;
     }
-    let given = i64::try_from(tx.approvals_of(id).await?.len()).unwrap_or(i64::MAX);
+    let given = i64::try_from(approvers.len()).unwrap_or(i64::MAX).saturating_add(i64::from(!is_repeated));
     if given < proposal.approvals_needed {
         tx.commit().await?;
         return Ok(Try::Done(Approved::Waiting { missing: proposal.approvals_needed - given }));
@@ -241,31 +317,75 @@ async fn void(mut tx: Tx, id: ProposalId, approver: &Actor, now: Timestamp) -> R
     Ok(Try::Done(Approved::Voided))
 }
 
-/// Takes an open proposal back; `false` if it is not open.
+/// Takes an open proposal back.
+///
+/// # Errors
+/// If the database fails, or others stand in the way for seconds.
+pub async fn withdraw(
+    store: &Store,
+    id: ProposalId,
+    decision: impl Into<Decision<'_>>,
+    now: Timestamp,
+) -> Result<Withdrawn, store::Error> {
+    let decision = decision.into();
+    for attempt in retry::attempts() {
+        let outcome = withdraw_once(store, id, decision, now).await;
+        if let Some(settled) = retry::settled(outcome, attempt).await {
+            return settled;
+        }
+    }
+    Err(store::Error::Contention)
+}
+
+async fn withdraw_once(
+    store: &Store,
+    id: ProposalId,
+    decision: Decision<'_>,
+    now: Timestamp,
+) -> Result<Try<Withdrawn>, store::Error> {
+    let mut tx = store.begin().await?;
+    let Some(row) = tx.proposal_find(id).await? else { return Ok(Try::Done(Withdrawn::Unknown)) };
+    let Some(row) = lock(&mut tx, &row).await? else { return Ok(Try::Again) };
+    let approvals = tx.approvals_of(id).await?.len();
+    if !(decision.has_seen)(&version(row.state, approvals)) {
+        return Ok(Try::Done(Withdrawn::Changed));
+    }
+    if !tx.proposal_close(id, ProposalState::Withdrawn, None, now).await? {
+        return Ok(Try::Done(Withdrawn::Closed(row.state)));
+    }
+    closed(&mut tx, row.survivor, id, ProposalState::Withdrawn, decision.by, now).await?;
+    tx.commit().await?;
+    Ok(Try::Done(Withdrawn::Done))
+}
+
+/// Closes the open proposals, but for one, that name a customer who is none of their own any more: absorbed, or erased.
+/// It is told under `root`, which is locked; whoever else was named would have to be locked out of order.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn withdraw(store: &Store, id: ProposalId, by: &Actor, now: Timestamp) -> Result<bool, store::Error> {
-    let mut tx = store.begin().await?;
-    let Some(row) = tx.proposal_lock(id).await? else { return Ok(false) };
-    if !tx.proposal_close(id, ProposalState::Withdrawn, None, now).await? {
-        return Ok(false);
+pub(in crate::identity) async fn lapse(
+    tx: &mut Tx,
+    gone: CustomerId,
+    except: Option<ProposalId>,
+    (root, by): (CustomerId, &Actor),
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    for id in tx.proposals_void(gone, except, now).await? {
+        closed(tx, root, id, ProposalState::Void, by, now).await?;
     }
-    closed(&mut tx, row.survivor, id, ProposalState::Withdrawn, by, now).await?;
-    tx.commit().await?;
-    Ok(true)
+    Ok(())
 }
 
 async fn closed(
     tx: &mut Tx,
-    survivor: CustomerId,
+    customer: CustomerId,
     proposal: ProposalId,
     state: ProposalState,
     by: &Actor,
     now: Timestamp,
 ) -> Result<(), store::Error> {
     let event = Event::MergeProposalClosed { proposal, state: state.as_str().to_owned() };
-    events::record(tx, survivor, by.clone(), event, now).await
+    events::record(tx, customer, by.clone(), event, now).await
 }
 
 /// What an approval made that comes again after a lost reply.

@@ -1,12 +1,13 @@
 //! Merging by the API: planned, made by the plan's hash, undone, proposed and approved (identity rules 28 to 32, 35).
 
-use samesake::ids::CustomerId;
+use samesake::ids::{CustomerId, ProposalId};
 use samesake::protocol::admin_role::AdminRole;
 use serde_json::{Value, json};
 
 use super::{ANN, BEN, Office, assert_good, assert_problem, ids};
 use crate::harness::relying_party::Answer;
-use crate::harness::{Browser, Env, TestApp, invariants};
+use crate::harness::{Browser, Env, TestApp, invariants, until};
+use crate::identity::merge::program::waiting;
 use crate::{on_both, on_servers};
 
 /// An office in which a merge of this risk or more needs approval, with Ann and Ben.
@@ -192,6 +193,52 @@ on_both! {
 }
 
 on_servers! {
+    /// Rule 30, RFC 9110 §13.1.1: of two who decide by the same version, and are both at it, one decides.
+    async fn of_two_decisions_by_one_version_one_counts(env: &Env) {
+        let app = TestApp::builder(env).web_client("shop");
+        let app = app.configure(|config| (config.merge.approval_from_risk, config.merge.approvals) = (0, 2)).start().await;
+        let office = Office::of(app).await;
+        let (ann, ben) = (office.app.customer(ANN, "Ann").await, office.app.customer(BEN, "Ben").await);
+        let mut tokens = Vec::new();
+        for email in ["cleo@example.com", "dora@example.com"] {
+            office.admin(email, AdminRole::Approver).await;
+            tokens.push(office.sign_in(&Browser::new(), email).await.access_token);
+        }
+        let robot = office.robot(AdminRole::Approver).await;
+        for verbs in [["approve", "approve"], ["approve", "withdraw"]] {
+            let proposed = office.post(&robot, "/proposals", verbs[1], &agreed(&plan(&office, &robot, ann, ben).await)).await;
+            let id: ProposalId = proposed.body["id"].as_str().unwrap().parse().unwrap();
+            let seen = office.get(&robot, &format!("/proposals/{id}")).await;
+            let version = seen.headers["etag"].to_str().unwrap().to_owned();
+            assert_eq!(version, "\"open.0\"");
+            let mut held = office.app.store.background().begin().await.unwrap();
+            held.proposal_lock(id).await.unwrap();
+            let decide = async |number: usize| {
+                let path = format!("/proposals/{id}/{}", verbs[number]);
+                office.post_as(&tokens[number], &path, &format!("{id}-{number}"), &version, &json!({})).await
+            };
+            let release = async {
+                // Both have been let in by then, and wait.
+                until("both wait", async || waiting(env).await >= 2).await;
+                held.commit().await.unwrap();
+            };
+            let (first, second, ()) = tokio::join!(decide(0), decide(1), release);
+            let mut answers = [first.status.as_u16(), second.status.as_u16()];
+            answers.sort_unstable();
+            assert_eq!(answers, [200, 412], "{verbs:?}: {} {}", first.text, second.text);
+            let refused = if first.status.as_u16() == 412 { &first } else { &second };
+            assert_problem(refused, 412, "version-mismatch");
+            // What was done is done, and asked for again it is what it was.
+            let winner = usize::from(first.status.as_u16() == 412);
+            let again = decide(winner).await;
+            assert_eq!(again.headers["idempotency-replayed"], "true");
+            let now = office.get(&robot, &format!("/proposals/{id}")).await;
+            let after = if verbs[winner] == "withdraw" { "\"withdrawn.0\"" } else { "\"open.1\"" };
+            assert_eq!(now.headers["etag"], after);
+        }
+        invariants::check(env).await;
+    }
+
     /// Rule 29 by the API: twenty of one request at two replicas are one merge, and all hear of it.
     async fn of_equal_merges_at_once_one_is_made(env: &Env) {
         let (office, ann, ben) = office(env, 100).await;

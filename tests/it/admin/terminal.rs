@@ -130,7 +130,7 @@ on_both! {
         fails(&gateway, &format!("customer propose {ann} {ben} --reason x --hash other"), "the plan has changed");
         let approved = json_of(&gateway, &format!("customer approve {id} --as dora"));
         assert_eq!((&approved["outcome"], &approved["merge"]["absorbed"]), (&json!("executed"), &json!(ben)));
-        fails(&gateway, &format!("customer withdraw {id}"), "no open proposal");
+        fails(&gateway, &format!("customer withdraw {id}"), "the proposal is executed");
         assert!(run(&gateway, "customer proposals").unwrap().contains("nothing waits"));
         let cleo = customer(&store, "cleo@example.com").await;
         let second = json_of(&gateway, &format!("customer propose {ann} {cleo} --reason x --as carl"));

@@ -290,7 +290,7 @@ on_both! {
     /// Rule 13: forcing everything there is changes no way to reach the customer.
     async fn no_import_changes_the_address(env: &Env) {
         let google = provider(env, "Ann").await;
-        let all = ["name", "given_name", "family_name", "preferred_username", "picture", "locale"];
+        let all = ["name", "given_name", "family_name", "preferred_username", "picture", "locale", "birthdate"];
         let import: Value = all.into_iter().map(|claim| (claim, json!({"action": "force", "on_conflict": "replace"}))).collect();
         let (_app, rp) = gateway(env, [connector(&google, "google", import)]).await;
         log_in_as(&rp, &google, "google", "ann-1").await;

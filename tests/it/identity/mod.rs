@@ -1,5 +1,6 @@
 //! Who is who: the ID mapping table, first logins, and what is always true of them (spec/identity.md).
 
+mod births;
 mod checker;
 mod events;
 mod first_login;

@@ -6,7 +6,7 @@ mod cost;
 mod erasing;
 mod keeping;
 mod merging;
-mod program;
+pub mod program;
 mod proposals;
 mod random;
 mod refusals;

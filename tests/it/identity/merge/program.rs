@@ -79,7 +79,7 @@ on_servers! {
             let mut ended = false;
             until("the program to wait or to end", async || {
                 ended = running.try_wait().unwrap().is_some();
-                ended || is_somebody_waiting(env).await
+                ended || waiting(env).await > 0
             })
             .await;
             running.kill().ok();
@@ -105,13 +105,13 @@ on_servers! {
     }
 }
 
-/// Whether a statement waits for a lock in the test's own database.
-async fn is_somebody_waiting(env: &Env) -> bool {
+/// How many statements wait for a lock in the test's own database.
+pub async fn waiting(env: &Env) -> i64 {
     let mut connection = postgres(env).await;
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let (count,): (i64,) = sqlx::query_as(waiting).fetch_one(&mut connection).await.unwrap();
-    count > 0
+    count
 }
 
 fn arguments(survivor: CustomerId, absorbed: CustomerId) -> [String; 6] {

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use samesake::events::Actor;
-use samesake::identity::merge::{self, Approved, Outcome, Proposal, Terms};
+use samesake::identity::erase;
+use samesake::identity::merge::{self, Approved, Outcome, Proposal, Terms, Withdrawn};
 use samesake::identity::namespace::Namespace;
 use samesake::ids::{CustomerId, ProposalId};
+use samesake::secret::MasterKey;
 use samesake::store::ProposalState;
 
-use super::{Board, at, by_admin, done};
+use super::{Board, at, by_admin, by_operator, done};
 use crate::harness::{Env, invariants};
-use crate::on_both;
+use crate::{on_both, on_servers};
 
 fn admin(name: &str) -> Actor {
     Actor::Admin(name.to_owned())
@@ -30,7 +32,68 @@ async fn approve(board: &Board, id: ProposalId, by: &str, seconds: i64) -> Appro
     merge::approve(&board.store, &board.config, id, &admin(by), at(seconds)).await.unwrap()
 }
 
+async fn withdraw(board: &Board, id: ProposalId, seconds: i64) -> Withdrawn {
+    merge::withdraw(&board.store, id, &admin("ann"), at(seconds)).await.unwrap()
+}
+
+/// What was proposed of these two.
+async fn propose(board: &Board, one: CustomerId, other: CustomerId, seconds: i64) -> ProposalId {
+    let request = by_admin("ann", one, other);
+    done(merge::propose(&board.store, &board.config, &request, Terms::default(), at(seconds)).await.unwrap()).id
+}
+
+async fn state(board: &Board, id: ProposalId) -> ProposalState {
+    merge::proposal(&board.store, id).await.unwrap().unwrap().state
+}
+
+/// The proposals that wait.
+async fn waiting(board: &Board) -> Vec<ProposalId> {
+    merge::proposals(&board.store, 100).await.unwrap().into_iter().map(|proposal| proposal.id).collect()
+}
+
 on_both! {
+    /// Whatever ends one of the two ends what was proposed of them, with the merge or the erasure itself.
+    async fn a_proposal_ends_with_the_first_of_its_two(env: &Env) {
+        let board = Board::new(env.store().await);
+        let mut all = Vec::new();
+        for name in ["ann", "anna", "eve", "ida", "joe"] {
+            all.push(board.customer(name, at(0)).await);
+        }
+        let [ann, anna, eve, ida, joe] = all[..] else { panic!() };
+        let of_pair = [propose(&board, ann, anna, 1).await, propose(&board, anna, ann, 2).await];
+        let with_absorbed = propose(&board, eve, anna, 3).await;
+        let (with_survivor, with_ida) = (propose(&board, ann, ida, 4).await, propose(&board, joe, ida, 5).await);
+        let merge = board.merge(ann, anna, at(6)).await;
+        assert_eq!(board.merge(ann, anna, at(7)).await.merge, merge.merge, "twice is once");
+        for id in [of_pair[0], of_pair[1], with_absorbed] {
+            assert_eq!(approve(&board, id, "bob", 8).await, Approved::Closed(ProposalState::Void));
+            assert_eq!(withdraw(&board, id, 8).await, Withdrawn::Closed(ProposalState::Void));
+        }
+        assert_eq!(waiting(&board).await, [with_survivor, with_ida], "the others are another matter");
+        let key = MasterKey::generate().derive("task");
+        let reason = (Actor::System, "on request");
+        erase::erase(&board.store, &key, ida, reason, at(9)).await.unwrap();
+        assert_eq!(waiting(&board).await, []);
+        assert_eq!(approve(&board, with_ida, "bob", 10).await, Approved::Closed(ProposalState::Void));
+        board.undo(merge.merge, at(11)).await;
+        assert_eq!(waiting(&board).await, [], "an undoing asks nobody again");
+        let graph = invariants::check(env).await;
+        let told: Vec<_> = graph.events.iter().filter(|event| event.kind == "merge.proposal_closed").collect();
+        assert_eq!(told.len(), 5, "each once: {told:?}");
+        assert!(told.iter().all(|event| event.payload["state"] == "void"));
+    }
+
+    /// The proposal that makes the merge was executed, and another one of the same two lapses.
+    async fn what_is_executed_is_not_void(env: &Env) {
+        let board = Board::new(env.store().await);
+        let (_, _, proposal) = proposed(&board, "twice").await;
+        let (one, other) = (proposal.plan.survivor, proposal.plan.absorbed);
+        let second = propose(&board, one, other, 2).await;
+        assert!(matches!(approve(&board, proposal.id, "bob", 3).await, Approved::Executed(_)));
+        assert_eq!((state(&board, proposal.id).await, state(&board, second).await), (ProposalState::Executed, ProposalState::Void));
+        invariants::check(env).await;
+    }
+
     async fn a_risky_merge_waits_for_a_second_person(env: &Env) {
         let board = Board::new(env.store().await);
         let (one, other, proposal) = proposed(&board, "risky").await;
@@ -97,7 +160,7 @@ on_both! {
         let graph = invariants::check(env).await;
         assert_eq!(graph.events.iter().filter(|event| event.kind == "merge.proposed").count(), 1);
         // Even when it is closed.
-        assert!(merge::withdraw(&board.store, first.id, &admin("ann"), at(4)).await.unwrap());
+        assert_eq!(withdraw(&board, first.id, 4).await, Withdrawn::Done);
         let again = done(propose(terms, 5).await);
         assert_eq!((again.id, again.state), (first.id, ProposalState::Withdrawn));
     }
@@ -105,10 +168,41 @@ on_both! {
     async fn a_proposal_can_be_taken_back(env: &Env) {
         let board = Board::new(env.store().await);
         let (_, other, proposal) = proposed(&board, "back").await;
-        assert!(merge::withdraw(&board.store, proposal.id, &admin("ann"), at(2)).await.unwrap());
-        assert!(!merge::withdraw(&board.store, proposal.id, &admin("ann"), at(3)).await.unwrap());
+        assert_eq!(withdraw(&board, proposal.id, 2).await, Withdrawn::Done);
+        assert_eq!(withdraw(&board, proposal.id, 3).await, Withdrawn::Closed(ProposalState::Withdrawn));
+        assert_eq!(withdraw(&board, ProposalId::new(at(0)), 3).await, Withdrawn::Unknown);
         assert_eq!(approve(&board, proposal.id, "bob", 3).await, Approved::Closed(ProposalState::Withdrawn));
         assert_eq!(board.living(other).await, other);
+        invariants::check(env).await;
+    }
+}
+
+on_servers! {
+    /// Approval, proposal, withdrawal and another merge of the same two at once: whatever comes first, nobody waits for
+    /// somebody who waits, the two are one, and nothing that names the absorbed one stays open.
+    async fn nothing_of_an_absorbed_customer_stays_open_whatever_comes_at_once(env: &Env) {
+        let board = Board::new(env.store().await);
+        for round in 0..12 {
+            let (one, other, proposal) = proposed(&board, &format!("race-{round}")).await;
+            let third = board.customer(&format!("third-{round}"), at(0)).await;
+            let (again, at_once) = (by_admin("ann", third, other), by_operator(one, other));
+            let (approved, merged, another, back) = tokio::join!(
+                approve(&board, proposal.id, "bob", 3),
+                board.execute(&at_once, Terms::default(), at(3)),
+                merge::propose(&board.store, &board.config, &again, Terms::default(), at(3)),
+                async { if round % 2 == 0 { Some(withdraw(&board, proposal.id, 3).await) } else { None } },
+            );
+            assert!(matches!(merged, Outcome::Done(_)), "{merged:?}");
+            assert!(!matches!(approved, Approved::Waiting { .. } | Approved::Unknown), "{approved:?}");
+            assert!(another.is_ok(), "{another:?}");
+            assert_ne!(back, Some(Withdrawn::Unknown));
+            assert_eq!(board.living(other).await, one);
+            let left = waiting(&board).await;
+            for id in left {
+                let plan = merge::proposal(&board.store, id).await.unwrap().unwrap().plan;
+                assert!(![plan.survivor, plan.absorbed].contains(&other), "round {round}: {approved:?} {back:?}");
+            }
+        }
         invariants::check(env).await;
     }
 }
