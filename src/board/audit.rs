@@ -4,7 +4,7 @@
 
 use crate::clock::Timestamp;
 use crate::ids::CustomerId;
-use crate::store::{self, AUDIT_CHAINS, AuditCheck, AuditPlace, AuditRow, Store, Tx};
+use crate::store::{self, AuditCheck, AuditPlace, AuditRow, Store, Tx};
 
 /// Which entries are wanted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,25 +48,13 @@ pub async fn page(
     Ok(Some(Entries { rows, next }))
 }
 
-/// How many entries there are, in all chains.
-///
-/// # Errors
-/// If the database fails.
-pub async fn length(tx: &mut Tx) -> Result<i64, store::Error> {
-    let mut entries = 0;
-    for chain in 0..AUDIT_CHAINS {
-        entries += tx.audit_length(chain).await?;
-    }
-    Ok(entries)
-}
-
 /// Recomputes every chain from its first entry: what each came to, in their order.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn verify(store: &Store) -> Result<Vec<AuditCheck>, store::Error> {
     let mut checks = Vec::new();
-    for chain in 0..AUDIT_CHAINS {
+    for chain in 0..AuditCheck::CHAINS {
         // Each by itself: none holds a connection for as long as all take.
         checks.push(store.begin_read().await?.audit_verify(chain).await?);
     }

@@ -44,7 +44,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use driver::{Conn, Driver};
 
 pub use admin_roles::{AdminRow, AdminView};
-pub use audit::{AUDIT_CHAINS, AuditCheck, AuditEntry, AuditPlace, AuditRow};
+pub use audit::{AuditCheck, AuditEntry, AuditPlace, AuditRow};
 pub use candidates::{BandCount, Candidate, CandidateState, Decision, LiveIdentifier};
 pub use clients::ClientRow;
 pub use conflicts::{Conflict, ConflictKind};

@@ -121,7 +121,7 @@ pub async fn get(visitor: Visitor) -> Result<Response, Failure> {
     if let Some(person) = &person {
         admin::record_look(&mut tx, &desk.admin, "desk: audit log", &[person.id], desk.context.now).await?;
     }
-    let length = audit::length(&mut tx).await?;
+    let length = tx.audit_length().await?;
     tx.commit().await?;
     let line = |row: &crate::store::AuditRow| Line {
         entry: timeline::line(&desk.app, &actors, row),
@@ -145,7 +145,7 @@ pub async fn get(visitor: Visitor) -> Result<Response, Failure> {
 /// Whether the chains are whole.
 pub async fn chains(visitor: Visitor) -> Result<Response, Failure> {
     let desk = visitor.to(Act::SeeAudit)?;
-    let length = audit::length(&mut desk.app.store().begin_read().await?).await?;
+    let length = desk.app.store().begin_read().await?.audit_length().await?;
     let checks = if length <= MOST_CHECKED { audit::verify(desk.app.store()).await? } else { Vec::new() };
     let chain = |(number, check): (usize, AuditCheck)| match check {
         AuditCheck::Intact { entries } => Chain { number, entries, broken_at: None },
