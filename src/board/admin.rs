@@ -136,6 +136,32 @@ pub enum Change {
     Nothing,
     /// Whoever cannot sign in can have no role.
     NotActive,
+    /// Nobody changes their own role, so that an installation is not left without an owner by a slip.
+    Own,
+    /// Whoever does it may not, or no more.
+    NotAllowed,
+}
+
+/// Locks the rows of whoever changes a role and of whose it is, in the order of their IDs, and says why it may not be: of
+/// two owners who take each other's role at once, one does.
+///
+/// # Errors
+/// If the database fails.
+pub async fn lock(tx: &mut Tx, actor: &Actor, customer: CustomerId) -> Result<Option<Change>, store::Error> {
+    let Actor::Admin(name) = actor else { return Ok(None) };
+    // A program's role stands in its registration, and the command line has none.
+    let Ok(own) = name.parse::<CustomerId>() else { return Ok(None) };
+    if own == customer {
+        return Ok(Some(Change::Own));
+    }
+    tx.roots_lock(own, customer).await?;
+    let role = tx.admin_find(own).await?.map(|admin| admin.role);
+    Ok((!role.is_some_and(|role| role::may(role, Act::ChangeAdmins))).then_some(Change::NotAllowed))
+}
+
+/// A word for the role that somebody has. Giving a role makes another one, even if it was theirs before.
+pub fn version(row: Option<&AdminRow>) -> String {
+    row.map_or_else(|| "none".to_owned(), |row| format!("{}.{}", row.role, row.granted_at.micros()))
 }
 
 /// The living customer behind a customer ID or a proved address.
@@ -180,6 +206,9 @@ pub async fn grant(
     reason: Option<&str>,
     now: Timestamp,
 ) -> Result<Change, store::Error> {
+    if let Some(refused) = lock(tx, actor, customer).await? {
+        return Ok(refused);
+    }
     let living = tx.customer_lock(customer).await?;
     let Some(living) = living.filter(|living| living.state == CustomerState::Active && living.id == customer) else {
         return Ok(Change::NotActive);
@@ -205,6 +234,9 @@ pub async fn revoke(
     reason: Option<&str>,
     now: Timestamp,
 ) -> Result<Change, store::Error> {
+    if let Some(refused) = lock(tx, actor, customer).await? {
+        return Ok(refused);
+    }
     let before = tx.admin_find(customer).await?.map(|admin| admin.role);
     if !tx.admin_revoke(customer).await? {
         return Ok(Change::Nothing);

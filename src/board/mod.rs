@@ -4,6 +4,7 @@
 //! separating is `identity`'s. Knows no HTTP. Experience specification, rules 9 to 13.
 
 pub mod admin;
+pub mod audit;
 pub mod deliveries;
 pub mod dossier;
 pub mod links;

@@ -41,6 +41,7 @@ async fn grant(command: &AdminGrant) -> anyhow::Result<()> {
     match change {
         Change::Done => println!("customer {customer} is {} now", command.role),
         Change::Nothing => println!("customer {customer} is {} already", command.role),
+        Change::Own | Change::NotAllowed => bail!("whoever does this may not"),
         Change::NotActive => bail!("customer {customer} is blocked or gone, and can have no role"),
     }
     Ok(())

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{open, operator, print_json};
 use crate::app::Secrets;
+use crate::board::audit;
 use crate::cli::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -20,9 +21,6 @@ use crate::identity::merge::{
 use crate::identity::not_same::{self, Marked};
 use crate::kv::Kv;
 use crate::store::AuditCheck;
-
-/// How many chains the audit log has.
-const CHAINS: i32 = 16;
 
 /// Merges two customers, or says what that would do.
 pub(super) async fn merge(command: &CustomerMerge) -> anyhow::Result<()> {
@@ -163,8 +161,8 @@ pub(super) async fn audit(command: &Audit) -> anyhow::Result<()> {
 async fn verify(command: &AuditVerify) -> anyhow::Result<()> {
     let (_, store) = open(&command.installation).await?;
     let mut broken = Vec::new();
-    for chain in 0..CHAINS {
-        match store.begin_read().await?.audit_verify(chain).await? {
+    for (chain, check) in audit::verify(&store).await?.into_iter().enumerate() {
+        match check {
             AuditCheck::Intact { entries } => println!("chain {chain:>2}  intact  {entries} entries"),
             AuditCheck::Broken { seq } => {
                 println!("chain {chain:>2}  BROKEN  at entry {seq}");
@@ -172,7 +170,7 @@ async fn verify(command: &AuditVerify) -> anyhow::Result<()> {
             }
         }
     }
-    if broken.is_empty() { Ok(()) } else { bail!("{} of {CHAINS} chains are broken", broken.len()) }
+    if broken.is_empty() { Ok(()) } else { bail!("{} of {} chains are broken", broken.len(), AuditCheck::CHAINS) }
 }
 
 /// A plan that prints itself for people.

@@ -6,6 +6,7 @@
 //! bound before anything is configured, so that every address is a real one.
 
 mod back_end;
+mod cases;
 mod client_app;
 mod data_dir;
 mod gateway;

@@ -6,6 +6,7 @@
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use super::cases;
 use crate::app::App;
 use crate::board::admin;
 use crate::clock::{Clock, Timestamp};
@@ -26,7 +27,9 @@ use crate::store::{Link, LinkState, Tx};
 pub(super) const OWNER: &str = "astrid@fernweh.example";
 /// Who may approve what the first one proposes.
 pub(super) const APPROVER: &str = "nils@fernweh.example";
-/// Of both, and of nobody who matters.
+/// Who helps customers with their accounts.
+pub(super) const SUPPORT: &str = "liv@fernweh.example";
+/// Of all three, and of nobody who matters.
 pub(super) const PASSWORD: &str = "northern lights";
 
 /// A customer of the company.
@@ -116,15 +119,20 @@ const PEOPLE: &[Person] = &[
 pub(super) async fn settle(app: &App, clock: &Clock) -> anyhow::Result<()> {
     let hash = app.hasher.hash(Secret::new(PASSWORD.to_owned())).await.context("a password cannot be hashed")?;
     let now = clock.now();
-    for (email, name, role) in
-        [(OWNER, "Astrid at the desk", AdminRole::Owner), (APPROVER, "Nils, who approves", AdminRole::Approver)]
-    {
+    let mut approver = None;
+    for (email, name, role) in [
+        (OWNER, "Astrid at the desk", AdminRole::Owner),
+        (APPROVER, "Nils, who approves", AdminRole::Approver),
+        (SUPPORT, "Liv at the telephone", AdminRole::Support),
+    ] {
         let Some(customer) = sign_up(app, email, name, &hash, now).await? else { return Ok(()) };
         let mut tx = app.store().begin().await?;
         let actor = Actor::Admin("demonstration".to_owned());
         admin::grant(&mut tx, customer, role, &actor, None, now).await?;
         tx.commit().await?;
+        approver = approver.or(Some(customer).filter(|_| role == AdminRole::Approver));
     }
+    let mut customers = Vec::new();
     for person in PEOPLE {
         let name = format!("{} {}", person.given, person.family);
         if let Some(customer) = sign_up(app, person.email, &name, &hash, now).await? {
@@ -134,9 +142,14 @@ pub(super) async fn settle(app: &App, clock: &Clock) -> anyhow::Result<()> {
                 subject::view(&mut tx, Sector::from(shop.as_ref()), customer, &app.provider.subject_key, now).await?;
             }
             tx.commit().await?;
+            customers.push((person.email, customer));
         }
     }
-    search(app, clock).await
+    search(app, clock).await?;
+    match approver {
+        Some(approver) => cases::settle(app, approver, &customers, now).await,
+        None => Ok(()),
+    }
 }
 
 async fn sign_up(app: &App, email: &str, name: &str, hash: &str, now: Timestamp) -> anyhow::Result<Option<CustomerId>> {
@@ -176,7 +189,7 @@ async fn fill_in(tx: &mut Tx, customer: CustomerId, person: &Person, now: Timest
     Ok(())
 }
 
-fn claimed(customer: CustomerId, address: &str, now: Timestamp) -> Link {
+pub(super) fn claimed(customer: CustomerId, address: &str, now: Timestamp) -> Link {
     Link {
         id: LinkId::new(now),
         namespace: Namespace::UnprovedEmail.to_string(),

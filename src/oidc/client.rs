@@ -124,6 +124,14 @@ impl ClientRegistry {
         clients
     }
 
+    /// Programs that administer customers, by name.
+    pub fn with_admin_role(&self) -> Vec<Arc<Client>> {
+        let administers = |client: &&Arc<Client>| client.metadata.admin_role.is_some();
+        let mut clients: Vec<_> = self.snapshot().values().filter(administers).cloned().collect();
+        clients.sort_by(|a, b| a.name().cmp(b.name()));
+        clients
+    }
+
     /// The clients that share this sector's subjects, by name.
     pub fn of_sector(&self, sector: &str) -> Vec<Arc<Client>> {
         let mut clients: Vec<_> = self.snapshot().values().filter(|c| c.sector == sector).cloned().collect();

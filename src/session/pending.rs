@@ -16,6 +16,7 @@ use crate::identity::merge::Refusal;
 use crate::identity::merge_request::Proved;
 use crate::identity::upstream_tokens::SealedTokens;
 use crate::ids::{CustomerId, LinkId, MergeId, ProposalId, Sid};
+use crate::protocol::admin_role::AdminRole;
 use crate::session::SsoSession;
 
 /// What was typed when an account was asked for.
@@ -163,6 +164,18 @@ pub enum DeskAction {
     /// Approves what somebody else proposed.
     Approve(ProposalId),
     Deed(AgreedDeed),
+    Role(AgreedRole),
+}
+
+/// A change of somebody's role, as the page said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreedRole {
+    pub customer: CustomerId,
+    /// Nothing takes any away.
+    pub role: Option<AdminRole>,
+    /// The version of the role that was seen.
+    pub seen: String,
+    pub reason: String,
 }
 
 /// What is done to one customer, as the page said.

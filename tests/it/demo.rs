@@ -247,6 +247,31 @@ async fn the_desk_has_pairs_to_merge_and_to_part_again() {
     demo.stop().await;
 }
 
+/// And something of everything else that the desk is for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_desk_has_a_hold_an_account_spoken_against_a_proposal_and_roles() {
+    let demo = Running::start(None).await;
+    let browser = Browser::new();
+    let login = browser.get(demo.urls.desk()).await;
+    let fields = [("email", "astrid@fernweh.example"), ("password", "northern lights")];
+    let desk = browser.submit(&login, "/login/password", &fields).await;
+    let customer = async |name: &str| {
+        let found = browser.submit(&desk, "/admin/search", &[("q", name)]).await;
+        browser.click(&found, name).await
+    };
+    let signe = customer("Signe Åkerman").await;
+    assert!(signe.contains("Under a legal hold.") && signe.contains("Brand polar-club"), "{}", signe.text());
+    let kata = customer("Katharina Oest").await;
+    for words in ["Somebody should look.", "Chirp", "Let it log in", "proposed to merge the two"] {
+        assert!(kata.contains(words), "{words}: {}", kata.text());
+    }
+    let proposal = browser.click(&kata, "Look at").await;
+    assert_eq!(proposal.heading(), "A proposed merge", "{}", proposal.text());
+    let roles = browser.click(&desk, "Roles").await;
+    assert!(roles.contains("Liv at the telephone") && roles.contains("support"), "{}", roles.text());
+    demo.stop().await;
+}
+
 fn token_of(page: &Page) -> String {
     let at = page.body.split("name=\"token\" value=\"").nth(1).unwrap();
     at.split('"').next().unwrap().to_owned()

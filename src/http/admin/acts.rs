@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::access::{Desk, Visitor};
-use super::{PREFIX, deeds, merges, proposals, undo};
+use super::{PREFIX, deeds, merges, proposals, roles, undo};
 use crate::app::App;
 use crate::board::role::Act;
 use crate::http::context::Context;
@@ -67,6 +67,7 @@ const fn act(action: &DeskAction) -> Act {
         DeskAction::Undo(_) => Act::Unmerge,
         DeskAction::Approve(_) => Act::Approve,
         DeskAction::Deed(agreed) => deeds::act(&agreed.deed),
+        DeskAction::Role(_) => Act::ChangeAdmins,
     }
 }
 
@@ -76,6 +77,7 @@ async fn perform(desk: Desk, action: DeskAction) -> Result<Response, Failure> {
         DeskAction::Undo(agreed) => undo::undo(&desk, agreed).await,
         DeskAction::Approve(proposal) => proposals::approve(&desk, proposal).await,
         DeskAction::Deed(agreed) => deeds::perform(&desk, agreed).await,
+        DeskAction::Role(agreed) => roles::perform(&desk, agreed).await,
     };
     outcome.or_else(|ended| ended.answered(&desk))
 }

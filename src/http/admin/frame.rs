@@ -17,6 +17,8 @@ use crate::store::Customer;
 pub enum Here {
     Queue,
     Proposals,
+    Audit,
+    Roles,
     Elsewhere,
 }
 
@@ -29,6 +31,9 @@ pub struct Frame<'a> {
     /// Stands in every form.
     pub token: String,
     pub here: Here,
+    /// Whether they may read the audit log, and change roles.
+    pub audit: bool,
+    pub roles: bool,
     /// What was searched for last.
     pub query: String,
 }
@@ -43,6 +48,8 @@ impl<'a> Frame<'a> {
             role: desk.admin.role.as_str(),
             token: desk.token(),
             here,
+            audit: desk.admin.may(Act::SeeAudit),
+            roles: desk.admin.may(Act::SeeAdmins),
             query: String::new(),
         })
     }
@@ -57,6 +64,14 @@ impl<'a> Frame<'a> {
 
     pub fn is_proposals(&self) -> bool {
         self.here == Here::Proposals
+    }
+
+    pub fn is_audit(&self) -> bool {
+        self.here == Here::Audit
+    }
+
+    pub fn is_roles(&self) -> bool {
+        self.here == Here::Roles
     }
 }
 

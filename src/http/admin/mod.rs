@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod acts;
+pub mod audit;
 pub mod compare;
 pub mod customer;
 pub mod deed_view;
@@ -17,6 +18,7 @@ pub mod picture;
 pub mod plan_view;
 pub mod proposals;
 pub mod queue;
+pub mod roles;
 pub mod search;
 pub mod settle;
 pub mod timeline;
@@ -50,6 +52,10 @@ pub fn routes() -> Router<App> {
         .route("/admin/proposals/{proposal}", get(proposals::see))
         .route("/admin/proposals/{proposal}/approve", post(proposals::post_approve))
         .route("/admin/proposals/{proposal}/withdraw", post(proposals::withdraw))
+        .route("/admin/audit", get(audit::get))
+        .route("/admin/audit/chains", get(audit::chains))
+        .route("/admin/roles", get(roles::list))
+        .route("/admin/roles/{customer}", get(roles::see).post(roles::post))
         .route("/admin/queue/watch", post(settle::watch))
         .route("/admin/queue/decline", post(settle::decline))
         .route("/admin/queue/close", post(settle::close))

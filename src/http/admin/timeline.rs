@@ -84,6 +84,10 @@ fn action(name: &str) -> (&'static str, &'static str) {
         "customer.restored" => ("Was restored from a merge", "part"),
         "customer.keys_joined" => ("The ways to sign in became one", "join"),
         "customer.flagged" => ("Was flagged: somebody should look", "bad"),
+        "admin.looked" => ("Looked at", ""),
+        "admin.granted" => ("Was given a role", "good"),
+        "admin.revoked" => ("Lost a role", "bad"),
+        "admin.candidate_watched" => ("A pair was put on watch", ""),
         "customer.held" => ("Was put under a legal hold", "bad"),
         "customer.released" => ("The legal hold was lifted", "good"),
         "customer.brand_set" => ("The brand was changed", ""),
@@ -133,6 +137,8 @@ fn details(app: &App, detail: &Value) -> Vec<(&'static str, String)> {
         ("what", "What"),
         ("state", "State"),
         ("brand", "Brand"),
+        ("role", "Role"),
+        ("before", "Before"),
         ("reason", "Reason"),
         ("absorbed", "Absorbed"),
         ("survivor", "Survivor"),
@@ -142,6 +148,9 @@ fn details(app: &App, detail: &Value) -> Vec<(&'static str, String)> {
         ("with", "With"),
     ];
     shown.extend(listed.into_iter().filter_map(|(name, words)| Some((words, text(name)?))));
+    if let Some(customers) = detail.get("customers").and_then(Value::as_array) {
+        shown.push(("Customers", customers.len().to_string()));
+    }
     if let Some(fields) = detail.get("fields").and_then(Value::as_array) {
         let names: Vec<String> = fields.iter().filter_map(Value::as_str).map(words::field).collect();
         shown.push(("Fields", words::cut(&names.join(", "), 200)));

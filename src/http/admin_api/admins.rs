@@ -17,7 +17,7 @@ use super::page::Page;
 use super::query::{Named, Query};
 use super::view::{Id, Time};
 use crate::app::App;
-use crate::board::admin::{self, Who};
+use crate::board::admin;
 use crate::board::role::Act;
 use crate::clock::Timestamp;
 use crate::ids::CustomerId;
@@ -155,18 +155,16 @@ async fn see(
     tx.customer_find(customer).await?.ok_or_else(Problem::not_found)?;
     let row = tx.admin_find(customer).await?;
     let now = RoleNow { customer: customer.into(), role: row.as_ref().map(|row| row.role) };
-    Ok(([(ETAG, tag(version(row.as_ref())))], Json(now)).into_response())
-}
-
-/// Giving a role makes another version, even if it was theirs before.
-fn version(row: Option<&AdminRow>) -> String {
-    row.map_or_else(|| "none".to_owned(), |row| format!("{}.{}", row.role, row.granted_at.micros()))
+    Ok(([(ETAG, tag(admin::version(row.as_ref())))], Json(now)).into_response())
 }
 
 /// Locks the customer whose role is to change, and compares it with what was seen.
-async fn lock<T: Send>(tx: &mut Tx, change: &Change<T>, customer: CustomerId) -> Result<(), Problem> {
+async fn lock<T: Send>(tx: &mut Tx, change: &Change<T>, call: &Call, customer: CustomerId) -> Result<(), Problem> {
+    if let Some(refused) = admin::lock(tx, &call.admin.actor(), customer).await? {
+        return Err(refusal(refused));
+    }
     tx.customer_lock(customer).await?.ok_or_else(Problem::not_found)?;
-    change.check_tag(&version(tx.admin_find(customer).await?.as_ref()))
+    change.check_tag(&admin::version(tx.admin_find(customer).await?.as_ref()))
 }
 
 async fn grant(
@@ -175,19 +173,18 @@ async fn grant(
     Named(customer): Named<CustomerId>,
     change: Change<Grant>,
 ) -> Result<Response, Problem> {
-    refuse_own(&call, customer)?;
     let mut tx = app.store().begin().await?;
     if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
         return Ok(response);
     }
-    lock(&mut tx, &change, customer).await?;
+    lock(&mut tx, &change, &call, customer).await?;
     let (role, reason) = (change.body.role, change.body.reason.as_str());
     match admin::grant(&mut tx, customer, role, &call.admin.actor(), Some(reason), call.now).await? {
-        admin::Change::NotActive => Err(Problem::new(ProblemKind::Refused).detail("Nobody signs in as this customer.")),
         admin::Change::Done | admin::Change::Nothing => {
             let answer = Answer::new(&RoleNow { customer: customer.into(), role: Some(role) });
             change.finish(tx, &call, answer).await
         }
+        refused => Err(refusal(refused)),
     }
 }
 
@@ -197,27 +194,30 @@ async fn revoke(
     Named(customer): Named<CustomerId>,
     change: Change<Revoke>,
 ) -> Result<Response, Problem> {
-    refuse_own(&call, customer)?;
     let mut tx = app.store().begin().await?;
     if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
         return Ok(response);
     }
-    lock(&mut tx, &change, customer).await?;
+    lock(&mut tx, &change, &call, customer).await?;
     let reason = change.body.reason.as_str();
     match admin::revoke(&mut tx, customer, &call.admin.actor(), Some(reason), call.now).await? {
         admin::Change::Done => {
             let answer = Answer::new(&RoleNow { customer: customer.into(), role: None });
             change.finish(tx, &call, answer).await
         }
-        admin::Change::Nothing | admin::Change::NotActive => Err(Problem::not_found()),
+        admin::Change::Nothing => Err(Problem::not_found()),
+        refused => Err(refusal(refused)),
     }
 }
 
-fn refuse_own(call: &Call, customer: CustomerId) -> Result<(), Problem> {
-    match call.admin.who {
-        Who::Customer(own) if own == customer => {
-            Err(Problem::new(ProblemKind::Refused).detail("Nobody changes their own role."))
+fn refusal(change: admin::Change) -> Problem {
+    let refused = |words: &str| Problem::new(ProblemKind::Refused).detail(words);
+    match change {
+        admin::Change::Own => refused("Nobody changes their own role."),
+        admin::Change::NotActive => refused("Nobody signs in as this customer."),
+        admin::Change::NotAllowed => {
+            Problem::new(ProblemKind::RoleTooLow).with("needs", Act::ChangeAdmins.needs().as_str())
         }
-        _ => Ok(()),
+        admin::Change::Done | admin::Change::Nothing => Problem::new(ProblemKind::ServerError),
     }
 }

@@ -12,6 +12,7 @@ use super::page::Page;
 use super::query::Query;
 use super::view::AuditView;
 use crate::app::App;
+use crate::board::audit;
 use crate::board::role::Act;
 use crate::clock::Timestamp;
 use crate::ids::CustomerId;
@@ -58,24 +59,15 @@ pub const OPERATIONS: &[Operation] = &[Operation {
 async fn list(State(app): State<App>, _: Call, query: Query) -> Result<Json<Page<AuditView>>, Problem> {
     let (since, until) = (time(&query, "since")?, time(&query, "until")?);
     let place: Option<(Timestamp, i32, i64)> = query.place(&app)?;
-    let before = match place {
-        Some((at, chain, seq)) => AuditPlace { at, chain, seq },
-        None => AuditPlace::before(until.unwrap_or(Timestamp::from_micros(i64::MAX))),
-    };
-    let (limit, since) = (query.limit()?, since.unwrap_or(Timestamp::from_micros(0)));
-    let asked = i64::try_from(limit).unwrap_or(i64::MAX);
+    let place = place.map(|(at, chain, seq)| AuditPlace { at, chain, seq });
+    let customer =
+        query.text("customer").map(str::parse::<CustomerId>).transpose().map_err(|_| Problem::not_found())?;
+    let (limit, filter) = (query.limit()?, audit::Filter { customer, since, until });
     let mut tx = app.store().begin_read().await?;
-    let entries = match query.text("customer") {
-        Some(customer) => {
-            let id: CustomerId = customer.parse().map_err(|_| Problem::not_found())?;
-            let living = tx.customer_living(id).await?.ok_or_else(Problem::not_found)?;
-            tx.audit_of_root(living.id, since, before, asked).await?
-        }
-        None => tx.audit_since(since, before, asked).await?,
-    };
-    let last = entries.last().filter(|_| entries.len() == limit).map(|row| (row.at, row.chain, row.seq));
-    let items = entries.into_iter().map(AuditView::from).collect();
-    Ok(Json(Page::new(&app, &query.scope, items, last)))
+    let entries = audit::page(&mut tx, &filter, place, limit).await?.ok_or_else(Problem::not_found)?;
+    let next = entries.next.map(|place| (place.at, place.chain, place.seq));
+    let items = entries.rows.into_iter().map(AuditView::from).collect();
+    Ok(Json(Page::new(&app, &query.scope, items, next)))
 }
 
 /// RFC 3339.

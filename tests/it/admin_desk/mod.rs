@@ -4,8 +4,12 @@
 //! browser, by keyboard.
 
 mod access;
+mod audit;
 mod customers;
 mod deeds;
+mod granting;
+mod keyboard;
+mod keys;
 mod merging;
 mod roles;
 mod sessions;
@@ -77,6 +81,11 @@ pub fn assert_sound(page: &Page) {
         assert!(!page.body.contains(inline), "{inline} in {}", page.url);
     }
     assert_eq!((page.body.matches("<h1").count(), page.body.matches("<main").count()), (1, 1), "{}", page.url);
+    let levels = page.body.match_indices("<h").filter_map(|(at, _)| page.body[at + 2..].chars().next()?.to_digit(10));
+    levels.fold(0, |before, level| {
+        assert!(level <= before + 1, "h{level} after h{before}: {}", page.url);
+        level
+    });
     for form in page.forms().iter().filter(|form| form.method == "post") {
         assert!(form.fields.iter().any(|field| field.name == "token"), "{}: {form:?}", page.url);
     }

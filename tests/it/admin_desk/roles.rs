@@ -24,6 +24,10 @@ async fn pages(app: &TestApp, ann: CustomerId, ben: CustomerId) -> Vec<(String, 
         (format!("/admin/customers/{ann}/links/{link}/enable"), AdminRole::Support),
         (format!("/admin/customers/{ann}/brand"), AdminRole::Merger),
         (format!("/admin/customers/{ann}/hold"), AdminRole::Owner),
+        ("/admin/audit".to_owned(), AdminRole::Support),
+        ("/admin/audit/chains".to_owned(), AdminRole::Support),
+        ("/admin/roles".to_owned(), AdminRole::Owner),
+        (format!("/admin/roles/{ben}"), AdminRole::Owner),
         (format!("/admin/customers/{ann}/release"), AdminRole::Owner),
         (format!("/admin/customers/{ann}/erase"), AdminRole::Owner),
     ]
@@ -42,6 +46,7 @@ const FORMS: &[(&str, &str, AdminRole)] = &[
     ("/admin/not-same", "", AdminRole::Merger),
     ("/admin/not-same/lift", "", AdminRole::Merger),
     ("/admin/customers/019a0000-0000-7000-8000-000000000000/brand", "", AdminRole::Merger),
+    ("/admin/roles/019a0000-0000-7000-8000-000000000000", "", AdminRole::Owner),
     ("/admin/customers/019a0000-0000-7000-8000-000000000000/hold", "", AdminRole::Owner),
     ("/admin/customers/019a0000-0000-7000-8000-000000000000/release", "", AdminRole::Owner),
     ("/admin/customers/019a0000-0000-7000-8000-000000000000/erase", "", AdminRole::Owner),
@@ -99,7 +104,7 @@ on_both! {
             }
             for (path, act, needs) in FORMS {
                 let fields = [("act", *act), ("reason", "x"), ("survivor", NOBODY), ("absorbed", NOBODY), ("a", NOBODY),
-                    ("b", NOBODY), ("hash", "h"), ("key", "k"), ("version", "1"), ("token", own.as_str())];
+                    ("b", NOBODY), ("hash", "h"), ("key", "k"), ("version", "1"), ("role", "viewer"), ("seen", "none"), ("token", own.as_str())];
                 let page = post(&app, &browser, path, &fields).await;
                 assert_eq!(page.status.as_u16() == 403, role < *needs, "{role} at {path}: {} {}", page.status, page.text());
                 for token in ["", "x", &own[1..]] {

@@ -80,7 +80,7 @@ on_both! {
         assert_eq!(proposal.heading(), "A proposed merge", "{}", proposal.text());
         let dora = admin(&app, DORA, AdminRole::Approver).await;
         let look = open(&app, &dora, proposal.url.path()).await;
-        assert!(look.contains("As the absorbed customer is signed out."), "{}", look.text());
+        assert!(look.contains("As the absorbed customer: is signed out."), "{}", look.text());
         assert!(is_signed_in(&app, &of_ben).await, "nothing has moved yet");
         let merged = dora.submit(&look, &format!("{}/approve", look.url.path()), &[]).await;
         assert_eq!(merged.heading(), "They are one customer", "{}", merged.text());

@@ -4,84 +4,12 @@
 use fantoccini::key::Key;
 use samesake::ids::CustomerId;
 use samesake::protocol::admin_role::AdminRole;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::keys::Keys;
 use super::{ANN, BEN, CLEO, DORA, fill_in, give, hostile, is_merged, plan_path};
-use crate::harness::app::PASSWORD;
-use crate::harness::{Browser, Env, Screen, TestApp, WebDriver, invariants, until};
+use crate::harness::{Browser, Env, Screen, TestApp, WebDriver, invariants};
 use crate::on_servers;
-
-/// A browser that is steered by keys.
-struct Keys<'a> {
-    app: &'a TestApp,
-    browser: WebDriver,
-    screen: &'static str,
-}
-
-impl Keys<'_> {
-    async fn press(&self, keys: &str) {
-        let focused = self.browser.client.active_element().await.unwrap();
-        focused.send_keys(keys).await.unwrap();
-    }
-
-    async fn is_true(&self, script: &str, arguments: Vec<Value>) -> bool {
-        self.browser.client.execute(script, arguments).await.is_ok_and(|answer| answer == json!(true))
-    }
-
-    /// Goes on by Tab until what the selector means has the focus, and sees that the focus is seen.
-    async fn tab_to(&self, selector: &str) {
-        let here = "const at = document.activeElement; return at.matches(arguments[0]) \
-                    && getComputedStyle(at).outlineStyle !== 'none'";
-        for _ in 0..150 {
-            if self.is_true(here, vec![json!(selector)]).await {
-                return;
-            }
-            self.press(&Key::Tab.to_string()).await;
-        }
-        panic!("no Tab leads to {selector}: {}", self.browser.text().await);
-    }
-
-    /// Presses a key that leads to another page, and waits for that: the old one carries a mark.
-    async fn leave_by(&self, key: Key) {
-        self.browser.run("document.documentElement.dataset.left = 'yes'", vec![]).await;
-        self.press(&key.to_string()).await;
-        let there = "return document.readyState === 'complete' && !document.documentElement.dataset.left";
-        until("the next page", async || self.is_true(there, vec![]).await).await;
-    }
-
-    /// Tabs to a link or button and presses Enter.
-    async fn follow(&self, selector: &str) {
-        self.tab_to(selector).await;
-        self.leave_by(Key::Enter).await;
-    }
-
-    /// Tabs to a field and types.
-    async fn enter(&self, selector: &str, text: &str) {
-        self.tab_to(selector).await;
-        self.press(text).await;
-    }
-
-    /// The page that is open says this, fits the window, and is kept as a picture.
-    async fn at(&self, name: &str, heading: &str) {
-        let said = self.browser.run("return document.querySelector('h1').textContent", vec![]).await;
-        assert_eq!(said, heading, "{name}: {}", self.browser.text().await);
-        let fits = "const page = document.documentElement; return page.scrollWidth <= page.clientWidth";
-        assert!(self.is_true(fits, vec![]).await, "{name} scrolls sideways");
-        // As high as the page is, so that the picture has all of it.
-        self.browser.screenshot_of_all(&format!("desk-{name}-{}", self.screen)).await;
-    }
-
-    async fn open(&self, path: &str) {
-        self.browser.open(self.app.url(path)).await;
-    }
-
-    async fn sign_in(&self, email: &str) {
-        self.open("/admin").await;
-        self.enter("input[name=email]", email).await;
-        self.enter("input[name=password]", PASSWORD).await;
-        self.leave_by(Key::Enter).await;
-    }
-}
 
 /// A pair that wants approval, found by a search, and known to the shop.
 async fn office(env: &Env) -> (TestApp, CustomerId, CustomerId) {
