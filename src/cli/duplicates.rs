@@ -138,16 +138,16 @@ pub struct DuplicatesSettings {
 #[command(after_help = EXIT_CODES, long_about = "\
 Search a file of people for duplicates, by the same method as the customers, without a database.
 
-The first line names the columns. Usual names are understood (first_name, surname, dob, email, phone, street, city, zip, …); \
-for others say what they are: --column \"Kundenname=name\" --column \"SSN=ignore\". A column that says who is who \
-(--column \"person=truth\") is never compared; with one, precision, recall and F1 are printed. Several files are searched \
-together.")]
+The first line names the columns. Usual names are understood in several languages (first_name, surname, dob, email, phone, \
+street, city, zip, Vorname, apellidos, …), and what is printed says what each was taken for; for others say it yourself: \
+--column \"Kundenname=name\" --column \"SSN=ignore\". A column that says who is who (--column \"person=truth\") is never \
+compared; with one, precision, recall and F1 are printed. Several files are searched together.")]
 pub struct DuplicatesFile {
     /// CSV, or with semicolons, tabs or bars instead of commas
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// What a column is: id, truth, given, family, name, birth, gender, email, phone, street, house_number, locality,
-    /// postcode, region, country, other or ignore
+    /// What a column is: id, truth, given, family, name, birth, birth_year, birth_month, birth_day, gender, email, phone,
+    /// street, house_number, locality, postcode, region, country, other or ignore
     #[arg(long = "column", value_name = "COLUMN=ATTRIBUTE", value_parser = column)]
     pub columns: Vec<(String, Attribute)>,
     /// Write the pairs here, as CSV with Splink's column names

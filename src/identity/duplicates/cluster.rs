@@ -16,15 +16,17 @@ use super::score::Scorer;
 pub struct Guard {
     /// Pairs below are not joined.
     pub threshold: f32,
-    /// Clusters never grow beyond; what would is left for review.
+    /// Larger clusters are believed only where nobody is a stranger to anybody; others are left for review.
     pub largest: usize,
+    /// Clusters never grow beyond.
+    pub most: usize,
     /// A cluster with more members is for a person to look at as a whole.
     pub unquestioned: usize,
 }
 
 impl Default for Guard {
     fn default() -> Self {
-        Self { threshold: 0.95, largest: 12, unquestioned: 5 }
+        Self { threshold: 0.95, largest: 12, most: 60, unquestioned: 5 }
     }
 }
 
@@ -186,6 +188,7 @@ impl Guard {
         if 2 * strangers > a.len() * b.len() {
             return Some(Objection::Different);
         }
-        (all.len() > self.largest).then_some(Objection::Large)
+        let doubtful = all.len() > self.largest && strangers > 0;
+        (doubtful || all.len() > self.most).then_some(Objection::Large)
     }
 }

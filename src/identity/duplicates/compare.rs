@@ -5,7 +5,7 @@ use super::field::{
 };
 use super::normalize::phone::PhoneKind;
 use super::records::{CLAIMS, Records, Row};
-use super::similarity::{edits, is_similar};
+use super::similarity::{edits, is_similar, same_letters};
 
 /// Compares two records field by field.
 pub(super) fn compare(records: &Records, a: &Row, b: &Row) -> Pattern {
@@ -41,15 +41,34 @@ fn names(records: &Records, a: &Row, b: &Row) -> (LevelIndex, LevelIndex) {
     let given = givens(records, a, b);
     let family = families(records, a, b);
     let doubtful = given == given::DIFFERENT || family == family::DIFFERENT || (given | family) == MISSING;
-    if doubtful && is_swapped(records, a, b) { (given::SWAPPED, MISSING) } else { (given, family) }
+    match if doubtful { crossing(records, a, b) } else { None } {
+        Some(level) => (level, MISSING),
+        None => (given, family),
+    }
 }
 
-fn is_swapped(records: &Records, a: &Row, b: &Row) -> bool {
-    let crossed = |x: u32, y: u32| x != 0 && y != 0 && near(records, x, y);
-    let both = crossed(a.joined, b.family) && crossed(b.joined, a.family);
+/// Whether names stand in each other's place, and how many do. Where one does and the other two are different, it is a
+/// relative whose name is written in the other order.
+fn crossing(records: &Records, a: &Row, b: &Row) -> Option<LevelIndex> {
+    // Of several given names the first may stand there alone.
+    let crossed = |x: &Row, y: &Row| {
+        let first = || x.given != x.joined && near(records, x.given, y.family);
+        x.given != 0 && y.family != 0 && (near(records, x.joined, y.family) || first())
+    };
+    let like = |x: &Row, y: &Row| {
+        let (x, y) = (records.texts.bytes_of(x.given), records.texts.bytes_of(y.family));
+        is_similar(x, y, 0.88) || same_letters(x, y)
+    };
     // One record may have only one of the two, in the wrong place.
-    let half = |x: &Row, y: &Row| x.given == 0 && y.family == 0 && crossed(x.family, y.joined);
-    both || half(a, b) || half(b, a)
+    let only = |x: &Row, y: &Row| x.given == 0 && y.family == 0;
+    match (crossed(a, b), crossed(b, a)) {
+        (true, true) => Some(given::SWAPPED),
+        (true, false) if only(b, a) || like(b, a) => Some(given::SWAPPED),
+        (false, true) if only(a, b) || like(a, b) => Some(given::SWAPPED),
+        (true, false) if b.given == 0 || a.family == 0 => Some(given::ONE_SWAPPED),
+        (false, true) if a.given == 0 || b.family == 0 => Some(given::ONE_SWAPPED),
+        _ => None,
+    }
 }
 
 fn givens(records: &Records, a: &Row, b: &Row) -> LevelIndex {
@@ -80,13 +99,23 @@ fn givens(records: &Records, a: &Row, b: &Row) -> LevelIndex {
     }
     let distance = distance(records, a.given, b.given);
     if distance <= 1 && x.len().min(y.len()) > 2 || near(records, a.joined, b.joined) {
-        return given::NEAR;
+        return if is_other_gender(x, y) { given::SIMILAR } else { given::NEAR };
     }
     let prefix = x.len().min(y.len()) >= 3 && (x.starts_with(y) || y.starts_with(x));
-    if distance == 2 && x.len().min(y.len()) >= 5 || is_similar(x, y, 0.88) || prefix {
+    if distance == 2 && x.len().min(y.len()) >= 5 || is_similar(x, y, 0.88) || prefix || same_letters(x, y) {
         return given::SIMILAR;
     }
     given::DIFFERENT
+}
+
+/// Daniel and Daniela, Mario and Maria: a brother and a sister rather than a slip.
+fn is_other_gender(x: &[u8], y: &[u8]) -> bool {
+    let (short, long) = if x.len() <= y.len() { (x, y) } else { (y, x) };
+    match (short.strip_suffix(b"o"), long.strip_suffix(b"a"), short.strip_suffix(b"a"), long.strip_suffix(b"o")) {
+        (_, Some(stem), ..) if stem == short => true,
+        (Some(x), Some(y), ..) | (.., Some(x), Some(y)) => x == y,
+        _ => false,
+    }
 }
 
 fn families(records: &Records, a: &Row, b: &Row) -> LevelIndex {
@@ -105,7 +134,7 @@ fn families(records: &Records, a: &Row, b: &Row) -> LevelIndex {
     if a.parts.iter().any(|part| is_part(part, b)) || b.parts.iter().any(|part| is_part(part, a)) {
         return family::PART;
     }
-    if distance == 2 && x.len().min(y.len()) >= 5 || is_similar(x, y, 0.9) {
+    if distance == 2 && x.len().min(y.len()) >= 5 || is_similar(x, y, 0.9) || same_letters(x, y) {
         return family::SIMILAR;
     }
     family::DIFFERENT
@@ -283,7 +312,7 @@ fn places(records: &Records, a: &Row, b: &Row) -> LevelIndex {
 fn alike(records: &Records, x: u32, y: u32) -> bool {
     let is_near = near(records, x, y);
     let (x, y) = (records.texts.bytes_of(x), records.texts.bytes_of(y));
-    x.len().min(y.len()) > 3 && is_near || is_similar(x, y, 0.92)
+    x.len().min(y.len()) > 3 && is_near || is_similar(x, y, 0.92) || same_letters(x, y)
 }
 
 fn other_values(records: &Records, x: u32, y: u32) -> LevelIndex {
@@ -292,5 +321,42 @@ fn other_values(records: &Records, x: u32, y: u32) -> LevelIndex {
         _ if x == y => EXACT,
         _ if alike(records, x, y) => other::NEAR,
         _ => other::DIFFERENT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::records::Person;
+    use super::*;
+
+    fn levels(a: (&str, &str), b: (&str, &str)) -> (LevelIndex, LevelIndex) {
+        let mut records = Records::new();
+        for (given, family) in [a, b] {
+            records.push(&Person { given, family, ..Person::default() }).unwrap();
+        }
+        let compare = |a: u32, b: u32| {
+            let pattern = compare(&records, &records.row(a), &records.row(b));
+            (pattern.level(Field::Given), pattern.level(Field::Family))
+        };
+        assert_eq!(compare(0, 1), compare(1, 0), "{a:?} {b:?}");
+        compare(0, 1)
+    }
+
+    #[test]
+    fn names_in_each_others_place_are_known() {
+        for (a, b, given) in [
+            (("Noah", "Watson"), ("Watson", "Noah"), given::SWAPPED),
+            (("Irene", "Schofield"), ("Schofield", "Ieren"), given::SWAPPED),
+            (("Nguyen Duc", "Tam"), ("Tam", "Nguyen"), given::SWAPPED),
+            (("Bruce", ""), ("Bevan", "Bruce"), given::ONE_SWAPPED),
+            (("", "Bruce"), ("Bruce", "Bevan"), given::ONE_SWAPPED),
+        ] {
+            assert_eq!(levels(a, b), (given, MISSING), "{a:?} {b:?}");
+        }
+        // A wife whose name is written in the other order, and a brother's name.
+        assert_eq!(levels(("Ivan", "Petrov"), ("Petrova", "Olga")).0, given::DIFFERENT);
+        assert_eq!(levels(("Daniel", "Lee"), ("Daniela", "Lee")), (given::SIMILAR, EXACT));
+        assert_eq!(levels(("Mario", "Lee"), ("Maria", "Lee")), (given::SIMILAR, EXACT));
+        assert_eq!(levels(("Emma", "Lee"), ("Amme", "Lee")), (given::SIMILAR, EXACT));
     }
 }

@@ -54,7 +54,9 @@ pub mod given {
     pub const INITIAL: u8 = 5;
     pub const SWAPPED: u8 = 6;
     pub const MIDDLE_DIFFERS: u8 = 7;
-    pub const DIFFERENT: u8 = 8;
+    /// One name stands in the other's place, and the other name is missing.
+    pub const ONE_SWAPPED: u8 = 8;
+    pub const DIFFERENT: u8 = 9;
 }
 /// Levels of [`Field::Family`].
 pub mod family {
@@ -122,7 +124,8 @@ const GIVEN: &[Level] = &[
     level("initial", 0.02, 0.005),
     level("swapped", 0.01, 0.000_01),
     level("middle_differs", 0.01, 0.0005),
-    level("different", 0.07, 0.976),
+    level("one_swapped", 0.005, 0.0005),
+    level("different", 0.065, 0.9755),
 ];
 const FAMILY: &[Level] = &[
     level("exact", 0.85, 0.002),

@@ -236,10 +236,11 @@ impl Levels {
 /// The values that are frequent enough to be told from rare ones.
 fn frequencies(records: &Records, model: &Model) -> Frequencies {
     let mut kept = Map::default();
+    let step = records.len().div_ceil(COUNTED).max(1);
     for field in Field::ALL.into_iter().filter(|field| field.has_frequencies()) {
         let mut known = 0_u64;
         let mut counts: Map<u64, u32> = Map::default();
-        for row in records.rows().iter().step_by(records.len().div_ceil(COUNTED)) {
+        for row in records.rows().iter().step_by(step) {
             let values = values(field, row);
             known += u64::from(values[0] != 0);
             for value in values.into_iter().filter(|value| *value != 0) {
@@ -252,6 +253,8 @@ fn frequencies(records: &Records, model: &Model) -> Frequencies {
         frequent.sort_unstable_by_key(|(value, count)| (std::cmp::Reverse(*count), *value));
         for (value, count) in frequent.into_iter().take(KEPT_VALUES) {
             let share = f64::from(count) / known as f64;
+            let of_one = f64::from(count) <= model.of_one_person() / step as f64;
+            let share = if of_one { share.min(model.unrelated(field)) } else { share };
             kept.insert(frequency_key(field, stable(records, field, value)), share as f32);
         }
     }

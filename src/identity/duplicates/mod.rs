@@ -12,6 +12,7 @@ pub mod blocking;
 pub mod bulk;
 pub mod calibration;
 pub mod cluster;
+pub mod columns;
 mod compare;
 pub mod csv;
 pub mod drift;

@@ -20,6 +20,8 @@ const TWINS: f64 = 0.015;
 pub(super) const RAREST: f64 = 512.0;
 /// A value that no more records share is taken for as rare as can be told: they may be one person's.
 pub(super) const FEW: u32 = 4;
+/// So many times as many records as a person leaves besides one may still all be one person's.
+const RECORDS_OF_ONE: f64 = 2.0;
 /// No probability of a level is smaller: what was never seen is not impossible.
 pub(super) const LEAST: f64 = 1e-8;
 
@@ -217,6 +219,11 @@ impl Model {
             .max(LEAST)
     }
 
+    /// As many records may share a value because they are one person's: its frequency is then none among people.
+    pub(super) fn of_one_person(&self) -> f64 {
+        f64::from(FEW) + RECORDS_OF_ONE * self.prior_same * self.records as f64
+    }
+
     /// By what factor the shared value of a field is more frequent than exact agreement by chance supposes.
     pub(super) fn rareness(&self, records: &Records, field: Field, a: &Row, b: &Row) -> f64 {
         let unrelated = self.unrelated(field);
@@ -306,5 +313,37 @@ impl From<Frequencies> for Vec<(String, f32)> {
         let mut list: Self = frequencies.0.into_iter().map(|(hash, share)| (format!("{hash:016x}"), share)).collect();
         list.sort_unstable_by(|x, y| x.0.cmp(&y.0));
         list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::records::{Claim, Person};
+    use super::super::{Blocks, Model, Records};
+    use super::*;
+
+    /// A hundred people with eight records each; every twentieth record has a mailbox that many share.
+    fn people() -> Records {
+        let mut records = Records::new();
+        for index in 0..800_u32 {
+            let (person, letter) = (index / 8, |number: u32| char::from(b'a' + (number % 26) as u8));
+            let family = format!("{}{}son", letter(person), letter(person / 26));
+            let given = format!("{}{}ie", letter(person * 7), letter(person * 3));
+            let own = format!("{family}.x{}@example.org", person * 37);
+            let value = if index % 20 == 0 { "desk@shop.example" } else { &own };
+            let emails = [Claim { value, proved: false }];
+            let person = Person { given: &given, family: &family, emails: &emails, ..Person::default() };
+            records.push(&person).unwrap();
+        }
+        records
+    }
+
+    #[test]
+    fn what_one_persons_records_share_is_no_common_value() {
+        let records = people();
+        let model = Model::fit(&records, &Blocks::new(&records));
+        let rareness = |a: u32, b: u32| model.rareness(&records, Field::Email, &records.row(a), &records.row(b));
+        assert!(rareness(1, 2) < 1.001, "{}", rareness(1, 2));
+        assert!(rareness(0, 20) > 4.0 * rareness(1, 2), "{}", rareness(0, 20));
     }
 }

@@ -52,6 +52,22 @@ pub(super) fn is_similar(a: &[u8], b: &[u8], bound: f32) -> bool {
     if a.is_ascii() && b.is_ascii() && most + 0.4 * (1.0 - most) <= bound { false } else { jaro_winkler(a, b) > bound }
 }
 
+/// Whether one text is the other with its letters in another order, but for one that is missing. Short words and those
+/// that are not ASCII are not.
+pub(super) fn same_letters(a: &[u8], b: &[u8]) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    if short.len() < 4
+        || long.len() > short.len() + 1
+        || mask(short) & !mask(long) != 0
+        || !a.is_ascii()
+        || !b.is_ascii()
+    {
+        return false;
+    }
+    let count = |text: &[u8], letter: u8| text.iter().filter(|other| **other == letter).count();
+    short.iter().all(|letter| count(short, *letter) <= count(long, *letter))
+}
+
 /// Jaro-Winkler similarity, 0 to 1.
 pub(super) fn jaro_winkler(a: &[u8], b: &[u8]) -> f32 {
     if a.is_ascii() && b.is_ascii() { jaro_winkler_of(a, b) } else { jaro_winkler_of(&letters(a), &letters(b)) }
@@ -190,6 +206,23 @@ mod tests {
         ] {
             assert_eq!(edits(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
             assert_eq!(edits(b.as_bytes(), a.as_bytes()), expected, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn letters_in_another_order_are_the_same() {
+        for (a, b, expected) in [
+            ("emma", "amme", true),
+            ("simon", "oisn", true),
+            ("daniel", "nadile", true),
+            ("amy", "may", false),
+            ("carol", "clara", false),
+            ("emma", "gemma", true),
+            ("emma", "emmett", false),
+            ("мария", "рамия", false),
+        ] {
+            assert_eq!(same_letters(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
+            assert_eq!(same_letters(b.as_bytes(), a.as_bytes()), expected, "{b} {a}");
         }
     }
 

@@ -91,8 +91,10 @@ const MOVED: &str = "\"postcode_l\" <> \"postcode_r\" AND \"locality_l\" <> \"lo
 fn order(field: Field) -> Vec<u8> {
     match field {
         Field::Given => {
-            use super::field::given::{DIFFERENT, INITIAL, MIDDLE_DIFFERS, NEAR, NICKNAME, SIMILAR, SWAPPED};
-            vec![MIDDLE_DIFFERS, EXACT, SWAPPED, NICKNAME, NEAR, SIMILAR, INITIAL, DIFFERENT]
+            use super::field::given::{
+                DIFFERENT, INITIAL, MIDDLE_DIFFERS, NEAR, NICKNAME, ONE_SWAPPED, SIMILAR, SWAPPED,
+            };
+            vec![MIDDLE_DIFFERS, EXACT, SWAPPED, NICKNAME, NEAR, SIMILAR, INITIAL, ONE_SWAPPED, DIFFERENT]
         }
         Field::Phone => {
             use super::field::phone::{DIFFERENT, FIXED_LINE, MOBILE, NEAR};
@@ -133,6 +135,7 @@ fn condition(field: Field, level: &str) -> String {
         }
         (Field::Given, "nickname") => same("nickname"),
         (Field::Given, "swapped") => "\"given_l\" = \"family_r\" AND \"family_l\" = \"given_r\"".to_owned(),
+        (Field::Given, "one_swapped") => "\"given_l\" = \"family_r\" OR \"family_l\" = \"given_r\"".to_owned(),
         (Field::Given, "similar") => alike("given", "0.88"),
         (Field::Given, "initial") => {
             "substr(\"given_l\", 1, 1) = substr(\"given_r\", 1, 1) AND (length(\"given_l\") = 1 OR length(\"given_r\") = 1)".to_owned()

@@ -5,62 +5,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io::BufRead;
 
+pub use super::columns::Attribute;
+use super::columns::of_names;
+use super::normalize::date;
 use super::records::{Claim, Full, OTHERS, Person, Records};
 
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attribute {
-    /// The record's own name in the file; without one it is called by its number, from 1.
-    Id,
-    /// Which person it is, where that is known: never compared, only used to count what is right.
-    Truth,
-    Given,
-    Family,
-    Name,
-    Birth,
-    Gender,
-    Email,
-    Phone,
-    Street,
-    HouseNumber,
-    Locality,
-    Postcode,
-    Region,
-    Country,
-    /// Anything else that one person shares with themselves more often than with strangers.
-    Other,
-    /// Left out.
-    Ignore,
-}
-
-/// Each attribute, what it is called on the command line, and what files call it, in letters and digits only.
-const NAMES: [(Attribute, &str, &[&str]); 17] = [
-    (Attribute::Id, "id", &["id", "uniqueid", "recid", "recordid", "customerid", "userid", "key"]),
-    (Attribute::Truth, "truth", &["truth", "cluster", "clusterid", "entityid", "personid", "label"]),
-    (Attribute::Given, "given", &["given", "givenname", "firstname", "forename", "fname", "vorname", "prenom"]),
-    (Attribute::Family, "family", &["family", "familyname", "surname", "lastname", "lname", "nachname", "nom"]),
-    (Attribute::Name, "name", &["name", "fullname", "displayname", "customername"]),
-    (Attribute::Birth, "birth", &["birth", "birthdate", "dateofbirth", "dob", "birthday", "geburtsdatum"]),
-    (Attribute::Gender, "gender", &["gender", "sex", "geschlecht"]),
-    (Attribute::Email, "email", &["email", "emailaddress", "mail", "email1", "email2", "email3"]),
-    (
-        Attribute::Phone,
-        "phone",
-        &["phone", "phonenumber", "mobile", "mobilephone", "telephone", "tel", "homephone", "phone1", "phone2"],
-    ),
-    (
-        Attribute::Street,
-        "street",
-        &["street", "streetname", "streetaddress", "address", "addr", "address1", "addressline1", "strasse"],
-    ),
-    (Attribute::HouseNumber, "house_number", &["housenumber", "streetnumber", "hausnummer"]),
-    (Attribute::Locality, "locality", &["locality", "city", "town", "suburb", "ort"]),
-    (Attribute::Postcode, "postcode", &["postcode", "postalcode", "zip", "zipcode", "plz"]),
-    (Attribute::Region, "region", &["region", "state", "province", "county"]),
-    (Attribute::Country, "country", &["country", "countrycode"]),
-    (Attribute::Other, "other", &["address2", "addressline2"]),
-    (Attribute::Ignore, "ignore", &[]),
-];
+/// Rows that are read before the first is taken, to see how the file writes dates.
+const LOOKED_AT: usize = 1000;
 
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -83,32 +34,6 @@ pub enum TableError {
     Full(#[from] Full),
 }
 
-impl Attribute {
-    /// The attribute of a name on the command line.
-    ///
-    /// # Errors
-    /// The names there are.
-    pub fn named(name: &str) -> Result<Self, String> {
-        let found = NAMES.iter().find(|(_, known, _)| *known == name);
-        found.map(|(attribute, ..)| *attribute).ok_or_else(|| {
-            let names: Vec<&str> = NAMES.iter().map(|(_, name, _)| *name).collect();
-            format!("{name:?} is no attribute; there are {}", names.join(", "))
-        })
-    }
-
-    /// What it is called on the command line.
-    pub fn name(self) -> &'static str {
-        NAMES.iter().find(|(attribute, ..)| *attribute == self).map_or("ignore", |(_, name, _)| name)
-    }
-
-    fn of_column(column: &str) -> Self {
-        let letters = column.chars().filter(|letter| letter.is_alphanumeric());
-        let plain: String = letters.flat_map(char::to_lowercase).collect();
-        let known = NAMES.iter().find(|(_, _, columns)| columns.contains(&plain.as_str()));
-        known.map_or(Self::Ignore, |(attribute, ..)| *attribute)
-    }
-}
-
 /// The records of one or several files.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -121,6 +46,8 @@ pub struct Table {
     pub columns: Vec<(String, Attribute)>,
     places: HashMap<String, usize>,
     labels: HashMap<String, u32>,
+    /// In the file at hand dates are written month first.
+    month_first: bool,
 }
 
 impl Table {
@@ -136,10 +63,14 @@ impl Table {
         let names: Vec<String> = from.byte_headers()?.iter().map(|name| text(name).trim().to_owned()).collect();
         let columns = columns(&names, chosen)?;
         self.columns = names.into_iter().zip(columns).collect();
+        let beginning = from.byte_records().take(LOOKED_AT).collect::<Result<Vec<_>, _>>()?;
+        self.month_first = date::is_month_first(beginning.iter().flat_map(|row| self.births(row)));
+        for row in &beginning {
+            self.push(row)?;
+        }
         let mut row = csv::ByteRecord::new();
         while from.read_byte_record(&mut row)? {
-            let line = row.position().map_or(0, csv::Position::line);
-            self.push(&row, line)?;
+            self.push(&row)?;
         }
         if self.truth.iter().all(Option::is_none) {
             self.truth.clear();
@@ -147,13 +78,37 @@ impl Table {
         Ok(())
     }
 
-    fn push(&mut self, row: &csv::ByteRecord, line: u64) -> Result<(), TableError> {
+    /// The dates of birth of a row, as they are written.
+    fn births<'a>(&self, row: &'a csv::ByteRecord) -> impl Iterator<Item = String> + use<'a, '_> {
+        let columns = self.columns.iter().zip(row);
+        columns.filter(|((_, attribute), _)| *attribute == Attribute::Birth).map(|(_, field)| text(field))
+    }
+
+    fn push(&mut self, row: &csv::ByteRecord) -> Result<(), TableError> {
+        let line = row.position().map_or(0, csv::Position::line);
         let fields: Vec<(Attribute, String)> = (self.columns.iter().zip(row))
             .map(|((_, attribute), field)| (*attribute, text(field).trim().to_owned()))
             .collect();
         let all = |wanted: Attribute| fields.iter().filter(move |(attribute, _)| *attribute == wanted);
         let first = |wanted| all(wanted).map(|(_, value)| value.as_str()).find(|value| !value.is_empty());
         let one = |wanted| first(wanted).unwrap_or_default();
+        // Names in several columns are one name: a second given name, a second surname.
+        let joined = |wanted| {
+            let mut parts: Vec<&str> = all(wanted).map(|(_, value)| value.as_str()).collect();
+            parts.dedup();
+            // A middle initial is no given name.
+            if parts.first().is_none_or(|first| first.is_empty()) {
+                String::new()
+            } else {
+                parts.join(" ").trim().to_owned()
+            }
+        };
+        let (given, family) = (joined(Attribute::Given), joined(Attribute::Family));
+        let birth = match one(Attribute::Birth) {
+            "" => date::from_parts(one(Attribute::BirthYear), one(Attribute::BirthMonth), one(Attribute::BirthDay)),
+            birth if self.month_first => date::day_first(birth),
+            birth => birth.to_owned(),
+        };
         let claims = |wanted| -> Vec<Claim<'_>> {
             all(wanted)
                 .map(|(_, value)| Claim { value, proved: false })
@@ -172,10 +127,10 @@ impl Table {
         };
         let person = Person {
             key: index as u128,
-            given: one(Attribute::Given),
-            family: one(Attribute::Family),
+            given: &given,
+            family: &family,
             name: one(Attribute::Name),
-            birth: one(Attribute::Birth),
+            birth: &birth,
             gender: one(Attribute::Gender),
             emails: &claims(Attribute::Email),
             phones: &claims(Attribute::Phone),
@@ -211,8 +166,13 @@ fn columns(names: &[String], chosen: &[(String, Attribute)]) -> Result<Vec<Attri
         return Err(TableError::NoColumn(missing.clone(), names.join(", ")));
     }
     let of = |name: &String| chosen.iter().find(|(column, _)| column == name).map(|(_, attribute)| *attribute);
+    let (said, told): (Vec<_>, Vec<_>) =
+        names.iter().map(|name| (of(name), name)).partition(|(said, _)| said.is_some());
+    let told: Vec<String> = told.into_iter().map(|(_, name)| name.clone()).collect();
+    let said_others = said.iter().filter(|(said, _)| *said == Some(Attribute::Other)).count();
+    let mut told = of_names(&told, OTHERS.saturating_sub(said_others)).into_iter();
     let columns: Vec<Attribute> =
-        names.iter().map(|name| of(name).unwrap_or_else(|| Attribute::of_column(name))).collect();
+        names.iter().map(|name| of(name).or_else(|| told.next()).unwrap_or(Attribute::Ignore)).collect();
     if columns.iter().all(|column| matches!(column, Attribute::Id | Attribute::Truth | Attribute::Ignore)) {
         return Err(TableError::NothingKnown(names.join(", ")));
     }
@@ -235,4 +195,42 @@ fn text(bytes: &[u8]) -> String {
     let text =
         std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|byte| char::from(*byte)).collect(), str::to_owned);
     text.trim_start_matches('\u{feff}').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Blocks, Model};
+    use super::*;
+
+    fn read(text: &str) -> Table {
+        let mut table = Table::default();
+        table.read(text.as_bytes(), &[]).unwrap();
+        table
+    }
+
+    #[test]
+    fn a_date_is_read_as_the_file_writes_dates() {
+        let table = read("name,dob\nA,03/04/1984\nB,12/31/1999\n");
+        assert_eq!(table.records.row(0).birth, 19840304);
+        let table = read("name,dob\nA,03/04/1984\nB,31/12/1999\n");
+        assert_eq!(table.records.row(0).birth, 19840403);
+    }
+
+    #[test]
+    fn what_stands_in_several_columns_is_one_value() {
+        let table =
+            read("fname_c1,fname_c2,surname,by,bm,bd\nMary,Ann,Smith,1984,2,9\nMary,,Smith,1984,,\n,B,Smith,,,\n");
+        let texts = &table.records.texts;
+        assert_eq!(texts.bytes_of(table.records.row(0).joined), b"maryann");
+        assert_eq!(table.records.row(2).given, 0, "a middle initial alone is no given name");
+        assert_eq!([0, 1].map(|index| table.records.row(index).birth), [19840209, 19840000]);
+    }
+
+    #[test]
+    fn a_file_without_records_has_no_duplicates() {
+        let table = read("name,dob\n");
+        let blocks = Blocks::new(&table.records);
+        assert!(blocks.units(1).is_empty());
+        assert_eq!(Model::fit(&table.records, &blocks).records, 0);
+    }
 }

@@ -104,10 +104,27 @@ fn not_the_same_person_holds_through_a_chain() {
 
 #[test]
 fn a_cluster_too_large_to_believe_waits_for_review() {
-    let people: Vec<_> = (1..=20).map(quentin).collect();
+    let people: Vec<_> = (1..=70).map(quentin).collect();
     let (largest, objections) = join(&people, &Limits::default());
-    assert_eq!(largest, Guard::default().largest);
+    assert_eq!(largest, Guard::default().most);
     assert!(objections.contains(&Objection::Large), "{objections:?}");
+}
+
+#[test]
+fn a_large_cluster_has_no_strangers_in_it() {
+    let found = &TOWN.1;
+    let scorer = Scorer::new(&found.model);
+    let strangers = |guard: Guard| {
+        let clusters = guard.join(&scorer, &found.records, &found.pairs, &Limits::default()).clusters;
+        let pairs = pairs_of(&clusters).into_iter();
+        pairs.filter(|(a, b)| scorer.score(&found.records, *a, *b).same < 0.01).count()
+    };
+    assert!(strangers(Guard::default()) > 0, "a small one may have them");
+    assert_eq!(strangers(Guard { largest: 1, ..Guard::default() }), 0);
+    // Where all know each other it may grow.
+    let guard = Guard { largest: 1, ..Guard::default() };
+    let found = clusters(guard, &[quentin(1), quentin(2), quentin(3)], &Limits::default());
+    assert_eq!(found.clusters[0].members.len(), 3);
 }
 
 #[test]
@@ -117,7 +134,7 @@ fn a_large_cluster_and_one_kept_from_growing_are_flagged_and_others_not() {
         (7, Guard::default(), [Verdict::Together { needs_review: true }; 2]),
         (
             3,
-            Guard { largest: 2, ..Guard::default() },
+            Guard { most: 2, ..Guard::default() },
             [Verdict::Together { needs_review: true }, Verdict::Apart(Objection::Large)],
         ),
     ] {

@@ -5,8 +5,10 @@ pub type Birth = u32;
 
 /// What systems put where no date is known.
 const PLACEHOLDERS: [Birth; 5] = [19000101, 19010101, 19700101, 18991230, 18991231];
-/// Nobody older is a customer, and nobody is born after.
-const YEARS: std::ops::RangeInclusive<u32> = 1880..=2100;
+/// Files of the dead are searched as well; nobody is born after.
+const YEARS: std::ops::RangeInclusive<u32> = 1500..=2100;
+/// Years of two digits: up to here of this century. Nobody's date is in doubt for it, as all of a file are read alike.
+const THIS_CENTURY: u32 = 26;
 
 /// Reads a date, day before month where both are possible; 0 if it is none.
 pub fn birth(text: &str) -> Birth {
@@ -25,17 +27,63 @@ pub fn birth(text: &str) -> Birth {
             if year_first != 0 { year_first } else { real(number % 10_000, number / 10_000 % 100, number / 1_000_000) }
         }
         (Some(year), None, None) if year.len() == 4 && YEARS.contains(&value(year)) => value(year) * 10_000,
-        (Some(a), Some(b), Some(c)) if a.len() == 4 => real(value(a), value(b), value(c)),
+        (Some(a), Some(b), Some(c)) if a.len() == 4 => or_year(real(value(a), value(b), value(c)), value(a)),
         (Some(a), Some(b), Some(c)) if c.len() == 4 => {
             let day_first = real(value(c), value(b), value(a));
-            if day_first != 0 { day_first } else { real(value(c), value(a), value(b)) }
+            let either = if day_first != 0 { day_first } else { real(value(c), value(a), value(b)) };
+            or_year(either, value(c))
+        }
+        (Some(a), Some(b), Some(c)) if c.len() == 2 && a.len() <= 2 => {
+            let year = value(c) + if value(c) <= THIS_CENTURY { 2000 } else { 1900 };
+            let day_first = real(year, value(b), value(a));
+            if day_first != 0 { day_first } else { real(year, value(a), value(b)) }
         }
         _ => 0,
     }
 }
 
+/// Whether dates are written month first: some can be nothing else, and more than must be day first.
+pub fn is_month_first(dates: impl Iterator<Item = String>) -> bool {
+    let (mut month_first, mut day_first) = (0, 0);
+    for date in dates {
+        let Some((first, second, _)) = parts(&date) else { continue };
+        month_first += u32::from(first <= 12 && second > 12);
+        day_first += u32::from(first > 12 && second <= 12);
+    }
+    month_first > day_first
+}
+
+/// A date written month first, with its day first; any other as it is.
+pub fn day_first(date: &str) -> String {
+    match parts(date) {
+        Some((month, day, year)) if month <= 12 => format!("{day}/{month}/{year}"),
+        _ => date.to_owned(),
+    }
+}
+
+/// A date whose year, month and day stand apart; the year alone where nothing else is known.
+pub fn from_parts(year: &str, month: &str, day: &str) -> String {
+    if month.is_empty() || day.is_empty() { year.to_owned() } else { format!("{year}-{month}-{day}") }
+}
+
+/// Two numbers of up to two digits, and a year behind them.
+fn parts(date: &str) -> Option<(u32, u32, &str)> {
+    let mut numbers = date.trim().split(['/', '-', '.']).map(str::trim);
+    let (first, second, year) = (numbers.next()?, numbers.next()?, numbers.next()?);
+    let year = year.split(['T', ' ']).next()?;
+    let digits = |text: &str, most: usize| (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let is_date = digits(first, 2) && digits(second, 2) && digits(year, 4) && numbers.next().is_none();
+    is_date.then(|| (value(first), value(second), year))
+}
+
 fn value(digits: &str) -> u32 {
     digits.parse().unwrap_or_default()
+}
+
+/// A date that is none has a year all the same, where it is not what systems put.
+fn or_year(date: Birth, year: u32) -> Birth {
+    let is_placeholder = PLACEHOLDERS.iter().any(|placeholder| placeholder / 10_000 == year);
+    if date != 0 || is_placeholder || !YEARS.contains(&year) { date } else { year * 10_000 }
 }
 
 fn real(year: u32, month: u32, day: u32) -> Birth {
@@ -53,7 +101,7 @@ fn real(year: u32, month: u32, day: u32) -> Birth {
 
 #[cfg(test)]
 mod tests {
-    use super::birth;
+    use super::*;
 
     #[test]
     fn only_real_dates_are_dates() {
@@ -65,7 +113,13 @@ mod tests {
             ("03/04/1984", 19840403),
             ("1984-02-29T00:00:00Z", 19840229),
             ("1984", 19840000),
-            ("1985-02-29", 0),
+            ("29.2.84", 19840229),
+            ("2/29/84", 19840229),
+            ("1.5.07", 20070501),
+            ("1743-04-13", 17430413),
+            ("1985-02-29", 19850000),
+            ("30/17/1982", 19820000),
+            ("1900-13-01", 0),
             ("1900-01-01", 0),
             ("1970-01-01", 0),
             ("0000-00-00", 0),
@@ -76,5 +130,23 @@ mod tests {
         ] {
             assert_eq!(birth(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_file_says_whether_its_dates_begin_with_the_month() {
+        let month_first = |dates: &[&str]| is_month_first(dates.iter().map(|date| (*date).to_owned()));
+        assert!(month_first(&["03/04/1984", "02/29/1984"]));
+        assert!(!month_first(&["03/04/1984", "29/02/1984"]));
+        assert!(!month_first(&["03/04/1984", "1984-02-29", "", "unknown"]));
+        assert_eq!(birth(&day_first("03/04/1984")), 19840304);
+        assert_eq!(birth(&day_first("1984-03-04")), 19840304);
+        assert_eq!(birth(&day_first("29/02/1984")), 19840229);
+    }
+
+    #[test]
+    fn a_date_in_three_columns_is_one() {
+        assert_eq!(birth(&from_parts("1984", "2", "29")), 19840229);
+        assert_eq!(birth(&from_parts("1984", "", "")), 19840000);
+        assert_eq!(birth(&from_parts("", "", "")), 0);
     }
 }

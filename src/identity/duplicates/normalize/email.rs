@@ -6,6 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::date::Birth;
 use super::name::Name;
+use super::nicknames;
 
 /// An address as it is compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -209,26 +210,52 @@ fn other_name(address: &str, known: &str) -> Option<String> {
 }
 
 /// Whether a part before the `@` is made of its owner's name and year of birth and of little else: then it says no more
-/// than they do.
+/// than they do. The name may be spelled as without umlauts, and a nickname's full form is a name too.
 pub fn is_of_name(local: &str, name: &Name, birth: Birth) -> bool {
     let parts = [&name.family, &name.joined, &name.given, &name.parts[0], &name.parts[1]];
-    let mut parts = parts.into_iter().filter(|part| part.len() > 2 && local.contains(part.as_str())).peekable();
-    if parts.peek().is_none() {
+    made_of(local, &parts.map(String::as_str), name, birth)
+        || UMLAUTS.iter().any(|(two, _)| local.contains(two)) && {
+            let parts = parts.map(|part| without_umlauts(part));
+            made_of(&without_umlauts(local), &parts.each_ref().map(String::as_str), name, birth)
+        }
+}
+
+const UMLAUTS: [(&str, &str); 3] = [("ae", "a"), ("oe", "o"), ("ue", "u")];
+
+fn without_umlauts(text: &str) -> String {
+    UMLAUTS.iter().fold(text.to_owned(), |text, (two, one)| text.replace(two, one))
+}
+
+fn made_of(local: &str, parts: &[&str], name: &Name, birth: Birth) -> bool {
+    let mut rest = local.to_owned();
+    for part in parts.iter().filter(|part| part.len() > 2 && local.contains(**part)) {
+        rest = rest.replacen(part, "", 1);
+    }
+    if rest.len() == local.len() {
         return false;
     }
-    let mut rest = local.to_owned();
-    for part in parts {
-        rest = rest.replacen(part.as_str(), "", 1);
-    }
-    let named = rest.len() < local.len();
     if birth != 0 {
         let year = (birth / 10_000).to_string();
         rest = rest.replacen(&year, "", 1);
         rest = rest.strip_suffix(year.get(2..).unwrap_or_default()).unwrap_or(&rest).to_owned();
     }
-    // "jsmith12": an initial and a few digits are as little.
+    if is_given(rest.trim_end_matches(|c: char| c.is_ascii_digit()), name) {
+        rest = rest.trim_start_matches(|c: char| !c.is_ascii_digit()).to_owned();
+    }
+    // "jsmith12" and "smith1953": an initial, a few digits or a year are as little.
     let digits = rest.trim_start_matches(|c: char| name.given.starts_with(c));
-    named && (rest.len() < 3 || digits.len() <= 3 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    let is_few = digits.len() <= 3 || digits.len() == 4 && (digits.starts_with("19") || digits.starts_with("20"));
+    rest.len() < 3 || is_few && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether letters are the full form of a given name: of a nickname, which may have been taken off already, or an initial.
+fn is_given(letters: &str, name: &Name) -> bool {
+    if letters.is_empty() || name.given.len() == 1 {
+        return !letters.is_empty() && letters.starts_with(&name.given);
+    }
+    let is_form =
+        |form: &str| nicknames::groups(form).iter().any(|group| *group != 0 && name.nicknames.contains(group));
+    name.nicknames[0] != 0 && (is_form(letters) || is_form(&format!("{}{letters}", name.given)))
 }
 
 fn is_blocked(plain: &str, domain: &str) -> bool {
@@ -244,7 +271,7 @@ fn is_blocked(plain: &str, domain: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::name::Name;
-    use super::{Email, complete};
+    use super::{Email, complete, is_of_name};
 
     #[test]
     fn spellings_of_one_mailbox_fold_alike_only_where_the_provider_says_so() {
@@ -272,6 +299,25 @@ mod tests {
             "0000@example.org",
         ] {
             assert_eq!(Email::new(text), Email::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_made_of_its_owners_name_says_no_more_than_the_name() {
+        for (given, family, local, expected) in [
+            ("John", "Smith", "johnsmith84", true),
+            ("John", "Smith", "smith1953", true),
+            ("John", "Smith", "smith8341", false),
+            ("John", "Smith", "dragonrider", false),
+            ("John", "Smith", "smithfamily", false),
+            ("Günther", "Müller", "guenthermueller", true),
+            ("Michael", "Möller", "michaelmoeller7", true),
+            ("Jeff", "Lee", "jeffreylee", true),
+            ("Billy", "Lee", "williamlee", true),
+            ("W", "Lee", "williamlee", true),
+            ("Jeff", "Lee", "williamlee", false),
+        ] {
+            assert_eq!(is_of_name(local, &Name::new(given, family, ""), 0), expected, "{given} {family} {local}");
         }
     }
 
