@@ -5,6 +5,8 @@
 //! can see: it has no gaps, and whoever has read up to a number has missed nothing. Events of one root have both in
 //! the order of their `root_seq`, because the root is locked from the one to the commit.
 
+mod retention;
+
 use serde_json::Value;
 
 use super::driver::{exec, fetch_all, fetch_one, from_row};

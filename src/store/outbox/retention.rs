@@ -6,9 +6,9 @@
 
 use uuid::Uuid;
 
-use super::driver::{exec, fetch_all, fetch_one, from_row};
-use super::{Result, Tx};
 use crate::clock::Timestamp;
+use crate::store::driver::{exec, fetch_all, fetch_one, from_row};
+use crate::store::{Result, Tx};
 
 /// Somebody who follows the events and needs what comes after a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
