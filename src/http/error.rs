@@ -29,10 +29,12 @@ impl Failure {
     }
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         log_failure(&error);
-        Self::Internal(StatusCode::INTERNAL_SERVER_ERROR)
+        let error: &(dyn std::error::Error + 'static) = &error;
+        let passes = error.downcast_ref::<store::Error>().is_some_and(store::Error::passes);
+        Self::Internal(if passes { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR })
     }
 }
 

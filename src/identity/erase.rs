@@ -13,6 +13,7 @@ use crate::ids::CustomerId;
 use crate::jobs::{self, First, Task};
 use crate::secret::DerivedKey;
 use crate::session::FOR_EVER;
+use crate::store::retry::retry;
 use crate::store::{self, CustomerState, Store, Tx};
 
 /// What became of it.
@@ -43,12 +44,15 @@ pub async fn erase(
     (by, reason): (Actor, &str),
     now: Timestamp,
 ) -> Result<Erased, store::Error> {
-    let mut tx = store.begin().await?;
-    let erased = erase_in(&mut tx, task_key, id, (by, reason), now).await?;
-    if let Erased::Done { .. } = erased {
-        tx.commit().await?;
-    }
-    Ok(erased)
+    let attempt = async || {
+        let mut tx = store.begin().await?;
+        let erased = erase_in(&mut tx, task_key, id, (by.clone(), reason), now).await?;
+        if let Erased::Done { .. } = erased {
+            tx.commit().await?;
+        }
+        Ok(erased)
+    };
+    retry(attempt).await
 }
 
 /// The same within a transaction of the caller's, who commits it if it is `Done`.

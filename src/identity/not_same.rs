@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
 use crate::ids::CustomerId;
+use crate::store::retry::retry;
 use crate::store::{self, CandidateState, NotSame, Store, Tx};
 
 /// What became of it.
@@ -25,7 +26,7 @@ pub enum Marked {
 /// Remembers that two customers are not the same person. Whoever waits for a decision on the pair has it.
 ///
 /// # Errors
-/// If the database fails; `Contention` if somebody merges one of them at this moment.
+/// If the database fails.
 pub async fn mark(
     store: &Store,
     one: CustomerId,
@@ -34,16 +35,19 @@ pub async fn mark(
     reason: &str,
     now: Timestamp,
 ) -> Result<Marked, store::Error> {
-    let mut tx = store.begin().await?;
-    let marked = mark_within(&mut tx, (one, other), by, reason, now).await?;
-    tx.commit().await?;
-    Ok(marked)
+    let attempt = async || {
+        let mut tx = store.begin().await?;
+        let marked = mark_within(&mut tx, (one, other), by.clone(), reason, now).await?;
+        tx.commit().await?;
+        Ok(marked)
+    };
+    retry(attempt).await
 }
 
 /// The same within the caller's transaction. Whatever proposed the two as one person is answered by it.
 ///
 /// # Errors
-/// As [`mark`].
+/// If the database fails; `Contention` if somebody merges one of them at this moment.
 pub async fn mark_within(
     tx: &mut Tx,
     (one, other): (CustomerId, CustomerId),
@@ -78,6 +82,16 @@ pub async fn mark_within(
 /// # Errors
 /// If the database fails.
 pub async fn lift(
+    store: &Store,
+    one: CustomerId,
+    other: CustomerId,
+    by: Actor,
+    now: Timestamp,
+) -> Result<Marked, store::Error> {
+    retry(|| lift_once(store, one, other, by.clone(), now)).await
+}
+
+async fn lift_once(
     store: &Store,
     one: CustomerId,
     other: CustomerId,

@@ -19,12 +19,11 @@ use crate::config::{BirthdateTrust, EmailTrust, ImportConfig, Importable, Namesp
 use crate::connector::{Connector, UpstreamIdentity};
 use crate::events::{self, Actor, Event};
 use crate::ids::{CredentialId, CustomerId, LinkId};
+use crate::store::retry::retry;
 use crate::store::{
     self, Conflict, ConflictKind, Credential, Customer, CustomerState, Link, LinkLogin, LinkState, Store, Tx,
 };
 
-/// How often a lost race is read again before it is an error.
-const TRIES: usize = 4;
 /// A link's `last_seen` and its copy of the profile are written at most this often: logins of one customer in many
 /// tabs do not queue for a row.
 const SEEN_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
@@ -127,26 +126,33 @@ pub async fn social(
     if !missing.is_empty() {
         return Ok(SignedIn::Missing(missing));
     }
-    for _ in 0..TRIES {
-        let mut tx = store.begin().await?;
-        let known = match tx.link_login(&namespace.to_string(), &upstream.subject).await? {
-            Some(link) => Some(link),
-            None => {
-                let names = &upstream.other_names;
-                other_names::follow(&mut tx, source.connector, &upstream.subject, names, now).await?
-            }
-        };
-        let outcome = match known {
-            Some(link) => known_link(&mut tx, source, &link, upstream, now).await?,
-            None => newcomer(&mut tx, source, upstream, now).await?,
-        };
-        if let Some(signed_in) = outcome {
-            tx.commit().await?;
-            return Ok(signed_in);
+    let namespace = namespace.to_string();
+    retry(|| arrive(store, source, &namespace, upstream, now)).await
+}
+
+async fn arrive(
+    store: &Store,
+    source: Source<'_>,
+    namespace: &str,
+    upstream: &UpstreamIdentity,
+    now: Timestamp,
+) -> Result<SignedIn, store::Error> {
+    let mut tx = store.begin().await?;
+    let known = match tx.link_login(namespace, &upstream.subject).await? {
+        Some(link) => Some(link),
+        None => {
+            let names = &upstream.other_names;
+            other_names::follow(&mut tx, source.connector, &upstream.subject, names, now).await?
         }
-        // Somebody else made the link meanwhile: this transaction is dropped with the customer it made.
-    }
-    Err(store::Error::Contention)
+    };
+    let outcome = match known {
+        Some(link) => known_link(&mut tx, source, &link, upstream, now).await?,
+        None => newcomer(&mut tx, source, upstream, now).await?,
+    };
+    // Somebody else made the link meanwhile: this transaction is dropped with the customer it made.
+    let signed_in = outcome.ok_or(store::Error::Contention)?;
+    tx.commit().await?;
+    Ok(signed_in)
 }
 
 /// An account that is somebody's. `None` if they were absorbed by another customer at this moment.

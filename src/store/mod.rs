@@ -31,6 +31,7 @@ mod not_same;
 mod outbox;
 mod pages;
 mod proposals;
+pub mod retry;
 mod search;
 mod subjects;
 mod tasks;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use driver::{Conn, Driver};
+use sqlx::postgres::PgDatabaseError;
 
 pub use admin_roles::{AdminRow, AdminView};
 pub use audit::{AuditCheck, AuditEntry, AuditPlace, AuditRow};
@@ -105,6 +107,13 @@ pub enum Error {
     Url(&'static str),
 }
 
+impl Error {
+    /// Whether the same may succeed in a moment.
+    pub const fn passes(&self) -> bool {
+        matches!(self, Self::Contention | Self::Unavailable(_))
+    }
+}
+
 /// The result of anything asked of the database.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -114,7 +123,11 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(refusal) if refusal.is_unique_violation() => Self::Unique,
             sqlx::Error::Database(refusal) => match refusal.code().as_deref() {
                 // Postgres: serialization failure, deadlock, lock timeout. SQLite: busy and its kinds.
-                Some("40001" | "40P01" | "55P03" | "5" | "261" | "517") => Self::Contention,
+                Some(code @ ("40001" | "40P01" | "55P03" | "5" | "261" | "517")) => {
+                    let at = refusal.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::r#where);
+                    tracing::debug!(code, at, "a transaction lost against another one");
+                    Self::Contention
+                }
                 // Postgres: shutting down, starting up, too many connections.
                 Some("57P01" | "57P02" | "57P03" | "53300") => Self::Unavailable(error),
                 _ => Self::Database(error),

@@ -6,6 +6,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use uuid::Uuid;
 
 use super::joining::{provider_name, tell};
 use super::{both_mine, see_other, social, unchanged, whole};
@@ -17,11 +18,13 @@ use crate::http::error::{self, Failure};
 use crate::identity::merge::side;
 use crate::identity::unlinking::{self, Authority, Unlinked, Ways};
 use crate::ids::LinkId;
-use crate::jobs::{self, First};
+use crate::jobs::{self, First, Task};
 use crate::mail::templates;
 use crate::session::SsoSession;
 use crate::session::flow::{Flow, Target, UpstreamFlow};
 use crate::session::pending::{Action, AddressOf};
+use crate::store;
+use crate::store::retry::retry;
 
 /// Does what was pressed. `flow` holds it no longer.
 ///
@@ -99,6 +102,37 @@ pub fn failed(app: &App, context: &Context, connector: &dyn Connector, error: &C
 /// # Errors
 /// If a store does not answer.
 pub async fn disconnect(app: &App, context: &Context, session: &SsoSession, link: LinkId) -> Result<Response, Failure> {
+    match retry(|| disconnect_once(app, context, session, link)).await? {
+        Ok(queued) => {
+            app.mail_queued.notify_one();
+            app.worker.finish_all(queued).await?;
+            Ok(to_account())
+        }
+        Err(NotGone::LastWay) => Ok(unchanged(
+            app,
+            context,
+            StatusCode::CONFLICT,
+            "That’s your only way to sign in",
+            "Without it you could not sign in any more. Connect another account first. What counts: another connected \
+             account, or a password together with a confirmed address.",
+        )),
+        // Done before, by a double click or in another tab.
+        Err(NotGone::NotThere) => Ok(to_account()),
+    }
+}
+
+/// Why a link is still there, or was not.
+enum NotGone {
+    LastWay,
+    NotThere,
+}
+
+async fn disconnect_once(
+    app: &App,
+    context: &Context,
+    session: &SsoSession,
+    link: LinkId,
+) -> Result<Result<Vec<(Uuid, Task)>, NotGone>, store::Error> {
     let mut tx = app.store().begin().await?;
     let links = side::links(&mut tx, session.customer).await?;
     let connector = links.iter().find(|candidate| candidate.id == link).and_then(unlinking::connector_of);
@@ -112,20 +146,10 @@ pub async fn disconnect(app: &App, context: &Context, session: &SsoSession, link
         Unlinked::Removed(tasks) => {
             let queued = jobs::queue_all(&mut tx, &app.secrets.task, tasks, First::Caller, context.now).await?;
             tx.commit().await?;
-            app.mail_queued.notify_one();
-            app.worker.finish_all(queued).await?;
-            Ok(to_account())
+            Ok(Ok(queued))
         }
-        Unlinked::LastWay => Ok(unchanged(
-            app,
-            context,
-            StatusCode::CONFLICT,
-            "That’s your only way to sign in",
-            "Without it you could not sign in any more. Connect another account first. What counts: another connected \
-             account, or a password together with a confirmed address.",
-        )),
-        // Done before, by a double click or in another tab.
-        Unlinked::NotThere => Ok(to_account()),
+        Unlinked::LastWay => Ok(Err(NotGone::LastWay)),
+        Unlinked::NotThere => Ok(Err(NotGone::NotThere)),
     }
 }
 

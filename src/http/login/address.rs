@@ -30,10 +30,13 @@ use crate::identity::linking::{MAILED_CODE, Mailbox};
 use crate::identity::merge_request::Proved;
 use crate::identity::namespace::{self, Namespace, Rules};
 use crate::identity::sign_in::{Source, Typed};
+use crate::ids::CustomerId;
 use crate::mail::templates;
 use crate::session::flow::Flow;
 use crate::session::pending::{AddressOf, Newcomer, PendingAddress};
 use crate::session::{self, SsoSession};
+use crate::store;
+use crate::store::retry::retry;
 
 /// Asks somebody who is no customer yet, before they become one.
 ///
@@ -224,15 +227,8 @@ async fn add(
     session: &SsoSession,
     address: &EmailAddress,
 ) -> Result<Response, Failure> {
-    let mut tx = app.store().begin().await?;
-    let rules = Rules::of(&app.config, context.now);
-    match addresses::add(&mut tx, session.customer, address, rules).await? {
+    match retry(|| add_once(app, context, session.customer, address)).await? {
         Added::Proved { customer, mailbox } => {
-            let url = app.config.server.endpoint("/account");
-            let shown = masked(address.display());
-            let letter = |to: &_| templates::address_added(&app.letterhead, to, &shown, &url);
-            tell(app, &mut tx, customer, context, letter).await?;
-            tx.commit().await?;
             app.mail_queued.notify_one();
             app.kv().run(vec![flow.save(context.now)?]).await?;
             if mailbox == Mailbox::ProvedFirst {
@@ -241,7 +237,6 @@ async fn add(
             Ok(to_account())
         }
         Added::Taken { owner, link } => {
-            drop(tx);
             let (via, amr) = (Namespace::Email.to_string(), vec![MAILED_CODE.to_owned()]);
             let other = Proved { customer: owner, via, link: Some(link), amr, at: context.now };
             both_mine::ask(app, context, flow, session, other, address.display().to_owned()).await
@@ -257,4 +252,22 @@ async fn add(
         }
         Added::Refused => Ok(error::expired_page(app, context)),
     }
+}
+
+async fn add_once(
+    app: &App,
+    context: &Context,
+    customer: CustomerId,
+    address: &EmailAddress,
+) -> Result<Added, store::Error> {
+    let mut tx = app.store().begin().await?;
+    let added = addresses::add(&mut tx, customer, address, Rules::of(&app.config, context.now)).await?;
+    if let Added::Proved { customer, .. } = added {
+        let url = app.config.server.endpoint("/account");
+        let shown = masked(address.display());
+        let letter = |to: &_| templates::address_added(&app.letterhead, to, &shown, &url);
+        tell(app, &mut tx, customer, context, letter).await?;
+        tx.commit().await?;
+    }
+    Ok(added)
 }

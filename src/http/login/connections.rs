@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::extract::Posted;
-use super::joining::{provider_name, tell, too_many};
+use super::joining::{self, provider_name, too_many};
 use super::step::{self, Walk};
 use super::{acting, both_mine, connector_buttons, see_other, unchanged, whole};
 use crate::app::App;
@@ -21,15 +21,14 @@ use crate::http::session::BrowserSession;
 use crate::identity::addresses::TYPED;
 use crate::identity::import::Differs;
 use crate::identity::limit::Limit;
-use crate::identity::linking::{self, Claim, Linked, MAILED_CODE, Proof};
+use crate::identity::linking::{Claim, Linked, MAILED_CODE, Proof};
 use crate::identity::merge::{self, side};
 use crate::identity::merge_request::Proved;
-use crate::identity::namespace::{Namespace, Rules};
+use crate::identity::namespace::Namespace;
 use crate::identity::other_names::is_other_name;
 use crate::identity::profile::Profile;
 use crate::identity::unlinking;
 use crate::ids::{CustomerId, LinkId};
-use crate::mail::templates;
 use crate::protocol::params::Params;
 use crate::secret;
 use crate::session::SsoSession;
@@ -247,25 +246,11 @@ pub async fn returned(
         return Ok(error::expired_page(app, context));
     };
     let name = provider_name(app, &claim.connector);
-    let mut tx = app.store().begin().await?;
-    let rules = Rules::of(&app.config, context.now);
-    match linking::add(&mut tx, session.customer, claim, Proof::Login, rules).await? {
-        Linked::Added { customer, .. } => {
-            let url = app.config.server.endpoint("/account");
-            let message = |to: &_| templates::account_connected(&app.letterhead, to, &name, &url);
-            tell(app, &mut tx, customer, context, message).await?;
-            tx.commit().await?;
-            app.mail_queued.notify_one();
-            Ok(acting::to_account())
-        }
-        Linked::Already { customer, .. } => {
-            // What the login brought anew: the consent that was taken back, the provider's tokens.
-            tx.commit().await?;
-            // Of the other side of a merge, it proves that side, too.
-            whole::unite(app, context, browser, &session, customer).await
-        }
+    match joining::connect(app, context, session.customer, claim, Proof::Login).await? {
+        Linked::Added { .. } => Ok(acting::to_account()),
+        // Of the other side of a merge, it proves that side, too.
+        Linked::Already { customer, .. } => whole::unite(app, context, browser, &session, customer).await,
         Linked::Taken { owner, link } => {
-            drop(tx);
             let amr = claim.amr.clone();
             let via = claim.namespace().to_string();
             // The login at the provider, just made, proves to be the other customer (rule 16).

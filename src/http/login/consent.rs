@@ -18,6 +18,7 @@ use crate::identity::profile::Profile;
 use crate::ids::CustomerId;
 use crate::protocol::scope::Scope;
 use crate::protocol::{ErrorCode, OAuthError};
+use crate::store::retry::retry;
 
 /// The consent page.
 pub async fn get(
@@ -111,10 +112,12 @@ async fn grant(
     scope: &Scope,
     context: &Context,
 ) -> Result<(), Failure> {
-    let mut tx = app.store().begin().await?;
-    consent::grant(&mut tx, &app.config.merge, customer, (client_id, scope), context.now).await?;
-    tx.commit().await?;
-    Ok(())
+    let attempt = async || {
+        let mut tx = app.store().begin().await?;
+        consent::grant(&mut tx, &app.config.merge, customer, (client_id, scope), context.now).await?;
+        tx.commit().await
+    };
+    Ok(retry(attempt).await?)
 }
 
 /// The page that asks which account.

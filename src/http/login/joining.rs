@@ -14,7 +14,7 @@ use crate::http::pages::{self, Message};
 use crate::identity::address::EmailAddress;
 use crate::identity::import::Differs;
 use crate::identity::limit::Limit;
-use crate::identity::linking::{self, Linked, Mailbox, Proof};
+use crate::identity::linking::{self, Claim, Linked, Mailbox, Proof};
 use crate::identity::merge::side;
 use crate::identity::namespace::Rules;
 use crate::ids::{CustomerId, LinkId};
@@ -22,7 +22,8 @@ use crate::mail::{queue, templates};
 use crate::session;
 use crate::session::flow::Flow;
 use crate::session::pending::PendingLink;
-use crate::store::Tx;
+use crate::store::retry::retry;
+use crate::store::{self, Tx};
 
 /// What customers call a provider.
 pub fn provider_name(app: &App, connector: &str) -> String {
@@ -55,35 +56,16 @@ pub async fn link(
     pending: &PendingLink,
     proof: Proof,
 ) -> Result<(CustomerId, LinkId), Failure> {
-    let mut tx = app.store().begin().await?;
-    let rules = Rules::of(&app.config, context.now);
-    let linked = linking::add(&mut tx, pending.customer, &pending.claim, proof, rules).await?;
+    let linked = connect(app, context, pending.customer, &pending.claim, proof).await?;
     let name = provider_name(app, &pending.claim.connector);
     let refusal = match linked {
         Linked::Added { customer, link, address } => {
-            let url = app.config.server.endpoint("/account");
-            let first = address == Mailbox::ProvedFirst;
-            tell(app, &mut tx, customer, context, |to| {
-                let letterhead = &app.letterhead;
-                if first {
-                    templates::account_secured(letterhead, to, &name, &url)
-                } else {
-                    templates::account_connected(letterhead, to, &name, &url)
-                }
-            })
-            .await?;
-            tx.commit().await?;
-            app.mail_queued.notify_one();
-            if first {
+            if address == Mailbox::ProvedFirst {
                 session::end_all_but(app.kv(), customer, None).await?;
             }
             return Ok((customer, link));
         }
-        Linked::Already { customer, link } => {
-            // What the login brought anew: the consent that was taken back, the provider's tokens.
-            tx.commit().await?;
-            return Ok((customer, link));
-        }
+        Linked::Already { customer, link } => return Ok((customer, link)),
         Linked::Missing(claims) => {
             login_page(app, flow, String::new(), Some(Message::ClaimsMissing { name, claims }), None)
         }
@@ -101,9 +83,50 @@ pub async fn link(
             refused(app, context, flow, "That account is in use", &text)
         }
     };
-    drop(tx);
     app.kv().run(vec![flow.save(context.now)?]).await?;
     Err(Failure::answer(refusal))
+}
+
+/// Links an account at a provider to a customer, who is told by mail.
+///
+/// # Errors
+/// If the database fails.
+pub async fn connect(
+    app: &App,
+    context: &Context,
+    customer: CustomerId,
+    claim: &Claim,
+    proof: Proof,
+) -> Result<Linked, store::Error> {
+    let linked = retry(|| connect_once(app, context, customer, claim, proof)).await?;
+    app.mail_queued.notify_one();
+    Ok(linked)
+}
+
+async fn connect_once(
+    app: &App,
+    context: &Context,
+    customer: CustomerId,
+    claim: &Claim,
+    proof: Proof,
+) -> Result<Linked, store::Error> {
+    let mut tx = app.store().begin().await?;
+    let linked = linking::add(&mut tx, customer, claim, proof, Rules::of(&app.config, context.now)).await?;
+    match &linked {
+        Linked::Added { customer, address, .. } => {
+            let letter = match address {
+                Mailbox::ProvedFirst => templates::account_secured,
+                Mailbox::AsBefore => templates::account_connected,
+            };
+            let (name, url) = (provider_name(app, &claim.connector), app.config.server.endpoint("/account"));
+            tell(app, &mut tx, *customer, context, |to| letter(&app.letterhead, to, &name, &url)).await?;
+        }
+        // What the login brought anew: the consent that was taken back, the provider's tokens.
+        Linked::Already { .. } => {}
+        _ => return Ok(linked),
+    }
+    tx.commit().await?;
+    Ok(linked)
 }
 
 /// Why an account of a provider cannot be connected.
@@ -133,7 +156,7 @@ pub async fn tell(
     customer: CustomerId,
     context: &Context,
     message: impl Fn(&EmailAddress) -> crate::mail::Message,
-) -> Result<(), Failure> {
+) -> Result<(), store::Error> {
     for address in linking::proved_addresses(tx, customer).await? {
         queue::queue(tx, &app.secrets.mail, &message(&address), context.now).await?;
     }

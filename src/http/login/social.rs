@@ -23,6 +23,7 @@ use crate::ids::LinkId;
 use crate::session::flow::{Flow, Returned, Target, UpstreamFlow};
 use crate::session::pending::PendingLink;
 use crate::session::{self, Authentication};
+use crate::store::retry::retry;
 
 /// The button of a provider.
 pub async fn begin(
@@ -108,9 +109,12 @@ pub(super) async fn arrived(
         SignedIn::Known(customer, link) => {
             if let Typed::Proved(address) = source.typed {
                 // Became a customer in another tab while the code was on its way.
-                let mut tx = app.store().begin().await?;
-                addresses::add(&mut tx, customer, address, Rules::of(&app.config, context.now)).await?;
-                tx.commit().await?;
+                let attempt = async || {
+                    let mut tx = app.store().begin().await?;
+                    addresses::add(&mut tx, customer, address, Rules::of(&app.config, context.now)).await?;
+                    tx.commit().await
+                };
+                retry(attempt).await?;
             }
             (customer, link)
         }

@@ -14,9 +14,8 @@ use crate::identity::receive;
 use crate::jobs::{self, First};
 use crate::mail::{queue, templates};
 use crate::protocol::security_event::AccountEvent;
-
-/// How often an event is tried again when another change of the same customer came between.
-const TRIES: usize = 4;
+use crate::store;
+use crate::store::retry::retry;
 
 /// Apple's envelope.
 #[derive(Deserialize)]
@@ -72,13 +71,7 @@ async fn take_in_one(
     at: Timestamp,
     now: Timestamp,
 ) -> Result<(), Failed> {
-    let mut tries = 1;
-    loop {
-        match attempt(app, connector, event, at, now).await {
-            Err(crate::store::Error::Contention) if tries < TRIES => tries += 1,
-            outcome => return Ok(outcome?),
-        }
-    }
+    Ok(retry(|| attempt(app, connector, event, at, now)).await?)
 }
 
 /// One transaction; what cannot be part of it follows.
@@ -88,7 +81,7 @@ async fn attempt(
     event: &AccountEvent,
     at: Timestamp,
     now: Timestamp,
-) -> Result<(), crate::store::Error> {
+) -> Result<(), store::Error> {
     let mut tx = app.store().begin().await?;
     let told = receive::account_event(&mut tx, connector.id(), event, at, now).await?;
     let Some(told) = told else {

@@ -15,10 +15,12 @@ use crate::clock::Timestamp;
 use crate::connector::{Notice, NoticeError};
 use crate::events::{self, Actor, Event};
 use crate::identity::namespace::Namespace;
-use crate::ids::CustomerId;
+use crate::ids::{CustomerId, Sid};
 use crate::protocol::params::Params;
 use crate::protocol::security_event::LoggedOut;
 use crate::session::{self, Of};
+use crate::store;
+use crate::store::retry::retry;
 
 /// How far the provider's clock may be from ours: a session begun so shortly after the token was made ends with the rest.
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -73,20 +75,29 @@ async fn meant(
 
 /// Ends them, with the refresh tokens that do not outlive them: `offline_access` survives a logout (rule 17).
 async fn end(app: &App, connector: &str, of: &Of, until: Timestamp, now: Timestamp) -> Result<(), Failed> {
-    let mut ended: BTreeMap<CustomerId, usize> = BTreeMap::new();
     let sessions = session::sids_of(app.kv(), of, until).await?;
     if !sessions.is_empty() {
         // The database first: who tries again after a failure must still find the sessions.
-        let mut tx = app.store().begin().await?;
-        for (sid, customer) in &sessions {
-            tx.grants_end_session(sid, now).await?;
-            *ended.entry(*customer).or_default() += 1;
-        }
-        for (customer, sessions) in ended {
-            let event = Event::SessionEndedUpstream { connector: connector.to_owned(), sessions };
-            events::record(&mut tx, customer, Actor::System, event, now).await?;
-        }
-        tx.commit().await?;
+        retry(|| end_grants(app, connector, &sessions, now)).await?;
     }
     Ok(session::end_all(app.kv(), of, until).await?)
+}
+
+async fn end_grants(
+    app: &App,
+    connector: &str,
+    sessions: &[(Sid, CustomerId)],
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    let mut ended: BTreeMap<CustomerId, usize> = BTreeMap::new();
+    let mut tx = app.store().begin().await?;
+    for (sid, customer) in sessions {
+        tx.grants_end_session(sid, now).await?;
+        *ended.entry(*customer).or_default() += 1;
+    }
+    for (customer, sessions) in ended {
+        let event = Event::SessionEndedUpstream { connector: connector.to_owned(), sessions };
+        events::record(&mut tx, customer, Actor::System, event, now).await?;
+    }
+    tx.commit().await
 }

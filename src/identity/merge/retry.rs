@@ -3,14 +3,9 @@
 //! Roots are locked in the order of their IDs and looked at again once the locks are held. What turns out to have
 //! changed is given up with its locks before the next try, so that nobody waits out of order.
 
-use std::time::Duration;
-
-use crate::clock;
 use crate::ids::CustomerId;
+use crate::store::retry::{TRIES, pause};
 use crate::store::{self, Tx};
-
-/// How often a transaction is tried.
-const TRIES: u32 = 12;
 
 /// What one try came to.
 pub(super) enum Try<T> {
@@ -35,13 +30,6 @@ pub(super) async fn settled<T>(outcome: Result<Try<T>, store::Error>, attempt: u
             None
         }
     }
-}
-
-/// A random part of a time that doubles: two who met do not meet again.
-fn pause(attempt: u32) -> Duration {
-    let longest = 2_u64 << attempt.min(7);
-    let [byte] = clock::random::<1>();
-    Duration::from_millis(longest * u64::from(byte) / 255 + 1)
 }
 
 /// Locks two customers; `false` if one of them is no root by now: the transaction is to be dropped.

@@ -21,7 +21,8 @@ pub struct Gateway {
     /// Where this replica listens; of the first one the same as `issuer`.
     pub address: Url,
     config: PathBuf,
-    log: PathBuf,
+    /// Where it writes its log.
+    pub log: PathBuf,
     running: Option<Child>,
 }
 

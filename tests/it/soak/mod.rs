@@ -48,6 +48,7 @@ async fn walk(world: &World<'_>, mut walker: Walker, steps: usize, taken: &watch
         let cuts = world.cuts();
         if let Err(panic) = AssertUnwindSafe(walker.step(world)).catch_unwind().await {
             if !panic.is::<NoAnswer>() || world.cuts() == cuts {
+                world.logged_errors().for_each(|line| eprintln!("{line}"));
                 std::panic::resume_unwind(panic);
             }
             world.count("cut off");

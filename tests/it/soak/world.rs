@@ -1,6 +1,7 @@
 //! Who and what there is: two gateways, the families with their accounts, the apps, and the admin's robot.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -77,6 +78,7 @@ pub struct World<'e> {
     apps: Vec<RelyingParty>,
     robot: RelyingParty,
     replicas: [Url; 2],
+    logs: [PathBuf; 2],
     up: [AtomicBool; 2],
     cuts: AtomicUsize,
     done: Mutex<BTreeMap<&'static str, usize>>,
@@ -123,6 +125,7 @@ impl World<'_> {
             apps,
             robot: discover("robot", robot).await,
             replicas: [first.address.clone(), second.address.clone()],
+            logs: [first.log.clone(), second.log.clone()],
             up: [AtomicBool::new(true), AtomicBool::new(true)],
             cuts: AtomicUsize::new(0),
             done: Mutex::default(),
@@ -169,6 +172,13 @@ impl World<'_> {
 
     pub fn sector(&self, app: usize) -> String {
         format!("{}.example", APPS[app])
+    }
+
+    /// What went wrong at the gateways, in their words.
+    pub fn logged_errors(&self) -> impl Iterator<Item = String> {
+        let logs = self.logs.iter().map(|log| std::fs::read_to_string(log).unwrap());
+        let lines = logs.flat_map(|log| log.lines().map(str::to_owned).collect::<Vec<_>>());
+        lines.filter(|line| line.contains("ERROR") || line.contains("lost against"))
     }
 
     /// Holds the book against what lies in the database.
