@@ -43,7 +43,7 @@ pub use queues::{
 };
 pub use receiver::ConnectorReceiver;
 pub use transfer::ConnectorTransfer;
-pub use webhooks::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksRetry, WebhooksStatus};
+pub use webhooks::{Events, Webhooks, WebhooksReplay, WebhooksResume, WebhooksRetry, WebhooksStatus};
 
 /// Exit code for a configuration that was refused.
 pub const EXIT_CONFIG: u8 = 78;
@@ -116,6 +116,8 @@ pub enum Command {
     /// See how far each receiver of events has got, and tell it things again
     #[command(subcommand)]
     Webhooks(Webhooks),
+    /// See from which event on they are kept, and who needs them
+    Events(Events),
     /// Say who may administer customers, and as what
     #[command(subcommand)]
     Admin(Admin),

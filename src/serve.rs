@@ -17,6 +17,7 @@ use tower::ServiceExt;
 
 use crate::app::{App, key_policy};
 use crate::clock::Timestamp;
+use crate::events::retention::Retention;
 use crate::handoff::known::Follower;
 use crate::http;
 use crate::http::context::Peer;
@@ -149,6 +150,9 @@ fn spawn_jobs(app: &App, stopped: &watch::Receiver<bool>) -> Vec<tokio::task::Jo
         let rules = Rules::new(&app.config.duplicates, &app.config.merge);
         let weigher = Weigher::new(app.store(), rules, app.clock.clone());
         jobs.push(tokio::spawn(weigher.run(wait_for(stopped.clone()))));
+    }
+    if let Some(retention) = Retention::of(&app.config, app.store(), app.clock.clone()) {
+        jobs.push(tokio::spawn(retention.run(wait_for(stopped.clone()))));
     }
     if app.relay.has_receivers() {
         jobs.push(tokio::spawn(app.relay.clone().run(wait_for(stopped.clone()))));

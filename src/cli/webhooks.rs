@@ -1,4 +1,4 @@
-//! `samesake webhooks …`: what can be said about receivers of events.
+//! `samesake webhooks …` and `samesake events`: what can be said about events and their receivers.
 
 use clap::{Args, Subcommand};
 
@@ -15,6 +15,16 @@ pub enum Webhooks {
     Retry(WebhooksRetry),
     /// Go on at once with a receiver that is waited for or was given up
     Resume(WebhooksResume),
+}
+
+/// `samesake events`
+#[derive(Debug, Args)]
+pub struct Events {
+    #[command(flatten)]
+    pub installation: Installation,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `samesake webhooks status`

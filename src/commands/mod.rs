@@ -10,6 +10,7 @@ mod customer;
 mod demo;
 mod duplicates;
 mod duplicates_file;
+mod events;
 mod keeping;
 mod keys;
 mod linking;
@@ -48,6 +49,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::MergeRequests(command) => block_on(queues::merge_requests(command)),
         Command::Conflicts(command) => block_on(queues::conflicts(command)),
         Command::Webhooks(command) => block_on(webhooks::run(command)),
+        Command::Events(command) => block_on(events::run(command)),
         Command::Admin(command) => block_on(admin::run(command)),
     }
 }

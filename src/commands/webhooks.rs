@@ -129,6 +129,12 @@ async fn replay(command: &WebhooksReplay) -> anyhow::Result<()> {
 async fn resume(command: &WebhooksResume) -> anyhow::Result<()> {
     let (_, store) = open(&command.installation).await?;
     begin(&store, &command.id, None).await?;
+    let mut tx = store.begin_read().await?;
+    let removed = tx.outbox_numbering().await?.removed;
+    let cursor = tx.webhooks_all().await?.into_iter().find(|state| state.id == command.id).map(|state| state.cursor);
+    if let Some(cursor) = cursor.filter(|cursor| *cursor < removed) {
+        println!("the events {} to {removed} are not kept any more: it is not told of them", cursor + 1);
+    }
     println!("webhook {} is tried again now", command.id);
     Ok(())
 }
@@ -138,7 +144,9 @@ async fn begin(store: &Store, id: &str, from: Option<i64>) -> anyhow::Result<()>
     match replay.await.context("nothing was changed")? {
         Replay::Begun => Ok(()),
         Replay::Unknown => bail!("there is no webhook {id}, or no gateway has started with it yet"),
-        Replay::Beyond { last } => bail!("there is no such event; the last one is {last}, and the first one 1"),
+        Replay::Beyond { first, last } => {
+            bail!("there is no such event; the last one is {last}, and the first one {first}")
+        }
     }
 }
 

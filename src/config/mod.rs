@@ -16,6 +16,7 @@ mod connector_level;
 mod database;
 mod destination;
 mod duplicates;
+mod events;
 mod forms;
 mod log;
 mod mail;
@@ -49,6 +50,7 @@ pub use connector_level::LevelRule;
 pub use database::{DatabaseConfig, RedisConfig};
 pub use destination::{Destination, DestinationPolicy};
 pub use duplicates::DuplicatesConfig;
+pub use events::EventsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::{MailConfig, MailTransport};
 pub use merge::{MergeConfig, MergedSessions, Survivorship};
@@ -88,6 +90,7 @@ pub struct Config {
     pub mail: MailConfig,
     pub merge: MergeConfig,
     pub duplicates: DuplicatesConfig,
+    pub events: EventsConfig,
     pub namespaces: NamespacesConfig,
     pub brand: BrandConfig,
     pub outbound: OutboundConfig,
@@ -201,6 +204,7 @@ impl Config {
         let throttle = ThrottlePolicy::new(throttle, &mut layers.problems);
         let mail = layers.section::<MailSection>("mail");
         let duplicates = layers.section("duplicates");
+        let events = layers.section("events");
         let merge = layers.section::<MergeConfig>("merge");
         let namespaces = NamespacesConfig::new(layers.named_tables("namespaces"));
         let brand = layers.section("brand");
@@ -227,6 +231,7 @@ impl Config {
             throttle,
             mail,
             duplicates: duplicates?,
+            events: events?,
             merge: MergeConfig { namespaces: namespaces.clone(), ..merge? },
             namespaces,
             brand: brand?,
@@ -271,6 +276,7 @@ impl Config {
         self.mail.check(problems);
         self.merge.check(problems);
         self.duplicates.check(problems);
+        self.events.check(problems);
         self.brand.check(problems);
         self.outbound.check(problems);
         self.log.check(problems);

@@ -300,6 +300,7 @@ fn wrong_values_are_refused_by_their_section() {
         ("[server]\nmax_connections = 0".to_owned(), "server.max_connections"),
         ("[server]\nmax_connections = -1".to_owned(), "server.max_connections"),
         ("server = 5".to_owned(), "server"),
+        ("[events]\nkeep = \"23h\"".to_owned(), "events.keep"),
         ("[database]\nurl = \"sqlite://\"".to_owned(), "database.url"),
         ("[redis]\nurl = \"http://x\"".to_owned(), "redis.url"),
         ("[redis]\nprefix = \"{a}\"".to_owned(), "redis.prefix"),

@@ -112,6 +112,11 @@ impl<'a> Round<'a> {
         let mut tx = self.relay.store.begin_read().await?;
         let events = tx.outbox_sequenced(cursor, sector.as_deref().unwrap_or_default(), PAGE).await?;
         drop(tx);
+        if let Some(first) = events.first().map(|event| event.sequence).filter(|first| *first > cursor + 1) {
+            // It was stopped, or not configured, for longer than events are kept.
+            let (webhook, missed) = (&self.receiver.id, first - cursor - 1);
+            tracing::warn!(webhook.id = %webhook, event.sequence = first, missed, "events are not kept any more");
+        }
         let last = events.last().map_or(cursor, |event| event.sequence);
         let is_last = i64::try_from(events.len()) != Ok(PAGE);
         let messages = events.iter().filter_map(|event| self.sending.message(event, sector.as_deref())).collect();

@@ -6,6 +6,7 @@
 mod delivery;
 pub mod redelivery;
 pub mod relay;
+pub mod retention;
 mod retry;
 pub mod stream;
 pub mod webhook;

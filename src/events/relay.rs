@@ -197,8 +197,8 @@ pub enum Replay {
     Begun,
     /// No receiver of this ID was ever configured.
     Unknown,
-    /// There is no such event yet.
-    Beyond { last: i64 },
+    /// There is no such event yet, or it is not kept any more.
+    Beyond { first: i64, last: i64 },
 }
 
 /// Has a receiver told everything from an event on once more, or (`None`) go on where it stopped. Twice the same is once.
@@ -207,11 +207,13 @@ pub enum Replay {
 /// If the database fails.
 pub async fn replay(store: &Store, id: &str, from: Option<i64>, now: Timestamp) -> Result<Replay, store::Error> {
     let mut tx = store.begin().await?;
-    let last = tx.outbox_numbering().await?.last;
-    if from.is_some_and(|from| from < 1 || from > last + 1) {
-        return Ok(Replay::Beyond { last });
-    }
     let known = tx.webhook_replay(id, from, now).await?;
+    // Looked up behind that: from then on nothing is removed that the receiver is to be told.
+    let numbering = tx.outbox_numbering().await?;
+    let (first, last) = (numbering.removed + 1, numbering.last);
+    if from.is_some_and(|from| from < first || from > last + 1) {
+        return Ok(Replay::Beyond { first, last });
+    }
     tx.commit().await?;
     Ok(if known { Replay::Begun } else { Replay::Unknown })
 }

@@ -38,6 +38,24 @@ pub struct Page {
     pub more: bool,
 }
 
+/// What an app that asks is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    Page(Page),
+    /// Events behind its cursor are not kept any more. It has to begin again behind this number.
+    Removed {
+        to: i64,
+    },
+}
+
+/// Behind which number the oldest event is that is kept.
+///
+/// # Errors
+/// If the database fails.
+pub async fn beginning(store: &Store) -> Result<i64, store::Error> {
+    Ok(store.begin_read().await?.outbox_numbering().await?.removed)
+}
+
 /// What concerns an app after a number, `limit` events at most.
 ///
 /// # Errors
@@ -48,7 +66,7 @@ pub async fn page(
     view: &View,
     after: i64,
     limit: usize,
-) -> Result<Page, store::Error> {
+) -> Result<Fetched, store::Error> {
     relay::number(store, BATCHES).await?;
     let is_own = |client: &str| clients.find(client).is_some_and(|client| client.sector == view.sector);
     let mut page = Page { messages: Vec::new(), next: after, more: true };
@@ -56,12 +74,16 @@ pub async fn page(
         let events = store.begin_read().await?.outbox_sequenced(page.next, &view.sector, PAGE).await?;
         let is_last = i64::try_from(events.len()) != Ok(PAGE);
         for event in &events {
+            // Numbers have no gaps: what is missing was removed, before this began or since.
+            if event.sequence != page.next + 1 {
+                return Ok(Fetched::Removed { to: beginning(store).await? });
+            }
             page.next = event.sequence;
             if view.events.holds(&event.event_type) {
                 page.messages.extend(webhook::message(event, Audience::Sector(&view.sector), is_own));
             }
             if page.messages.len() >= limit {
-                return Ok(page);
+                return Ok(Fetched::Page(page));
             }
         }
         if is_last {
@@ -69,7 +91,7 @@ pub async fn page(
             break;
         }
     }
-    Ok(page)
+    Ok(Fetched::Page(page))
 }
 
 /// How far the numbering is, as the streams of one replica see it together: they cost one look, however many they are.

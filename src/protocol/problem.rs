@@ -21,6 +21,7 @@ pub enum ProblemKind {
     Refused,
     ApprovalNeeded,
     Gone,
+    EventsRemoved,
     VersionMismatch,
     TooLarge,
     UnsupportedMediaType,
@@ -33,7 +34,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
         Self::InvalidCursor,
         Self::Unauthenticated,
@@ -47,6 +48,7 @@ impl ProblemKind {
         Self::Refused,
         Self::ApprovalNeeded,
         Self::Gone,
+        Self::EventsRemoved,
         Self::VersionMismatch,
         Self::TooLarge,
         Self::UnsupportedMediaType,
@@ -95,6 +97,7 @@ impl ProblemKind {
             Self::Refused => "`detail` says which rule speaks against it. Repeating the request changes nothing.",
             Self::ApprovalNeeded => "The merge is risky: propose it, and somebody else approves.",
             Self::Gone => "The customer's data was erased for good. The ID is never given to anybody else.",
+            Self::EventsRemoved => "Read anew what you keep of customers, and go on with the cursor `after`.",
             Self::VersionMismatch => "`If-Match` names another version. Read it again, and decide again.",
             Self::TooLarge => "The body is larger than any request of this API needs.",
             Self::UnsupportedMediaType => "Bodies are `application/json`.",
@@ -121,6 +124,7 @@ impl ProblemKind {
             Self::Refused => ("refused", "The rules do not allow it", 409),
             Self::ApprovalNeeded => ("approval-needed", "Somebody else must approve it first", 409),
             Self::Gone => ("gone", "The customer was erased", 410),
+            Self::EventsRemoved => ("events-removed", "Events behind this cursor are not kept any more", 410),
             Self::VersionMismatch => ("version-mismatch", "It has changed since it was seen", 412),
             Self::TooLarge => ("too-large", "The request is too large", 413),
             Self::UnsupportedMediaType => ("unsupported-media-type", "The body must be JSON", 415),

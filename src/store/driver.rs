@@ -111,6 +111,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0015_proposals_ended.sql"),
         include_str!("../../migrations/sqlite/0015_proposals_ended.sql"),
     ),
+    (
+        16,
+        "retention",
+        include_str!("../../migrations/postgres/0016_retention.sql"),
+        include_str!("../../migrations/sqlite/0016_retention.sql"),
+    ),
 ];
 
 /// The pools of one database.

@@ -5,6 +5,8 @@
 //! can see: it has no gaps, and whoever has read up to a number has missed nothing. Events of one root have both in
 //! the order of their `root_seq`, because the root is locked from the one to the commit.
 
+mod retention;
+
 use serde_json::Value;
 
 use super::driver::{exec, fetch_all, fetch_one, from_row};
@@ -64,9 +66,11 @@ pub struct Numbering {
     pub last: i64,
     /// Whether there are events without one.
     pub waiting: bool,
+    /// The events up to this number are not kept any more.
+    pub removed: i64,
 }
 
-from_row!(Numbering { last, waiting });
+from_row!(Numbering { last, waiting, removed });
 
 /// The subject is the one that was issued for the customer itself, even if a merge has retired it since: it is what the
 /// sector knew when this happened. A survivor may be known by an absorbed customer's only (identity rule 23): then it is
@@ -89,8 +93,8 @@ pub(super) const OUTBOX_SEQUENCED: &str = "SELECT o.sequence, o.id, o.type AS ev
      WHERE found.sub IS NOT NULL ORDER BY found.path LIMIT 1)) AS sub \
      FROM outbox o WHERE o.sequence > $1 ORDER BY o.sequence LIMIT $3";
 
-pub(super) const OUTBOX_NUMBERING: &str = "SELECT last, EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL) AS waiting \
-     FROM outbox_counter WHERE id = 1";
+pub(super) const OUTBOX_NUMBERING: &str = "SELECT c.last, EXISTS (SELECT 1 FROM outbox WHERE sequence IS NULL) AS waiting, \
+     r.removed FROM outbox_counter c CROSS JOIN outbox_retention r WHERE c.id = 1 AND r.id = 1";
 
 from_row!(OutboxRow { id, aggregatetype, aggregateid, event_type, payload, root, root_seq, position, created_at });
 

@@ -15,7 +15,7 @@ use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::events::stream::{self, View};
+use crate::events::stream::{self, Fetched, View};
 use crate::events::webhook::{Message, Selection};
 use crate::protocol::problem::{Problem, ProblemKind};
 
@@ -39,15 +39,29 @@ async fn get(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQue
     let view = View { sector: caller.client.sector.clone(), events: asked.types };
     if is_stream_asked(&headers) {
         // A browser's or a library's EventSource says by itself where it stopped, whatever its address says.
-        let after = last_event_id(&headers)?.unwrap_or(asked.after);
-        return sse::open(&app, caller, view, after);
+        let beginning = stream::beginning(app.store()).await?;
+        let after = last_event_id(&headers)?.or(asked.after).unwrap_or(beginning);
+        return if after < beginning { Err(removed(beginning)) } else { sse::open(&app, caller, view, after) };
     }
     let store = app.store();
-    let page = stream::page(store, &app.provider.clients, &view, asked.after, asked.limit).await?;
+    let after = match asked.after {
+        Some(after) => after,
+        None => stream::beginning(store).await?,
+    };
+    let page = match stream::page(store, &app.provider.clients, &view, after, asked.limit).await? {
+        Fetched::Page(page) => page,
+        Fetched::Removed { to } => return Err(removed(to)),
+    };
     let events: Vec<Value> = page.messages.iter().map(document).collect();
     let mut response = Json(json!({ "events": events, "next": page.next, "more": page.more })).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// An app that goes on behind what is not kept any more would take what it misses for nothing.
+fn removed(to: i64) -> Problem {
+    let detail = format!("The events up to {to} are not kept any more: read anew what they were about, then go on.");
+    Problem::new(ProblemKind::EventsRemoved).detail(detail).with("after", to)
 }
 
 /// One event: what a webhook has in its body, with the ID that it has in a header.
@@ -61,7 +75,8 @@ fn document(message: &Message) -> Value {
 
 /// What stands in the query.
 struct Asked {
-    after: i64,
+    /// `None`: from the oldest that is kept.
+    after: Option<i64>,
     limit: usize,
     types: Selection,
 }
@@ -85,11 +100,12 @@ impl Asked {
                 return Err(wrong(&name, "is repeated"));
             }
         }
-        let after = after.map_or(Some(0), |text| number(&text));
+        let wrong_after = || wrong("after", "must be the number of an event, or 0");
+        let after = after.map(|text| number(&text).ok_or_else(wrong_after)).transpose()?;
         let limit = limit.map_or(Some(MOST), |text| text.parse().ok().filter(|limit| (1..=MOST).contains(limit)));
         let types: Vec<String> = types.map_or_else(|| vec!["*".to_owned()], |text| split(&text));
         Ok(Self {
-            after: after.ok_or_else(|| wrong("after", "must be the number of an event, or 0"))?,
+            after,
             limit: limit.ok_or_else(|| wrong("limit", "must be a number from 1 to 100"))?,
             types: Some(types)
                 .filter(|types| types.len() <= MAX_TYPES)

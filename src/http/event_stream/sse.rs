@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use super::access::Caller;
 use super::{MOST, document};
 use crate::app::App;
-use crate::events::stream::{self, View};
+use crate::events::stream::{self, Fetched, View};
 use crate::events::webhook::Message;
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::store;
@@ -95,6 +95,8 @@ impl Stream {
             let (store, now) = (self.app.store(), self.app.clock.now());
             if self.app.stream_head.last(store, now).await? > self.cursor {
                 let page = stream::page(store, &self.app.provider.clients, &self.view, self.cursor, MOST).await?;
+                // Who comes back with its cursor is told so.
+                let Fetched::Page(page) = page else { return Ok(()) };
                 self.cursor = page.next;
                 if !page.messages.is_empty() {
                     quiet = 0;

@@ -1,5 +1,8 @@
 //! `samesake webhooks`, by the program itself.
 
+use samesake::clock::uuid_v7;
+use samesake::ids::EventId;
+use samesake::store::DeadLetter;
 use serde_json::{Value, json};
 
 use super::receiver::{Receiver, Reply, SECRET};
@@ -54,6 +57,55 @@ on_both! {
             assert_eq!(refused.status.code(), Some(1));
             assert!(told(&refused).contains(why), "{}", told(&refused));
         }
+    }
+
+    /// `samesake webhooks retry`: one event, or all until one is refused; and `samesake events`.
+    async fn what_was_put_aside_is_delivered_from_the_command_line(env: &Env) {
+        let receiver = Receiver::start().await;
+        let table = format!(
+            "[events]\nkeep = \"30d\"\n[[webhooks]]\nid = \"crm\"\nurl = \"{}\"\ninternal = true\nsecret = \"{SECRET}\"\n",
+            receiver.url,
+        );
+        let gateway = Gateway::start(env, &table).await;
+        let store = env.store().await;
+        until("the receiver to be known", async || status(&gateway).len() == 1).await;
+        let ann = customer(&store, &env.clock).await;
+        for what in ["one", "two"] {
+            happen(&store, &env.clock, ann, what).await;
+        }
+        until("it to be told", async || whats(&receiver) == ["one", "two"]).await;
+        let now = env.clock.now();
+        let mut tx = store.begin().await.unwrap();
+        for sequence in [1, 2, 3] {
+            let event = EventId(uuid_v7(now));
+            let letter = DeadLetter { sequence, event, reason: "it answered 422".to_owned(), put_aside_at: now };
+            tx.webhook_put_aside("crm", &letter).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let retry = |more: &[&str]| {
+            let output = gateway.run(&[&["webhooks", "retry", "crm"], more].concat());
+            (output.status.code().unwrap(), told(&output))
+        };
+        assert_eq!(retry(&["--event", "3"]), (0, "event 3 was delivered\n".to_owned()));
+        assert_eq!((whats(&receiver), status(&gateway)[0]["put_aside"].clone()), (vec!["one".into(), "two".into(), "two".into()], json!(2)));
+        let (code, said) = retry(&["--event", "3"]);
+        assert!(code == 1 && said.contains("event 3 was not put aside"), "{said}");
+        receiver.answer(|body| Reply::Status(if body["data"]["kind"] == "one" { 422 } else { 200 }));
+        let (code, said) = retry(&[]);
+        assert!(code == 1 && said.contains("1 event(s) were delivered") && said.contains("it answered 422"), "{said}");
+        assert_eq!(status(&gateway)[0]["dead_letters"][0]["sequence"], 2, "the refused one stays aside");
+        receiver.take_all();
+        assert_eq!(retry(&[]), (0, "1 event(s) were delivered\n".to_owned()));
+        assert_eq!(retry(&[]), (0, "0 event(s) were delivered\n".to_owned()));
+        let nobody = gateway.run(&["webhooks", "retry", "nobody"]);
+        assert!(nobody.status.code() == Some(1) && told(&nobody).contains("no webhook nobody"), "{}", told(&nobody));
+
+        let events = || serde_json::from_slice::<Value>(&gateway.run(&["events", "--json"]).stdout).unwrap();
+        until("the search for duplicates to have seen them", async || events()["slowest"]["cursor"] == 3).await;
+        let said = events();
+        assert_eq!((&said["first"], &said["last"], &said["keep_seconds"]), (&json!(1), &json!(3), &json!(2_592_000)));
+        let text = told(&gateway.run(&["events"]));
+        assert!(text.contains("events 1 to 3") && text.contains("kept for 30 days"), "{text}");
     }
 
     async fn a_receiver_that_stopped_is_resumed(env: &Env) {

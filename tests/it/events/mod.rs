@@ -10,6 +10,7 @@ mod order;
 mod power_cut;
 pub mod receiver;
 mod replay;
+mod retention;
 mod retry;
 mod stream;
 

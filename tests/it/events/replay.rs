@@ -70,7 +70,7 @@ on_both! {
         let now = env.clock.now();
         assert_eq!(relay::replay(&store, "nobody", Some(1), now).await.unwrap(), Replay::Unknown);
         for beyond in [0, 6] {
-            assert_eq!(relay::replay(&store, "crm", Some(beyond), now).await.unwrap(), Replay::Beyond { last: 4 });
+            assert_eq!(relay::replay(&store, "crm", Some(beyond), now).await.unwrap(), Replay::Beyond { first: 1, last: 4 });
         }
     }
 

@@ -24,12 +24,12 @@ use crate::{on_both, on_servers};
 const ANN: &str = "ann@shop.example";
 const BOB: &str = "bob@shop.example";
 
-fn audience(app: &TestApp) -> String {
+pub fn audience(app: &TestApp) -> String {
     format!("{}/api/v1", app.issuer.as_str().trim_end_matches('/'))
 }
 
 /// An app with a back end that fetches events.
-async fn register(app: &TestApp, client_id: &str) -> RelyingParty {
+pub async fn register(app: &TestApp, client_id: &str) -> RelyingParty {
     let changes = json!({
         "subject_type": "pairwise", "scope": "openid profile events stock", "resources": [audience(app)],
         "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
@@ -44,13 +44,13 @@ async fn register(app: &TestApp, client_id: &str) -> RelyingParty {
     RelyingParty::discover(&app.address, &metadata, Some(CLIENT_SECRET), &app.clock).await
 }
 
-async fn token(party: &RelyingParty, audience: &str, scope: &str) -> String {
+pub async fn token(party: &RelyingParty, audience: &str, scope: &str) -> String {
     let asked = [("grant_type", "client_credentials"), ("resource", audience), ("scope", scope)];
     let asked: Vec<_> = asked.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     party.token(&asked).await.body["access_token"].as_str().unwrap().to_owned()
 }
 
-async fn fetch(app: &TestApp, token: &str, query: &str) -> Answer {
+pub async fn fetch(app: &TestApp, token: &str, query: &str) -> Answer {
     answer(http_client().get(app.url(&format!("/api/v1/events{query}"))).bearer_auth(token)).await
 }
 
@@ -76,7 +76,7 @@ async fn happen(app: &TestApp, customer: CustomerId, event: Event) {
     tx.commit().await.unwrap();
 }
 
-async fn log_in(app: &TestApp, party: &RelyingParty, email: &str) -> String {
+pub async fn log_in(app: &TestApp, party: &RelyingParty, email: &str) -> String {
     let authorization = party.authorization_with(&[("scope", "openid profile")]);
     let callback = app.log_in(&Browser::new(), &authorization.url, email).await;
     party.finish(&authorization, &callback).await.claims["sub"].as_str().unwrap().to_owned()

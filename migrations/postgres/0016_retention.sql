@@ -1,0 +1,13 @@
+-- Events that nobody needs any more are removed, where somebody has said for how long they are kept.
+
+CREATE TABLE outbox_retention (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    removed BIGINT NOT NULL,                                 -- all up to this number are gone, but for those put aside
+    removed_at BIGINT,
+    lease_holder UUID,
+    lease_until BIGINT NOT NULL
+) WITH (fillfactor = 50);
+INSERT INTO outbox_retention (id, removed, lease_until) VALUES (1, 0, 0);
+
+-- What was put aside is kept as long as somebody may have it delivered.
+CREATE INDEX webhook_dead_letters_sequence ON webhook_dead_letters (sequence);
