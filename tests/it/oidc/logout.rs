@@ -118,7 +118,8 @@ on_both! {
         let (head, rest) = tokens.id_token.split_once('.').unwrap();
         let (claims, _) = rest.split_once('.').unwrap();
         let foreign = {
-            let there = Visit::start(&Env::new(env.pair)).await;
+            let elsewhere = Env::new(env.pair);
+            let there = Visit::start(&elsewhere).await;
             there.tokens(&[]).await.id_token
         };
         let mut changed = tokens.id_token.clone();

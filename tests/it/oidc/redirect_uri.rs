@@ -106,7 +106,8 @@ on_both! {
         let request = visit.shop.authorization_with(&[("redirect_uri", ""), ("prompt", "none")]);
         assert_error_page(&visit.browser.get_one(&request.url).await);
 
-        let visit = Visit::start(&Env::new(env.pair)).await;
+        let elsewhere = Env::new(env.pair);
+        let visit = Visit::start(&elsewhere).await;
         let request = visit.shop.authorization_with(&[("redirect_uri", ""), ("prompt", "none")]);
         let page = visit.browser.get(&request.url).await;
         assert_eq!(visit.shop.error(&request, &page), "login_required");
