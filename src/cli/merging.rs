@@ -32,7 +32,7 @@ pub struct CustomerMerge {
     /// Whose value of a field counts, such as `locale=<customer ID>`; repeat for more
     #[arg(long = "choose", value_name = "FIELD=ID", value_parser = choice)]
     pub choices: Vec<(String, CustomerId)>,
-    /// What becomes of the absorbed side's sessions: keep, downgrade or end [default: as configured in [merge]]
+    /// What becomes of the absorbed side's sessions: keep, downgrade or end [default: as configured in `[merge]`]
     #[arg(long, value_name = "POLICY", value_parser = super::word::<MergedSessions>)]
     pub sessions: Option<MergedSessions>,
     /// Print JSON
@@ -123,7 +123,7 @@ pub struct CustomerBrand {
     /// The customer; of one who was merged, this very ID's part
     #[arg(value_name = "ID", value_parser = id)]
     pub id: CustomerId,
-    /// The brand, as `walled_brands` in [merge] may name it
+    /// The brand, as `walled_brands` in `[merge]` may name it
     #[arg(value_name = "BRAND", required_unless_present = "none")]
     pub brand: Option<BrandName>,
     /// No brand's customer in particular

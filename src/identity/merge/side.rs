@@ -33,7 +33,7 @@ pub struct Seen {
     pub sub: Option<String>,
     /// Every subject that the sector has for what is seen.
     pub subs: Vec<String>,
-    /// Subjects retired at this sector lately: for as long as `told_for` in [merge] says.
+    /// Subjects retired at this sector lately: for as long as `told_for` in `[merge]` says.
     pub merged_from: Vec<String>,
     /// Logins by this ID from before no longer count.
     pub sessions_from: Option<Timestamp>,
