@@ -52,8 +52,6 @@ pub enum Requested {
     SameCustomer,
     /// A proof is too old, or what it rests on is the customer's no more.
     Stale,
-    /// Somebody merged one of the two meanwhile: look again, in another transaction.
-    Again,
     /// One of the two may not log in, or they are marked as two people (rules 30 and 35).
     Refused,
 }
@@ -61,7 +59,7 @@ pub enum Requested {
 /// Asks that two customers become one.
 ///
 /// # Errors
-/// If the database fails.
+/// If the database fails; `Contention` if somebody merged one of the two meanwhile.
 pub async fn open(tx: &mut Tx, one: &Proved, other: &Proved, now: Timestamp) -> Result<Requested, store::Error> {
     if !one.is_fresh(now) || !other.is_fresh(now) {
         return Ok(Requested::Stale);
@@ -71,7 +69,7 @@ pub async fn open(tx: &mut Tx, one: &Proved, other: &Proved, now: Timestamp) -> 
     if first.id == second.id {
         return Ok(Requested::SameCustomer);
     }
-    let Some(pair) = lock_both(tx, first.id, second.id).await? else { return Ok(Requested::Again) };
+    let pair = lock_both(tx, first.id, second.id).await?.ok_or(store::Error::Contention)?;
     if pair.iter().any(|customer| customer.state != CustomerState::Active) {
         return Ok(Requested::Refused);
     }

@@ -10,10 +10,10 @@ use super::{Error, Result};
 use crate::clock;
 
 /// How often a transaction is tried.
-pub const TRIES: u32 = 12;
+const TRIES: u32 = 12;
 
-/// Does one transaction, from its beginning to its commit, until nobody stands in its way any more; at most [`TRIES`]
-/// times.
+/// Does one transaction, from its beginning to its commit, until nobody stands in its way any more; at most
+/// twelve times.
 ///
 /// # Errors
 /// With whatever else than `Contention` a try ends with, and with that if the last one does.
@@ -31,7 +31,7 @@ where
 }
 
 /// A random part of a time that doubles from try to try: two who met do not meet again.
-pub fn pause(attempt: u32) -> Duration {
+fn pause(attempt: u32) -> Duration {
     let longest = 2_u64 << attempt.min(7);
     let [byte] = clock::random::<1>();
     Duration::from_millis(longest * u64::from(byte) / 255 + 1)

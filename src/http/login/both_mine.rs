@@ -163,7 +163,7 @@ pub async fn leave(
         }
         Requested::Already { .. } => {}
         Requested::SameCustomer => return Ok(super::acting::to_account()),
-        Requested::Stale | Requested::Again => return Ok(stale(app, context)),
+        Requested::Stale => return Ok(stale(app, context)),
         Requested::Refused => {
             let text = "These two accounts can’t be joined here, and nothing was changed. Please contact us: we’ll look \
                         at it with you.";

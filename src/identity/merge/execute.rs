@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::facts::Facts;
 use super::proposal;
-use super::retry::{self, Try};
 use super::{Executed, Outcome, Plan, PlanRequest, Terms, planning};
 use crate::clock::Timestamp;
 use crate::config::{MergeConfig, MergedSessions};
 use crate::events::{self, Event};
 use crate::ids::{CustomerId, MergeId, ProposalId};
+use crate::store::retry::retry;
 use crate::store::{self, Branch, Merge, MergeKind, Store, Tx};
 
 /// What a merge would do. `Refused` carries a plan that cannot be executed, with the reasons.
@@ -69,14 +69,15 @@ pub async fn execute(
     terms: Terms<'_>,
     now: Timestamp,
 ) -> Result<Outcome<Executed>, store::Error> {
-    for attempt in retry::attempts() {
-        let tx = store.begin().await?;
-        let outcome = once(tx, config, request, Bound { terms, proposal: None }, now).await;
-        if let Some(settled) = retry::settled(outcome, attempt).await {
-            return settled;
+    let attempt = async || {
+        let mut tx = store.begin().await?;
+        let outcome = within(&mut tx, config, request, Bound { terms, proposal: None }, now).await?;
+        if let Outcome::Done(_) = outcome {
+            tx.commit().await?;
         }
-    }
-    Err(store::Error::Contention)
+        Ok(outcome)
+    };
+    retry(attempt).await
 }
 
 /// What an execution is bound to.
@@ -87,20 +88,6 @@ pub(super) struct Bound<'a> {
     pub proposal: Option<ProposalId>,
 }
 
-async fn once(
-    mut tx: Tx,
-    config: &MergeConfig,
-    request: &PlanRequest,
-    bound: Bound<'_>,
-    now: Timestamp,
-) -> Result<Try<Outcome<Executed>>, store::Error> {
-    let outcome = within(&mut tx, config, request, bound, now).await?;
-    if let Try::Done(Outcome::Done(_)) = outcome {
-        tx.commit().await?;
-    }
-    Ok(outcome)
-}
-
 /// The same within a transaction of the caller's, who commits it if the outcome is `Done`.
 pub(super) async fn within(
     tx: &mut Tx,
@@ -108,40 +95,58 @@ pub(super) async fn within(
     request: &PlanRequest,
     bound: Bound<'_>,
     now: Timestamp,
-) -> Result<Try<Outcome<Executed>>, store::Error> {
+) -> Result<Outcome<Executed>, store::Error> {
     if let Some(key) = bound.terms.idempotency_key
         && let Some(merge) = tx.merge_by_key(key).await?
     {
-        return Ok(Try::Done(Outcome::Done(repeated(&merge))));
+        return Ok(Outcome::Done(repeated(&merge)));
     }
     let (survivor, absorbed) = match living(tx, request).await? {
         Ok(roots) => roots,
-        Err(unknown) => return Ok(Try::Done(Outcome::Unknown(unknown))),
+        Err(unknown) => return Ok(Outcome::Unknown(unknown)),
     };
     if survivor == absorbed {
         let before = already(tx, request, survivor).await?;
         // One and the same ID twice is nobody's merge.
         let unknown = || Outcome::Unknown(request.absorbed.to_string());
-        return Ok(Try::Done(before.map_or_else(unknown, Outcome::Done)));
+        return Ok(before.map_or_else(unknown, Outcome::Done));
     }
-    if !retry::lock(tx, survivor, absorbed).await? || living(tx, request).await? != Ok((survivor, absorbed)) {
-        return Ok(Try::Again);
-    }
+    lock(tx, request, (survivor, absorbed)).await?;
     let facts = Facts::read(tx, survivor, absorbed).await?;
     let plan = Box::new(planning::plan(config, request, &facts, now));
     if bound.terms.hash.is_some_and(|agreed| agreed != plan.hash()) {
-        return Ok(Try::Done(Outcome::Stale(plan)));
+        return Ok(Outcome::Stale(plan));
     }
     if !plan.is_clear() {
-        return Ok(Try::Done(Outcome::Refused(plan)));
+        return Ok(Outcome::Refused(plan));
     }
     if plan.needs_approval && bound.proposal.is_none() {
-        return Ok(Try::Done(Outcome::NeedsApproval(plan)));
+        return Ok(Outcome::NeedsApproval(plan));
     }
-    Ok(match apply(tx, request, &plan, bound, now).await? {
-        Some(executed) => Try::Done(Outcome::Done(executed)),
-        None => Try::Again,
-    })
+    Ok(Outcome::Done(apply(tx, request, &plan, bound, now).await?))
+}
+
+/// Locks the two that a request was found to mean, in the order of their IDs, and looks again.
+///
+/// # Errors
+/// `Contention` if it means others by now.
+pub(super) async fn lock(
+    tx: &mut Tx,
+    request: &PlanRequest,
+    roots: (CustomerId, CustomerId),
+) -> Result<(), store::Error> {
+    lock_roots(tx, roots).await?;
+    if living(tx, request).await? == Ok(roots) { Ok(()) } else { Err(store::Error::Contention) }
+}
+
+/// Locks two customers in the order of their IDs.
+///
+/// # Errors
+/// `Contention` if one of them is no root by now: the transaction is given up with its locks, so that nobody waits out of
+/// order.
+pub(super) async fn lock_roots(tx: &mut Tx, (one, other): (CustomerId, CustomerId)) -> Result<(), store::Error> {
+    let roots = tx.roots_lock(one, other).await?;
+    if roots.contains(&one) && roots.contains(&other) { Ok(()) } else { Err(store::Error::Contention) }
 }
 
 /// The living customers of a request, or the ID that nobody ever had.
@@ -185,14 +190,17 @@ fn repeated(merge: &Merge) -> Executed {
     }
 }
 
-/// Writes it all. `None` if a request with the same idempotency key was first.
+/// Writes it all.
+///
+/// # Errors
+/// `Contention` if a request with the same idempotency key was first: the next try answers what it did.
 async fn apply(
     tx: &mut Tx,
     request: &PlanRequest,
     plan: &Plan,
     bound: Bound<'_>,
     now: Timestamp,
-) -> Result<Option<Executed>, store::Error> {
+) -> Result<Executed, store::Error> {
     let (id, actor) = (MergeId::new(now), request.by.actor());
     let (survivor, absorbed, kind) = (plan.survivor, plan.absorbed, plan.kind);
     // The last word of the absorbed customer comes before the merge: from then on events are the survivor's.
@@ -221,7 +229,7 @@ async fn apply(
         undone_by: None,
     };
     if !tx.merge_insert(&merge).await? {
-        return Ok(None);
+        return Err(store::Error::Contention);
     }
     // The rows are the absorbed customer's still.
     if plan.sessions != MergedSessions::Keep {
@@ -232,7 +240,7 @@ async fn apply(
     }
     repoint(tx, &merge, request, now).await?;
     proposal::lapse(tx, absorbed, bound.proposal, (survivor, &actor), now).await?;
-    Ok(Some(Executed { merge: id, survivor, absorbed, kind, merged_at: now, repeated: false }))
+    Ok(Executed { merge: id, survivor, absorbed, kind, merged_at: now, repeated: false })
 }
 
 async fn repoint(tx: &mut Tx, merge: &Merge, request: &PlanRequest, now: Timestamp) -> Result<(), store::Error> {

@@ -3,12 +3,12 @@
 //! Until then a login by the absorbed side sees its own side only. One step up the tree is proved at a time: who proves
 //! a channel of the very customer that absorbed the side has proved nothing of anyone further up.
 
-use super::retry::{self, Try};
 use super::tree::Tree;
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
 use crate::identity::namespace::Namespace;
 use crate::ids::CustomerId;
+use crate::store::retry::retry;
 use crate::store::{self, CustomerState, Link, Store, Tx};
 
 /// Whether the keys of two sides are one now.
@@ -31,34 +31,23 @@ pub async fn join_keys(
     proved: CustomerId,
     now: Timestamp,
 ) -> Result<Joined, store::Error> {
-    for attempt in retry::attempts() {
-        let outcome = once(store, session, proved, now).await;
-        if let Some(settled) = retry::settled(outcome, attempt).await {
-            return settled;
-        }
-    }
-    Err(store::Error::Contention)
+    retry(|| once(store, session, proved, now)).await
 }
 
-async fn once(
-    store: &Store,
-    session: CustomerId,
-    proved: CustomerId,
-    now: Timestamp,
-) -> Result<Try<Joined>, store::Error> {
+async fn once(store: &Store, session: CustomerId, proved: CustomerId, now: Timestamp) -> Result<Joined, store::Error> {
     let mut tx = store.begin().await?;
     let Some(root) = tx.customer_lock(session).await?.filter(|root| root.state == CustomerState::Active) else {
-        return Ok(Try::Done(Joined::NotTheSurvivor));
+        return Ok(Joined::NotTheSurvivor);
     };
     let rows = tx.members_of(root.id).await?;
     let tree = Tree::new(&rows);
     let side = tree.leader(session);
     if tree.get(proved).is_none() {
-        return Ok(Try::Done(Joined::NotTheSurvivor));
+        return Ok(Joined::NotTheSurvivor);
     }
     let other = tree.leader(proved);
     if side == other {
-        return Ok(Try::Done(Joined::Whole { side }));
+        return Ok(Joined::Whole { side });
     }
     let hangs_under = |lower: CustomerId, upper: CustomerId| {
         tree.get(lower).and_then(|row| row.absorbed_by).is_some_and(|parent| tree.leader(parent) == upper)
@@ -66,16 +55,16 @@ async fn once(
     let lower = match (hangs_under(side, other), hangs_under(other, side)) {
         (true, _) => side,
         (_, true) => other,
-        _ => return Ok(Try::Done(Joined::NotTheSurvivor)),
+        _ => return Ok(Joined::NotTheSurvivor),
     };
-    let Some(merge) = tx.merge_of(lower).await? else { return Ok(Try::Again) };
+    let Some(merge) = tx.merge_of(lower).await? else { return Err(store::Error::Contention) };
     if tx.member_keys_join(lower).await? {
         tx.merge_keys_joined(merge.id, now).await?;
         let joined = Event::KeysJoined { merge: merge.id, side: lower };
         events::record(&mut tx, root.id, Actor::Customer, joined, now).await?;
     }
     tx.commit().await?;
-    Ok(Try::Done(Joined::Whole { side: if lower == side { other } else { side } }))
+    Ok(Joined::Whole { side: if lower == side { other } else { side } })
 }
 
 /// The proved addresses by which somebody who sees one side only can prove the side above it; none if they see the whole

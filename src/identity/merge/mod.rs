@@ -13,7 +13,6 @@ pub mod own;
 mod planning;
 mod proposal;
 mod refusal;
-mod retry;
 pub mod sessions;
 pub mod side;
 mod subjects;

@@ -6,7 +6,6 @@
 //! open for somebody to look at. Knows no flow and no page.
 
 use super::execute::{self, Bound};
-use super::retry::{self, Try};
 use super::{Executed, Initiator, Outcome, Plan, PlanRequest, Planned, Terms, side};
 use crate::clock::Timestamp;
 use crate::config::MergeConfig;
@@ -16,6 +15,7 @@ use crate::identity::merge_request::{self, Proved, Requested};
 use crate::ids::CustomerId;
 use crate::mail::{self, queue};
 use crate::secret::DerivedKey;
+use crate::store::retry::retry;
 use crate::store::{self, Store, Tx};
 
 /// For the record of the merge.
@@ -113,12 +113,7 @@ async fn hold(tx: &mut Tx, own: Own<'_>) -> Result<bool, store::Error> {
 /// # Errors
 /// If the database fails, or others stand in the way for seconds.
 pub async fn ask(store: &Store, own: Own<'_>, letters: Letters<'_>, now: Timestamp) -> Result<Requested, store::Error> {
-    for attempt in retry::attempts() {
-        if let Some(settled) = retry::settled(ask_once(store, own, letters, now).await, attempt).await {
-            return settled;
-        }
-    }
-    Err(store::Error::Contention)
+    retry(|| ask_once(store, own, letters, now)).await
 }
 
 async fn ask_once(
@@ -126,11 +121,10 @@ async fn ask_once(
     own: Own<'_>,
     letters: Letters<'_>,
     now: Timestamp,
-) -> Result<Try<Requested>, store::Error> {
+) -> Result<Requested, store::Error> {
     let mut tx = store.begin().await?;
     let requested = merge_request::open(&mut tx, own.one, own.other, now).await?;
     match requested {
-        Requested::Again => return Ok(Try::Again),
         Requested::Opened { customers, .. } => {
             for customer in customers {
                 letters.queue(&mut tx, customer, now).await?;
@@ -139,7 +133,7 @@ async fn ask_once(
         }
         Requested::Already { .. } | Requested::SameCustomer | Requested::Stale | Requested::Refused => {}
     }
-    Ok(Try::Done(requested))
+    Ok(requested)
 }
 
 /// What became of it.
@@ -167,13 +161,7 @@ pub async fn join(
     (hash, letters): (&str, Letters<'_>),
     now: Timestamp,
 ) -> Result<Joining, store::Error> {
-    for attempt in retry::attempts() {
-        let outcome = join_once(store, config, own, (hash, letters), now).await;
-        if let Some(settled) = retry::settled(outcome, attempt).await {
-            return settled;
-        }
-    }
-    Err(store::Error::Contention)
+    retry(|| join_once(store, config, own, (hash, letters), now)).await
 }
 
 async fn join_once(
@@ -182,37 +170,35 @@ async fn join_once(
     own: Own<'_>,
     (hash, letters): (&str, Letters<'_>),
     now: Timestamp,
-) -> Result<Try<Joining>, store::Error> {
+) -> Result<Joining, store::Error> {
     let mut tx = store.begin().await?;
     let request = own.request();
     let opened = match merge_request::open(&mut tx, own.one, own.other, now).await? {
         Requested::Opened { request, .. } | Requested::Already { request } => request,
-        Requested::Again => return Ok(Try::Again),
-        Requested::SameCustomer => return Ok(Try::Done(one_already(&mut tx, &request).await?)),
-        Requested::Stale => return Ok(Try::Done(Joining::Stale)),
+        Requested::SameCustomer => return one_already(&mut tx, &request).await,
+        Requested::Stale => return Ok(Joining::Stale),
         Requested::Refused => {
             drop(tx);
-            return Ok(match execute::plan(store, config, &request, now).await? {
-                Outcome::Refused(plan) => Try::Done(Joining::Refused(plan)),
-                _ => Try::Again,
-            });
+            return match execute::plan(store, config, &request, now).await? {
+                Outcome::Refused(plan) => Ok(Joining::Refused(plan)),
+                _ => Err(store::Error::Contention),
+            };
         }
     };
     let key = opened.to_string();
     let terms = Terms { hash: Some(hash), idempotency_key: Some(&key) };
     let bound = Bound { terms, proposal: None };
     let executed = match execute::within(&mut tx, config, &request, bound, now).await? {
-        Try::Again => return Ok(Try::Again),
-        Try::Done(Outcome::Done(executed)) => executed,
-        Try::Done(Outcome::Stale(plan)) if plan.is_clear() => return Ok(Try::Done(Joining::Changed)),
-        Try::Done(Outcome::Refused(plan) | Outcome::Stale(plan) | Outcome::NeedsApproval(plan)) => {
-            return Ok(Try::Done(Joining::Refused(plan)));
+        Outcome::Done(executed) => executed,
+        Outcome::Stale(plan) if plan.is_clear() => return Ok(Joining::Changed),
+        Outcome::Refused(plan) | Outcome::Stale(plan) | Outcome::NeedsApproval(plan) => {
+            return Ok(Joining::Refused(plan));
         }
-        Try::Done(Outcome::Unknown(_)) => return Ok(Try::Done(Joining::Stale)),
+        Outcome::Unknown(_) => return Ok(Joining::Stale),
     };
     letters.queue(&mut tx, executed.survivor, now).await?;
     tx.commit().await?;
-    Ok(Try::Done(Joining::Done(executed)))
+    Ok(Joining::Done(executed))
 }
 
 /// The merge that made them one before: by the first of two clicks, or by somebody else.

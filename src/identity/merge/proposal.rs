@@ -6,13 +6,13 @@
 
 use serde::Serialize;
 
-use super::execute::{Bound, living, within};
-use super::retry::{self, Try};
+use super::execute::{Bound, living, lock, lock_roots, within};
 use super::{Executed, Outcome, Plan, PlanRequest, Planned, Terms, plan_in};
 use crate::clock::Timestamp;
 use crate::config::MergeConfig;
 use crate::events::{self, Actor, Event};
 use crate::ids::{CustomerId, ProposalId};
+use crate::store::retry::retry;
 use crate::store::{self, MergeProposal, ProposalState, Store, Tx};
 
 /// A proposal as people see it.
@@ -92,13 +92,7 @@ pub async fn propose(
     terms: Terms<'_>,
     now: Timestamp,
 ) -> Result<Outcome<Proposal>, store::Error> {
-    for attempt in retry::attempts() {
-        let outcome = propose_once(store, config, request, terms, now).await;
-        if let Some(settled) = retry::settled(outcome, attempt).await {
-            return settled;
-        }
-    }
-    Err(store::Error::Contention)
+    retry(|| propose_once(store, config, request, terms, now)).await
 }
 
 async fn propose_once(
@@ -107,40 +101,38 @@ async fn propose_once(
     request: &PlanRequest,
     terms: Terms<'_>,
     now: Timestamp,
-) -> Result<Try<Outcome<Proposal>>, store::Error> {
+) -> Result<Outcome<Proposal>, store::Error> {
     let mut tx = store.begin().await?;
     if let Some(before) = made_before(&mut tx, terms).await? {
-        return Ok(Try::Done(Outcome::Done(before)));
+        return Ok(Outcome::Done(before));
     }
     let roots = match living(&mut tx, request).await? {
         Ok(roots) => roots,
-        Err(unknown) => return Ok(Try::Done(Outcome::Unknown(unknown))),
+        Err(unknown) => return Ok(Outcome::Unknown(unknown)),
     };
     // A merge that closes what is proposed of its two has been, and is seen, or comes after and finds this one.
-    if !retry::lock(&mut tx, roots.0, roots.1).await? || living(&mut tx, request).await? != Ok(roots) {
-        return Ok(Try::Again);
-    }
+    lock(&mut tx, request, roots).await?;
     let plan = match plan_in(&mut tx, config, request, now).await? {
         Outcome::Done(Planned::New(plan)) => plan,
-        Outcome::Done(Planned::Already(_)) => return Ok(Try::Done(Outcome::Unknown(request.absorbed.to_string()))),
-        Outcome::Unknown(id) => return Ok(Try::Done(Outcome::Unknown(id))),
-        Outcome::Refused(plan) => return Ok(Try::Done(Outcome::Refused(plan))),
-        Outcome::Stale(plan) => return Ok(Try::Done(Outcome::Stale(plan))),
-        Outcome::NeedsApproval(plan) => return Ok(Try::Done(Outcome::NeedsApproval(plan))),
+        Outcome::Done(Planned::Already(_)) => return Ok(Outcome::Unknown(request.absorbed.to_string())),
+        Outcome::Unknown(id) => return Ok(Outcome::Unknown(id)),
+        Outcome::Refused(plan) => return Ok(Outcome::Refused(plan)),
+        Outcome::Stale(plan) => return Ok(Outcome::Stale(plan)),
+        Outcome::NeedsApproval(plan) => return Ok(Outcome::NeedsApproval(plan)),
     };
     if terms.hash.is_some_and(|agreed| agreed != plan.hash()) {
-        return Ok(Try::Done(Outcome::Stale(plan)));
+        return Ok(Outcome::Stale(plan));
     }
     let row = row_of(config, request, terms, &plan, now);
     if !tx.proposal_insert(&row).await? {
         // The same was asked at the same moment: that one has committed.
-        return Ok(Try::Again);
+        return Err(store::Error::Contention);
     }
     let event = Event::MergeProposed { proposal: row.id, absorbed: row.absorbed };
     events::record(&mut tx, row.survivor, request.by.actor(), event, now).await?;
     tx.commit().await?;
     let unreadable = || Outcome::Unknown(request.absorbed.to_string());
-    Ok(Try::Done(read(row).map_or_else(unreadable, Outcome::Done)))
+    Ok(read(row).map_or_else(unreadable, Outcome::Done))
 }
 
 async fn made_before(tx: &mut Tx, terms: Terms<'_>) -> Result<Option<Proposal>, store::Error> {
@@ -226,24 +218,15 @@ pub async fn approve(
     now: Timestamp,
 ) -> Result<Approved, store::Error> {
     let decision = decision.into();
-    for attempt in retry::attempts() {
-        let outcome = once(store, config, id, decision, now).await;
-        if let Some(settled) = retry::settled(outcome, attempt).await {
-            return settled;
-        }
-    }
-    Err(store::Error::Contention)
+    retry(|| once(store, config, id, decision, now)).await
 }
 
-/// A proposal, locked behind the two it is about: in that order a merge of theirs takes them too. `None` if somebody was
-/// faster and it is to be looked for again.
-async fn lock(tx: &mut Tx, row: &MergeProposal) -> Result<Option<MergeProposal>, store::Error> {
+/// A proposal, locked behind the two it is about: in that order a merge of theirs takes them too.
+async fn lock_proposal(tx: &mut Tx, row: &MergeProposal) -> Result<MergeProposal, store::Error> {
     let survivor = tx.customer_living(row.survivor).await?.ok_or(store::Error::Missing)?;
     let absorbed = tx.customer_living(row.absorbed).await?.ok_or(store::Error::Missing)?;
-    if !retry::lock(tx, survivor.id, absorbed.id).await? {
-        return Ok(None);
-    }
-    tx.proposal_lock(row.id).await
+    lock_roots(tx, (survivor.id, absorbed.id)).await?;
+    tx.proposal_lock(row.id).await?.ok_or(store::Error::Missing)
 }
 
 async fn once(
@@ -252,22 +235,22 @@ async fn once(
     id: ProposalId,
     decision: Decision<'_>,
     now: Timestamp,
-) -> Result<Try<Approved>, store::Error> {
+) -> Result<Approved, store::Error> {
     let mut tx = store.begin().await?;
-    let Some(row) = tx.proposal_find(id).await? else { return Ok(Try::Done(Approved::Unknown)) };
-    let Some(row) = lock(&mut tx, &row).await? else { return Ok(Try::Again) };
+    let Some(row) = tx.proposal_find(id).await? else { return Ok(Approved::Unknown) };
+    let row = lock_proposal(&mut tx, &row).await?;
     let (approver, approvers) = (decision.by, tx.approvals_of(id).await?);
     // RFC 9110 §13.1.1: whoever asks again for what they have done already is told that it is done.
     let is_repeated = approvers.contains(&approver.as_text());
     if !is_repeated && !(decision.has_seen)(&version(row.state, approvers.len())) {
-        return Ok(Try::Done(Approved::Changed));
+        return Ok(Approved::Changed);
     }
     if row.state != ProposalState::Open {
         let executed = repeat(&mut tx, &row).await?;
-        return Ok(Try::Done(executed.map_or(Approved::Closed(row.state), Approved::Executed)));
+        return Ok(executed.map_or(Approved::Closed(row.state), Approved::Executed));
     }
     if row.proposed_by == approver.as_text() {
-        return Ok(Try::Done(Approved::ByProposer));
+        return Ok(Approved::ByProposer);
     }
     let Some(proposal) = read(row).filter(|proposal| now < proposal.expires_at) else {
         return void(tx, id, approver, now).await;
@@ -279,7 +262,7 @@ async fn once(
     let given = i64::try_from(approvers.len()).unwrap_or(i64::MAX).saturating_add(i64::from(!is_repeated));
     if given < proposal.approvals_needed {
         tx.commit().await?;
-        return Ok(Try::Done(Approved::Waiting { missing: proposal.approvals_needed - given }));
+        return Ok(Approved::Waiting { missing: proposal.approvals_needed - given });
     }
     complete(tx, config, &proposal, approver, now).await
 }
@@ -291,22 +274,21 @@ async fn complete(
     proposal: &Proposal,
     approver: &Actor,
     now: Timestamp,
-) -> Result<Try<Approved>, store::Error> {
+) -> Result<Approved, store::Error> {
     let terms = Terms { hash: Some(&proposal.plan_hash), idempotency_key: None };
     let bound = Bound { terms, proposal: Some(proposal.id) };
     match within(&mut tx, config, &proposal.request, bound, now).await? {
-        Try::Again => Ok(Try::Again),
-        Try::Done(Outcome::Done(executed)) => {
+        Outcome::Done(executed) => {
             tx.proposal_close(proposal.id, ProposalState::Executed, Some(executed.merge), now).await?;
             closed(&mut tx, executed.survivor, proposal.id, ProposalState::Executed, approver, now).await?;
             tx.commit().await?;
-            Ok(Try::Done(Approved::Executed(executed)))
+            Ok(Approved::Executed(executed))
         }
-        Try::Done(_) => void(tx, proposal.id, approver, now).await,
+        _ => void(tx, proposal.id, approver, now).await,
     }
 }
 
-async fn void(mut tx: Tx, id: ProposalId, approver: &Actor, now: Timestamp) -> Result<Try<Approved>, store::Error> {
+async fn void(mut tx: Tx, id: ProposalId, approver: &Actor, now: Timestamp) -> Result<Approved, store::Error> {
     let survivor = tx.proposal_find(id).await?.map(|row| row.survivor);
     if tx.proposal_close(id, ProposalState::Void, None, now).await?
         && let Some(survivor) = survivor
@@ -314,7 +296,7 @@ async fn void(mut tx: Tx, id: ProposalId, approver: &Actor, now: Timestamp) -> R
         closed(&mut tx, survivor, id, ProposalState::Void, approver, now).await?;
     }
     tx.commit().await?;
-    Ok(Try::Done(Approved::Voided))
+    Ok(Approved::Voided)
 }
 
 /// Takes an open proposal back.
@@ -328,13 +310,7 @@ pub async fn withdraw(
     now: Timestamp,
 ) -> Result<Withdrawn, store::Error> {
     let decision = decision.into();
-    for attempt in retry::attempts() {
-        let outcome = withdraw_once(store, id, decision, now).await;
-        if let Some(settled) = retry::settled(outcome, attempt).await {
-            return settled;
-        }
-    }
-    Err(store::Error::Contention)
+    retry(|| withdraw_once(store, id, decision, now)).await
 }
 
 async fn withdraw_once(
@@ -342,20 +318,20 @@ async fn withdraw_once(
     id: ProposalId,
     decision: Decision<'_>,
     now: Timestamp,
-) -> Result<Try<Withdrawn>, store::Error> {
+) -> Result<Withdrawn, store::Error> {
     let mut tx = store.begin().await?;
-    let Some(row) = tx.proposal_find(id).await? else { return Ok(Try::Done(Withdrawn::Unknown)) };
-    let Some(row) = lock(&mut tx, &row).await? else { return Ok(Try::Again) };
+    let Some(row) = tx.proposal_find(id).await? else { return Ok(Withdrawn::Unknown) };
+    let row = lock_proposal(&mut tx, &row).await?;
     let approvals = tx.approvals_of(id).await?.len();
     if !(decision.has_seen)(&version(row.state, approvals)) {
-        return Ok(Try::Done(Withdrawn::Changed));
+        return Ok(Withdrawn::Changed);
     }
     if !tx.proposal_close(id, ProposalState::Withdrawn, None, now).await? {
-        return Ok(Try::Done(Withdrawn::Closed(row.state)));
+        return Ok(Withdrawn::Closed(row.state));
     }
     closed(&mut tx, row.survivor, id, ProposalState::Withdrawn, decision.by, now).await?;
     tx.commit().await?;
-    Ok(Try::Done(Withdrawn::Done))
+    Ok(Withdrawn::Done)
 }
 
 /// Closes the open proposals, but for one, that name a customer who is none of their own any more: absorbed, or erased.

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::facts::Side;
-use super::retry::{self, Try};
 use super::tree::Tree;
 use super::{Initiator, MovedLink, Refusal, subjects};
 use crate::clock::{Timestamp, uuid_v7};
@@ -19,6 +18,7 @@ use crate::config::MergeConfig;
 use crate::events::{self, Event, Parted};
 use crate::ids::{CustomerId, LinkId, MergeId};
 use crate::secret;
+use crate::store::retry::retry;
 use crate::store::{
     self, Conflict, ConflictKind, Consent, CustomerState, Link, LinkState, Member, Merge, NotSame, Store, Subject, Tx,
     most_restrictive,
@@ -124,13 +124,7 @@ pub async fn undo(
     hash: Option<&str>,
     now: Timestamp,
 ) -> Result<Undone, store::Error> {
-    for attempt in retry::attempts() {
-        let outcome = once(store, config, request, hash, now).await;
-        if let Some(settled) = retry::settled(outcome, attempt).await {
-            return settled;
-        }
-    }
-    Err(store::Error::Contention)
+    retry(|| once(store, config, request, hash, now)).await
 }
 
 async fn once(
@@ -139,33 +133,33 @@ async fn once(
     request: &UndoRequest,
     hash: Option<&str>,
     now: Timestamp,
-) -> Result<Try<Undone>, store::Error> {
+) -> Result<Undone, store::Error> {
     let mut tx = store.begin().await?;
-    let Some(merge) = tx.merge_find(request.merge).await? else { return Ok(Try::Done(Undone::Unknown)) };
-    let Some(root) = tx.customer_living(merge.absorbed).await? else { return Ok(Try::Done(Undone::Unknown)) };
+    let Some(merge) = tx.merge_find(request.merge).await? else { return Ok(Undone::Unknown) };
+    let Some(root) = tx.customer_living(merge.absorbed).await? else { return Ok(Undone::Unknown) };
     if !tx.roots_lock(root.id, merge.absorbed).await?.contains(&root.id) {
-        return Ok(Try::Again);
+        return Err(store::Error::Contention);
     }
     // Under the lock: whoever undoes this merge, or hangs its root under another, has locked that root.
-    let Some(merge) = tx.merge_find(request.merge).await? else { return Ok(Try::Done(Undone::Unknown)) };
+    let Some(merge) = tx.merge_find(request.merge).await? else { return Ok(Undone::Unknown) };
     let (id, restored) = (merge.id, merge.absorbed);
     if merge.undone_at.is_some() {
-        return Ok(Try::Done(Undone::Done { merge: id, from: merge.survivor, restored, repeated: true }));
+        return Ok(Undone::Done { merge: id, from: merge.survivor, restored, repeated: true });
     }
     if tx.customer_living(merge.absorbed).await?.is_none_or(|living| living.id != root.id) {
-        return Ok(Try::Again);
+        return Err(store::Error::Contention);
     }
     let parts = Parts::read(&mut tx, merge, root.id, request).await?;
     let plan = Box::new(parts.plan(config, now));
     if hash.is_some_and(|agreed| agreed != plan.hash()) {
-        return Ok(Try::Done(Undone::Stale(plan)));
+        return Ok(Undone::Stale(plan));
     }
     if !plan.refusals.is_empty() {
-        return Ok(Try::Done(Undone::Refused(plan)));
+        return Ok(Undone::Refused(plan));
     }
     apply(&mut tx, &parts, &plan, request, now).await?;
     tx.commit().await?;
-    Ok(Try::Done(Undone::Done { merge: id, from: root.id, restored, repeated: false }))
+    Ok(Undone::Done { merge: id, from: root.id, restored, repeated: false })
 }
 
 /// A customer about to be two.
