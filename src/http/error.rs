@@ -71,7 +71,7 @@ pub fn failure_page(app: &App, status: StatusCode, request_id: &str) -> Response
     let busy = status == StatusCode::SERVICE_UNAVAILABLE;
     let page = ErrorPage {
         brand: &app.brand,
-        title: if busy { "Too many people at once".to_owned() } else { "Something went wrong on our side".to_owned() },
+        title: if busy { "We can’t do that just now" } else { "Something went wrong on our side" }.to_owned(),
         text: "Nothing was lost. Please try again in a moment.".to_owned(),
         what_to_do: vec![],
         request_id: request_id.to_owned(),

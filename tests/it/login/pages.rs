@@ -115,9 +115,22 @@ on_both! {
         let app = TestApp::builder(env).configure(hurried).start().await;
         // A body that never comes is out of time on any machine, however fast.
         let page = Browser::new().post_without_body(&app.url("/login/password"), NeverComes::default()).await;
-        assert_eq!((page.status.as_u16(), page.heading().as_str()), (503, "Too many people at once"));
+        assert_eq!((page.status.as_u16(), page.heading().as_str()), (503, "We can\u{2019}t do that just now"));
         assert_eq!(page.header("retry-after"), Some("2"));
         assert_guarded("out of time", &page);
         assert!(page.contains(page.header("x-request-id").unwrap()), "{}", page.text());
+    }
+
+    /// What may succeed in a moment says so, and when to come back.
+    async fn without_a_database_a_page_says_to_come_back(env: &Env) {
+        let app = TestApp::start(env).await;
+        app.customer(ANN, "Ann").await;
+        let browser = Browser::new();
+        let login = browser.get(app.url("/sign-in")).await;
+        app.store.close().await;
+        let page = browser.submit(&login, "/login/password", &[("email", ANN), ("password", PASSWORD)]).await;
+        assert_eq!(page.status.as_u16(), 503);
+        assert_eq!(page.header("retry-after"), Some("2"));
+        assert_guarded("no database", &page);
     }
 }
