@@ -176,8 +176,8 @@ impl ConnectorPrompt {
     }
 }
 
-/// The claims a mapping may fill.
-const MAPPABLE: [&str; 9] = [
+/// The standard claims about a person that mean something here, beside `sub`: a mapping may fill them.
+pub const UNDERSTOOD_CLAIMS: [&str; 9] = [
     "email",
     "email_verified",
     "name",
@@ -262,8 +262,8 @@ impl ConnectorConfig {
         if self.kind.is_oidc() && !self.scopes.is_empty() && !self.scopes.iter().any(|scope| scope == "openid") {
             problems.add(at("scopes"), "lacks openid", "[\"openid\", \"email\", \"profile\"]");
         }
-        if let Some(unknown) = self.claims.keys().find(|claim| !MAPPABLE.contains(&claim.as_str())) {
-            let expected = format!("one of {}", MAPPABLE.join(", "));
+        if let Some(unknown) = self.claims.keys().find(|claim| !UNDERSTOOD_CLAIMS.contains(&claim.as_str())) {
+            let expected = format!("one of {}", UNDERSTOOD_CLAIMS.join(", "));
             problems.add(at(&format!("claims.{unknown}")), "is not a claim that can be filled", expected);
         }
         if let Some(tenant) = &self.tenant

@@ -42,7 +42,7 @@ pub use ask_email::AskEmail;
 pub use birthdate_trust::BirthdateTrust;
 pub use brand::BrandConfig;
 pub use client::{ConfiguredClient, check_metadata};
-pub use connector::{ConnectorAuthMethod, ConnectorConfig, ConnectorPrompt, EmailTrust};
+pub use connector::{ConnectorAuthMethod, ConnectorConfig, ConnectorPrompt, EmailTrust, UNDERSTOOD_CLAIMS};
 pub use connector_breaker::BreakerConfig;
 pub use connector_import::{ImportAction, ImportConfig, ImportRule, ImportUpdate, Importable, OnConflict};
 pub use connector_kind::ConnectorKind;

@@ -8,6 +8,7 @@ use time::{Date, Month};
 
 use super::{ConnectorError, UpstreamIdentity};
 use crate::clock::Timestamp;
+use crate::config::UNDERSTOOD_CLAIMS;
 
 /// Claims as an ID token or userinfo carries them.
 pub type Claims = Map<String, Value>;
@@ -35,20 +36,6 @@ const PROTOCOL_CLAIMS: [&str; 15] = [
     "auth_time",
     "acr",
     "amr",
-];
-
-/// The standard claims kept when all of them are too long.
-const STANDARD_CLAIMS: [&str; 10] = [
-    "sub",
-    "email",
-    "email_verified",
-    "name",
-    "given_name",
-    "family_name",
-    "preferred_username",
-    "picture",
-    "locale",
-    "birthdate",
 ];
 
 /// Claims that the provider says it has verified (OpenID Connect for Identity Assurance).
@@ -216,7 +203,7 @@ fn bounded(claims: Claims) -> Value {
     }
     let Value::Object(mut claims) = whole else { return Value::Null };
     claims.retain(|name, value| {
-        STANDARD_CLAIMS.contains(&name.as_str()) && value.to_string().len() <= MAX_TEXT_BYTES + 2
+        (name == "sub" || UNDERSTOOD_CLAIMS.contains(&name.as_str())) && value.to_string().len() <= MAX_TEXT_BYTES + 2
     });
     Value::Object(claims)
 }

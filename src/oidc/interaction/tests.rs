@@ -40,9 +40,20 @@ fn session_of(age: u64, acr: Option<&str>) -> SessionFacts<'_> {
 fn step(prompt: &str, max_age: Option<u64>, age: Option<u64>, hinted: Hinted, consent: Consent<'_>) -> Step {
     let request = request(prompt, max_age);
     let session = age.map(|age| session_of(age, None));
-    let began_at = NOW - Duration::from_secs(10);
-    let progress = Progress::default();
-    next_step(&Facts { request: &request, began_at, now: NOW, session, hinted, consent, progress })
+    next_step(&Facts { hinted, consent, ..facts_of(&request, session) })
+}
+
+/// Of a request that began 10 seconds ago, without a hint and with nothing to consent to.
+fn facts_of<'a>(request: &'a AuthorizationRequest, session: Option<SessionFacts<'a>>) -> Facts<'a> {
+    Facts {
+        request,
+        began_at: NOW - Duration::from_secs(10),
+        now: NOW,
+        session,
+        hinted: Hinted::Nobody,
+        consent: Consent::NotNeeded,
+        progress: Progress::default(),
+    }
 }
 
 #[test]
@@ -90,7 +101,6 @@ fn the_next_step_follows_from_prompt_age_hint_and_consent() {
 /// Protocol rule 7: a wish for a level is worth one login, and never an error.
 #[test]
 fn a_level_that_was_not_reached_asks_for_one_login() {
-    let began_at = NOW - Duration::from_secs(10);
     for (prompt, wanted, age, acr, expected) in [
         ("", "gold silver", 500, None, Step::Authenticate(Some(customer(1)))),
         ("", "gold silver", 500, Some("bronze"), Step::Authenticate(Some(customer(1)))),
@@ -101,23 +111,14 @@ fn a_level_that_was_not_reached_asks_for_one_login() {
     ] {
         let acr_values = wanted.split_whitespace().map(str::to_owned).collect();
         let request = AuthorizationRequest { acr_values, ..request(prompt, None) };
-        let facts = Facts {
-            request: &request,
-            began_at,
-            now: NOW,
-            session: Some(session_of(age, acr)),
-            hinted: Hinted::Nobody,
-            consent: Consent::NotNeeded,
-            progress: Progress::default(),
-        };
-        assert_eq!(next_step(&facts), expected, "{prompt} {wanted} {age} {acr:?}");
+        let session = Some(session_of(age, acr));
+        assert_eq!(next_step(&facts_of(&request, session)), expected, "{prompt} {wanted} {age} {acr:?}");
     }
 }
 
 /// Protocol rule 7: a level that is a must asks for one login, and that login reaches it or has failed.
 #[test]
 fn an_essential_level_is_reached_or_refused() {
-    let began_at = NOW - Duration::from_secs(10);
     for (prompt, age, acr, expected) in [
         ("", 500, None, Step::Authenticate(Some(customer(1)))),
         ("", 500, Some("silver"), Step::Authenticate(Some(customer(1)))),
@@ -129,15 +130,7 @@ fn an_essential_level_is_reached_or_refused() {
     ] {
         let essential_levels = vec!["gold".to_owned()];
         let request = AuthorizationRequest { essential_levels, ..request(prompt, None) };
-        let facts = Facts {
-            request: &request,
-            began_at,
-            now: NOW,
-            session: Some(session_of(age, acr)),
-            hinted: Hinted::Nobody,
-            consent: Consent::NotNeeded,
-            progress: Progress::default(),
-        };
-        assert_eq!(next_step(&facts), expected, "{prompt} {age} {acr:?}");
+        let session = Some(session_of(age, acr));
+        assert_eq!(next_step(&facts_of(&request, session)), expected, "{prompt} {age} {acr:?}");
     }
 }
