@@ -374,6 +374,7 @@ impl ClientFlags {
             client_uri: None,
             first_party: self.first_party,
             require_pkce: true,
+            require_pushed_authorization_requests: false,
             resources: self.resources.clone(),
             admin_role: self.admin_role,
             upstream_tokens: vec![],

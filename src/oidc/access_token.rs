@@ -45,11 +45,7 @@ pub(super) async fn check_live(
     claims: &AccessTokenClaims,
     now: Timestamp,
 ) -> Result<Live, OAuthError> {
-    let grant: GrantId = claims
-        .jti
-        .split_once('.')
-        .and_then(|(grant, _)| grant.parse().ok())
-        .ok_or_else(|| invalid("the token names no grant"))?;
+    let grant = grant_of(claims).ok_or_else(|| invalid("the token names no grant"))?;
     let mut ops = vec![Op::Get { key: revoked_key(grant) }];
     if let Some(sid) = &claims.sid {
         ops.push(Op::Get { key: session::sid_key(sid) });
@@ -70,6 +66,11 @@ pub(super) async fn check_live(
         }
         None => Ok(Live { grant, customer: None }),
     }
+}
+
+/// The grant that a token came from.
+pub(super) fn grant_of(claims: &AccessTokenClaims) -> Option<GrantId> {
+    claims.jti.split_once('.').and_then(|(grant, _)| grant.parse().ok())
 }
 
 /// One wording for every reason; the reason is for the logs.

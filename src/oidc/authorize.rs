@@ -34,17 +34,29 @@ pub enum Refusal {
 ///
 /// # Errors
 /// See [`Refusal`].
-pub fn check(params: &Params, provider: &Provider) -> Result<(AuthorizationRequest, Arc<Client>), Refusal> {
+pub fn check(params: &Params, provider: &Provider) -> Result<AuthorizationRequest, Refusal> {
     let client = client(params, provider).map_err(Refusal::Page)?;
-    let redirect_uri = redirect_uri(params, &client).map_err(Refusal::Page)?;
-    let return_to = return_to(params, redirect_uri)?;
-    match request(params, provider, &client, return_to.clone()) {
-        Ok(request) => Ok((request, client)),
-        Err(error) => Err(Refusal::Redirect { return_to, error }),
+    let request = check_of(&client, params, provider)?;
+    // RFC 9126 §6.
+    if client.metadata.require_pushed_authorization_requests {
+        let error = OAuthError::invalid_request("this client must push its authorization requests");
+        return Err(Refusal::Redirect { return_to: request.return_to, error });
     }
+    Ok(request)
 }
 
-fn client(params: &Params, provider: &Provider) -> Result<Arc<Client>, OAuthError> {
+/// Checks a request of a client that is known already, because it has authenticated.
+///
+/// # Errors
+/// See [`Refusal`].
+pub fn check_of(client: &Client, params: &Params, provider: &Provider) -> Result<AuthorizationRequest, Refusal> {
+    let redirect_uri = redirect_uri(params, client).map_err(Refusal::Page)?;
+    let return_to = return_to(params, redirect_uri)?;
+    request(params, provider, client, return_to.clone()).map_err(|error| Refusal::Redirect { return_to, error })
+}
+
+/// The client that a request names.
+pub(super) fn client(params: &Params, provider: &Provider) -> Result<Arc<Client>, OAuthError> {
     let client_id = unambiguous(params, "client_id")?.ok_or_else(|| missing("client_id"))?;
     provider
         .clients
@@ -67,7 +79,7 @@ fn redirect_uri(params: &Params, client: &Client) -> Result<Url, OAuthError> {
 }
 
 /// What decides where an answer goes must not be said twice: the checks would see one and somebody else the other.
-fn unambiguous<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, OAuthError> {
+pub(super) fn unambiguous<'a>(params: &'a Params, name: &str) -> Result<Option<&'a str>, OAuthError> {
     if params.is_repeated(name) {
         return Err(OAuthError::invalid_request(format!("parameter {name} is repeated")));
     }
@@ -137,6 +149,7 @@ fn request(
         resources: resources(params, client)?,
         acr_values: levels.wished,
         essential_levels: levels.essential,
+        pushed_as: None,
     })
 }
 

@@ -93,6 +93,9 @@ pub struct AuthorizationRequest {
     /// Of these the login must reach one (OpenID Connect Core §5.5.1.1).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub essential_levels: Vec<String>,
+    /// The `request_uri` that it came by, if it was pushed (RFC 9126).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed_as: Option<String>,
 }
 
 /// What goes back to the client's redirect URI.

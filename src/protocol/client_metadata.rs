@@ -107,6 +107,9 @@ pub struct ClientMetadata {
     /// Off only for a legacy confidential client that cannot do PKCE.
     #[serde(default = "yes")]
     pub require_pkce: bool,
+    /// Its authorization requests must be pushed (RFC 9126 §6).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_pushed_authorization_requests: bool,
     /// Resource servers (RFC 8707) this client may ask tokens for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
@@ -129,6 +132,10 @@ fn default_scope() -> String {
 
 fn default_access_token_alg() -> SigningAlgorithm {
     SigningAlgorithm::Es256
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn yes() -> bool {

@@ -24,6 +24,7 @@ pub enum ErrorCode {
     AccountSelectionRequired,
     RequestNotSupported,
     RequestUriNotSupported,
+    InvalidRequestUri,
     RegistrationNotSupported,
     UnmetAuthenticationRequirements,
 }
@@ -51,6 +52,7 @@ impl ErrorCode {
             Self::AccountSelectionRequired => "account_selection_required",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
         }

@@ -6,6 +6,7 @@ pub mod claims;
 pub mod claims_request;
 pub mod client_metadata;
 pub mod error;
+pub mod introspection;
 pub mod jwk;
 pub mod params;
 pub mod pkce;

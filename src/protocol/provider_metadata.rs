@@ -13,6 +13,12 @@ pub struct ProviderMetadata {
     pub token_endpoint: String,
     pub userinfo_endpoint: String,
     pub jwks_uri: String,
+    /// RFC 7662.
+    pub introspection_endpoint: String,
+    /// RFC 7009.
+    pub revocation_endpoint: String,
+    /// RFC 9126.
+    pub pushed_authorization_request_endpoint: String,
     pub end_session_endpoint: String,
     /// Ours: where a native app gets the nonce that its provider's SDK puts into the ID token.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,6 +30,10 @@ pub struct ProviderMetadata {
     pub subject_types_supported: Vec<&'static str>,
     pub id_token_signing_alg_values_supported: Vec<SigningAlgorithm>,
     pub token_endpoint_auth_methods_supported: Vec<TokenEndpointAuthMethod>,
+    pub introspection_endpoint_auth_methods_supported: Vec<TokenEndpointAuthMethod>,
+    pub revocation_endpoint_auth_methods_supported: Vec<TokenEndpointAuthMethod>,
+    /// Whether every client has to; one by one they may be told so.
+    pub require_pushed_authorization_requests: bool,
     pub code_challenge_methods_supported: Vec<&'static str>,
     pub prompt_values_supported: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -16,6 +16,7 @@ use crate::identity::consent;
 use crate::identity::merge::side;
 use crate::identity::profile::Profile;
 use crate::ids::CustomerId;
+use crate::oidc::pushed;
 use crate::protocol::scope::Scope;
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::store::retry::retry;
@@ -97,6 +98,9 @@ pub async fn post(
             step::advance(walk).await
         }
         Some("deny") => {
+            if let Some(used_up) = pushed::used_up(&request) {
+                app.kv().run(vec![used_up]).await?;
+            }
             let error = OAuthError::new(ErrorCode::AccessDenied, "the end-user did not consent");
             Ok(step::refuse(&app, &request.return_to, &error))
         }

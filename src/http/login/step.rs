@@ -24,6 +24,7 @@ use crate::kv::Op;
 use crate::oidc::client::Client;
 use crate::oidc::code;
 use crate::oidc::interaction::{Consent, Facts, Hinted, SessionFacts, Step, next_step};
+use crate::oidc::pushed;
 use crate::protocol::authorization::{AuthorizationRequest, AuthorizationResponse, ResponseMode, ReturnTo};
 use crate::protocol::scope::Scope;
 use crate::protocol::token::{Audience, IdTokenClaims};
@@ -195,7 +196,8 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         Step::SelectAccount => ask(walk, "/select-account").await,
         Step::AskConsent => ask(walk, "/consent").await,
         Step::Refuse(code) => {
-            run(app, walk.ops).await?;
+            let ops = walk.ops.into_iter().chain(pushed::used_up(request)).collect();
+            run(app, ops).await?;
             Ok(refuse(app, &request.return_to, &OAuthError::new(code, refusal_text(code))))
         }
         Step::Issue => issue(walk, request).await,
@@ -208,6 +210,7 @@ async fn issue(walk: Walk<'_>, request: &AuthorizationRequest) -> Result<Respons
     let (code, op) = code::issue(request, session, app.provider.lifetimes.code, walk.context.now)?;
     let mut ops = walk.ops;
     ops.push(op);
+    ops.extend(pushed::used_up(request));
     run(app, ops).await?;
     Ok(respond(app, &request.return_to, &AuthorizationResponse::Code(code)))
 }

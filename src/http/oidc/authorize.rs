@@ -10,6 +10,7 @@ use crate::http::error::{self, Failure};
 use crate::http::login::step::{self, Walk};
 use crate::http::session::BrowserSession;
 use crate::oidc::authorize::{Refusal, check};
+use crate::oidc::pushed;
 use crate::session::flow::{Flow, Target};
 
 /// The request.
@@ -19,8 +20,15 @@ pub async fn either(
     browser: BrowserSession,
     EitherParams(params): EitherParams,
 ) -> Result<Response, Failure> {
-    let request = match check(&params, &app.provider) {
-        Ok((request, _)) => request,
+    let checked = match pushed::reference(&params) {
+        // Whatever else the browser brings does not count (RFC 9126 §4).
+        Some(request_uri) => {
+            pushed::open(&app.provider, &params, request_uri, context.now).await?.map_err(Refusal::Page)
+        }
+        None => check(&params, &app.provider),
+    };
+    let request = match checked {
+        Ok(request) => request,
         Err(Refusal::Page(error)) => return Ok(error::refused_page(&app, &context, &error)),
         Err(Refusal::Redirect { return_to, error }) => return Ok(step::refuse(&app, &return_to, &error)),
     };

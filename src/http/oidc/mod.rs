@@ -3,7 +3,10 @@
 pub mod authorize;
 pub mod discovery;
 pub mod end_session;
+pub mod introspection;
 pub mod native_nonce;
+pub mod posted;
+pub mod pushed;
 pub mod token;
 pub mod userinfo;
 
@@ -26,6 +29,9 @@ pub fn routes() -> Router<App> {
         .route("/.well-known/oauth-authorization-server", get(discovery::metadata))
         .route("/jwks.json", get(discovery::jwks))
         .route("/token", post(token::post).options(super::cors::preflight))
+        .route("/introspect", post(introspection::introspect))
+        .route("/revoke", post(introspection::revoke).options(super::cors::preflight))
+        .route("/par", post(pushed::post).options(super::cors::preflight))
         .route("/native-nonce", post(native_nonce::post))
         .route("/userinfo", get(userinfo::get).post(userinfo::post).options(super::cors::preflight))
 }

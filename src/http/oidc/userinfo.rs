@@ -7,7 +7,7 @@ use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
-use super::token::is_form;
+use super::posted::is_form;
 use crate::app::App;
 use crate::http::cors;
 use crate::http::error::{bearer_challenge, bearer_error};

@@ -22,6 +22,7 @@ fn request(prompt: &str, max_age: Option<u64>) -> AuthorizationRequest {
         resources: vec![],
         acr_values: vec![],
         essential_levels: vec![],
+        pushed_as: None,
     }
 }
 
