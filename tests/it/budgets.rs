@@ -38,6 +38,7 @@ const BUDGETS: &[(&str, Cost)] = &[
     ("token, refresh", [2, 0, 2]),
     ("token, client credentials", [0, 0, 1]),
     ("userinfo", [1, 1, 0]),
+    ("introspection", [1, 1, 0]),
     ("password login", [2, 3, 0]),
     ("password login in a browser that is known", [2, 3, 0]),
     ("social callback, known customer", [2, 3, 0]),
@@ -128,6 +129,10 @@ async fn count_all(app: &TestApp) -> Vec<(&'static str, Cost)> {
     machine(&mut meter).await;
     let answer = meter.count("userinfo", shop.userinfo(&tokens.access_token)).await;
     assert_eq!(answer.body["sub"], tokens.claims["sub"]);
+    let introspect = async || shop.post("introspection_endpoint", &[("token", &tokens.access_token)]).await;
+    introspect().await;
+    let answer = meter.count("introspection", introspect()).await;
+    assert_eq!((&answer.body["active"], &answer.body["sub"]), (&json!(true), &tokens.claims["sub"]));
     logins(&mut meter, &shop).await;
     resolve(&mut meter).await;
     meter.counted

@@ -66,6 +66,11 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/authorize", "POST", 303, "public"), // once more by GET, with the cookies of this browser
     ("/token", "POST", 401, "refused"),
     ("/token", "OPTIONS", 204, "public"),
+    ("/introspect", "POST", 401, "refused"),
+    ("/revoke", "POST", 401, "refused"),
+    ("/revoke", "OPTIONS", 204, "public"),
+    ("/par", "POST", 401, "refused"),
+    ("/par", "OPTIONS", 204, "public"),
     ("/native-nonce", "POST", 401, "refused"),
     // What needs a token that the provider has signed
     ("/connectors/{connector}/backchannel-logout", "POST", 400, "refused"),

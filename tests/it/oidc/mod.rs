@@ -11,13 +11,16 @@ mod consent;
 mod cors;
 mod discovery;
 mod id_token;
+mod introspection;
 mod jwks;
 mod logout;
 mod path;
 mod prompt;
+mod pushed;
 mod redirect_uri;
 mod refresh;
 mod refresh_end;
+mod revocation;
 mod token;
 mod userinfo;
 

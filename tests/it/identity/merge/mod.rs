@@ -4,6 +4,7 @@
 mod acceptance;
 mod cost;
 mod erasing;
+mod issued_before;
 mod keeping;
 mod merging;
 pub mod program;

@@ -16,25 +16,25 @@ use crate::harness::{Browser, Env, RelyingParty, TestApp, invariants, jwks, unti
 use crate::identity::log_in_as;
 use crate::on_both;
 
-const ANN: &str = "ann@shop.example";
+pub const ANN: &str = "ann@shop.example";
 
 /// Ann with a password, Bob with an account at a provider, and an app and a destination that know both.
-struct House {
-    upstream: Upstream,
-    app: TestApp,
-    rp: RelyingParty,
-    ann: CustomerId,
-    bob: CustomerId,
-    ann_tokens: Tokens,
-    bob_tokens: Tokens,
+pub struct House {
+    pub upstream: Upstream,
+    pub app: TestApp,
+    pub rp: RelyingParty,
+    pub ann: CustomerId,
+    pub bob: CustomerId,
+    pub ann_tokens: Tokens,
+    pub bob_tokens: Tokens,
 }
 
-fn sub(tokens: &Tokens) -> &str {
+pub fn sub(tokens: &Tokens) -> &str {
     tokens.claims["sub"].as_str().unwrap()
 }
 
 impl House {
-    async fn start(env: &Env) -> House {
+    pub async fn start(env: &Env) -> House {
         let upstream = Upstream::start_at(env.clock.clone(), crate::harness::upstream::Algorithm::Es256).await;
         upstream.add_person("bob-1", json!({"name": "Bob Own"}));
         let app = TestApp::builder(env)
@@ -52,13 +52,13 @@ impl House {
         House { upstream, app, rp, ann, bob: found.unwrap(), ann_tokens, bob_tokens }
     }
 
-    async fn merge(&self) -> samesake::ids::MergeId {
+    pub async fn merge(&self) -> samesake::ids::MergeId {
         let request = by_operator(self.ann, self.bob);
         let (store, config) = (self.app.store.background(), &self.app.app.config.merge);
         done(merge::execute(&store, config, &request, Terms::default(), self.app.clock.now()).await.unwrap()).merge
     }
 
-    async fn as_bob(&self, browser: &Browser) -> Tokens {
+    pub async fn as_bob(&self, browser: &Browser) -> Tokens {
         self.upstream.choose("bob-1");
         let authorization = self.rp.authorization();
         let page = browser.get(&authorization.url).await;
@@ -66,19 +66,19 @@ impl House {
         self.rp.finish(&authorization, &callback).await
     }
 
-    async fn userinfo(&self, tokens: &Tokens) -> Value {
+    pub async fn userinfo(&self, tokens: &Tokens) -> Value {
         self.rp.userinfo(&tokens.access_token).await.body
     }
 
     /// The statement for this browser, once its level is this.
-    async fn statement(&self, browser: &Browser, level: &str) -> Value {
+    pub async fn statement(&self, browser: &Browser, level: &str) -> Value {
         let ask = async || browser.get_one(self.app.url("/forward-auth/data")).await;
         until(&format!("the level {level}"), async || ask().await.header("samesake-level") == Some(level)).await;
         jwks::peek(ask().await.header("samesake-identity").unwrap()).1
     }
 }
 
-async fn as_ann(app: &TestApp, rp: &RelyingParty, browser: &Browser) -> Tokens {
+pub async fn as_ann(app: &TestApp, rp: &RelyingParty, browser: &Browser) -> Tokens {
     let authorization = rp.authorization_with(&[("prompt", "login")]);
     let callback = app.log_in(browser, &authorization.url, ANN).await;
     rp.finish(&authorization, &callback).await
