@@ -140,9 +140,14 @@ fn check_grants(client: &ClientMetadata, key: &str, problems: &mut Problems) {
     if client.grant_types.contains(&GrantType::RefreshToken)
         && !client.grant_types.contains(&GrantType::AuthorizationCode)
         && !client.grant_types.contains(&GrantType::TokenExchange)
+        && !client.grant_types.contains(&GrantType::DeviceCode)
     {
         let problem = "refresh_token without authorization_code leads nowhere";
-        problems.add(format!("{key}.grant_types"), problem, "authorization_code or token exchange beside it");
+        problems.add(
+            format!("{key}.grant_types"),
+            problem,
+            "authorization_code, the device code or token exchange beside it",
+        );
     }
     if !client.upstream_tokens.is_empty() && (public || !client.grant_types.contains(&GrantType::TokenExchange)) {
         let problem = "is for clients with a secret that may exchange tokens";

@@ -22,6 +22,8 @@ pub enum Action {
     Password,
     /// Having a code or a notice mailed to an address.
     Mail,
+    /// Typing the code of a device. The limits are a password's.
+    UserCode,
 }
 
 impl Action {
@@ -29,6 +31,7 @@ impl Action {
         match self {
             Self::Password => "password",
             Self::Mail => "mail",
+            Self::UserCode => "user-code",
         }
     }
 }
@@ -95,7 +98,7 @@ impl Throttle {
     /// What to count before this attempt is made.
     pub fn before(&self, attempt: &Attempt<'_>, now: Timestamp) -> Check {
         let limits = match attempt.action {
-            Action::Password => &self.policy.password,
+            Action::Password | Action::UserCode => &self.policy.password,
             Action::Mail => &self.policy.mail,
         };
         let action = attempt.action.name();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Provider;
+use super::client::Client;
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, GrantId, Sid};
 use crate::kv::{self, Op, Reply, When};
@@ -37,6 +38,31 @@ pub struct CodeRecord {
     pub nonce: Option<String>,
     pub resources: Vec<String>,
     pub expires_at: Timestamp,
+}
+
+impl CodeRecord {
+    /// What a session without a browser gives, redeemed at once.
+    pub fn of_session(
+        client: &Client,
+        session: SsoSession,
+        scope: Scope,
+        resources: Vec<String>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            client_id: client.id().to_owned(),
+            redirect_uri_sent: None,
+            code_challenge: None,
+            customer: session.customer,
+            sid: session.sid,
+            authentication: session.authentication,
+            session_expires_at: session.expires_at,
+            scope,
+            nonce: None,
+            resources,
+            expires_at: now,
+        }
+    }
 }
 
 /// Makes a code for a request that may be answered. The operation must have run before the code leaves the house.

@@ -34,6 +34,7 @@ pub fn metadata(provider: &Provider) -> ProviderMetadata {
         introspection_endpoint: at("/introspect"),
         revocation_endpoint: at("/revoke"),
         pushed_authorization_request_endpoint: at("/par"),
+        device_authorization_endpoint: at("/device-authorization"),
         end_session_endpoint: at("/end-session"),
         native_nonce_endpoint: provider.connectors.take_native_tokens().then(|| at("/native-nonce")),
         scopes_supported: ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec(),

@@ -7,6 +7,7 @@ pub mod authorize;
 pub mod client;
 pub mod client_auth;
 pub mod code;
+pub mod device;
 pub mod discovery;
 pub mod grants;
 pub mod interaction;
@@ -76,7 +77,10 @@ impl Provider {
     /// Whether a grant type leads anywhere with this configuration.
     pub fn offers(&self, grant: GrantType) -> bool {
         match grant {
-            GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::ClientCredentials => true,
+            GrantType::AuthorizationCode
+            | GrantType::RefreshToken
+            | GrantType::ClientCredentials
+            | GrantType::DeviceCode => true,
             GrantType::TokenExchange => self.connectors.take_native_tokens() || self.connectors.keep_tokens(),
         }
     }

@@ -3,7 +3,7 @@
 use super::Provider;
 use super::client::Client;
 use super::grants::token_exchange::{self, Exchanged};
-use super::grants::{Granted, authorization_code, client_credentials, refresh_token};
+use super::grants::{Granted, authorization_code, client_credentials, device_code, refresh_token};
 use crate::clock::Timestamp;
 use crate::protocol::client_metadata::GrantType;
 use crate::protocol::jwk::SigningAlgorithm;
@@ -33,6 +33,7 @@ pub async fn answer(
         GrantType::AuthorizationCode => authorization_code::redeem(provider, &client, params, now).await?,
         GrantType::RefreshToken => refresh_token::rotate(provider, &client, params, now).await?,
         GrantType::ClientCredentials => client_credentials::grant(&client, params)?,
+        GrantType::DeviceCode => device_code::redeem(provider, &client, params, now).await?,
         GrantType::TokenExchange => match token_exchange::exchange(provider, &client, params, now).await? {
             Exchanged::SignedIn(granted) => {
                 let issued = Some(ExchangeTokenType::AccessToken);

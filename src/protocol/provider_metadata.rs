@@ -19,6 +19,8 @@ pub struct ProviderMetadata {
     pub revocation_endpoint: String,
     /// RFC 9126.
     pub pushed_authorization_request_endpoint: String,
+    /// RFC 8628.
+    pub device_authorization_endpoint: String,
     pub end_session_endpoint: String,
     /// Ours: where a native app gets the nonce that its provider's SDK puts into the ID token.
     #[serde(skip_serializing_if = "Option::is_none")]

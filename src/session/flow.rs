@@ -67,6 +67,8 @@ pub struct Flow {
 pub enum Target {
     /// Back to a client with a code.
     Authorization(Box<AuthorizationRequest>),
+    /// To the question whether a device may be connected, by the name of its request (RFC 8628).
+    Device { client_id: String, request: String },
     /// Back to an app behind forward-auth.
     Destination { destination: String, return_to: Url, state_hash: String },
     /// Our own start page.
@@ -103,6 +105,20 @@ impl Flow {
     pub fn request(&self) -> Option<&AuthorizationRequest> {
         match &self.target {
             Target::Authorization(request) => Some(request),
+            Target::Device { .. }
+            | Target::Destination { .. }
+            | Target::Home
+            | Target::Account
+            | Target::Desk(_)
+            | Target::Link { .. } => None,
+        }
+    }
+
+    /// The client that the flow is about, if it is one's.
+    pub fn client_id(&self) -> Option<&str> {
+        match &self.target {
+            Target::Authorization(request) => Some(&request.client_id),
+            Target::Device { client_id, .. } => Some(client_id),
             Target::Destination { .. } | Target::Home | Target::Account | Target::Desk(_) | Target::Link { .. } => None,
         }
     }

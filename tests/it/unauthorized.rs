@@ -69,6 +69,7 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     ("/introspect", "POST", 401, "refused"),
     ("/revoke", "POST", 401, "refused"),
     ("/revoke", "OPTIONS", 204, "public"),
+    ("/device-authorization", "POST", 401, "refused"),
     ("/par", "POST", 401, "refused"),
     ("/par", "OPTIONS", 204, "public"),
     ("/native-nonce", "POST", 401, "refused"),
@@ -133,6 +134,10 @@ const GOLDEN: &[(&str, &str, u16, &str)] = &[
     // What needs a login flow of this browser
     ("/callback/{connector}", "GET", 400, "refused"),
     ("/callback/{connector}", "POST", 400, "refused"),
+    ("/device", "GET", 200, "public"), // asks for a code
+    ("/device", "POST", 422, "refused"),
+    ("/device/confirm", "GET", 400, "refused"),
+    ("/device/confirm", "POST", 400, "refused"),
     ("/consent", "GET", 400, "refused"),
     ("/consent", "POST", 400, "refused"),
     ("/login", "GET", 400, "refused"),

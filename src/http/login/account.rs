@@ -60,6 +60,7 @@ pub async fn cancel(State(app): State<App>, PostedFlow { flow, .. }: PostedFlow)
         Target::Destination { return_to, .. } => {
             Redirect::to(&return_to.origin().ascii_serialization()).into_response()
         }
+        Target::Device { .. } => Redirect::to("/device").into_response(),
         Target::Home | Target::Desk(_) => Redirect::to("/").into_response(),
         Target::Account | Target::Link { .. } => Redirect::to("/account").into_response(),
     })

@@ -43,6 +43,7 @@ pub async fn get(
         client_host: host(&request.return_to.redirect_uri),
         scopes: request.scope.iter().filter_map(scope_line).collect(),
         account: account(&app, session.customer).await?,
+        device: None,
     };
     Ok(page.page().into_response())
 }
@@ -51,7 +52,7 @@ fn host(redirect_uri: &Url) -> String {
     redirect_uri.host_str().unwrap_or_else(|| redirect_uri.scheme()).to_owned()
 }
 
-fn scope_line(scope: &str) -> Option<ScopeLine> {
+pub(super) fn scope_line(scope: &str) -> Option<ScopeLine> {
     let (title, text) = match scope {
         "openid" => return None,
         "profile" => ("Your name and picture", "How you are called, your language and your picture."),
@@ -109,7 +110,7 @@ pub async fn post(
 }
 
 /// Remembers a consent; one given before is widened, never narrowed.
-async fn grant(
+pub(super) async fn grant(
     app: &App,
     customer: CustomerId,
     client_id: &str,

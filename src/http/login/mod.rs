@@ -7,6 +7,7 @@ pub mod becoming_one;
 pub mod both_mine;
 pub mod connections;
 pub mod consent;
+pub mod device;
 pub mod extract;
 pub mod form_post;
 pub mod joining;
@@ -65,6 +66,8 @@ pub fn routes() -> Router<App> {
         .route("/whole/code", get(whole::get).post(whole::post))
         .route("/whole/resend", post(whole::resend))
         .route("/consent", get(consent::get).post(consent::post))
+        .route("/device", get(device::get).post(device::post))
+        .route("/device/confirm", get(device::get_confirm).post(device::post_confirm))
         .route("/select-account", get(consent::get_account).post(consent::post_account))
         .route("/logout", get(account::get_logout))
         .route("/logout/confirm", post(account::confirm_logout))
@@ -72,7 +75,7 @@ pub fn routes() -> Router<App> {
 
 /// The client a flow leads back to.
 fn client_of(app: &App, flow: &Flow) -> Option<std::sync::Arc<Client>> {
-    flow.request().and_then(|request| app.provider.clients.find(&request.client_id))
+    flow.client_id().and_then(|client_id| app.provider.clients.find(client_id))
 }
 
 fn client_name(app: &App, flow: &Flow) -> String {

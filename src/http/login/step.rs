@@ -110,6 +110,7 @@ async fn unite(walk: &Walk<'_>, browser: &BrowserSession, customer: CustomerId) 
 pub async fn advance(walk: Walk<'_>) -> Result<Response, Failure> {
     match walk.flow.target.clone() {
         Target::Authorization(request) => authorization(walk, &request).await,
+        Target::Device { .. } => to_device(walk).await,
         Target::Destination { destination, return_to, state_hash } => {
             to_destination(walk, &destination, return_to, state_hash).await
         }
@@ -202,6 +203,22 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         }
         Step::Issue => issue(walk, request).await,
     }
+}
+
+/// Whoever is signed in is asked whether a device may be connected; who is not, signs in first.
+async fn to_device(walk: Walk<'_>) -> Result<Response, Failure> {
+    match &walk.session {
+        Some(session) if counts(walk.app, session, walk.context.now).await? => ask(walk, "/device/confirm").await,
+        _ => page(Walk { session: None, ..walk }, "/login").await,
+    }
+}
+
+/// Whether a session's customer may still act by it: it may be older than the blocking of its customer, or a merge.
+pub(super) async fn counts(app: &App, session: &SsoSession, now: Timestamp) -> Result<bool, Failure> {
+    let rows = app.store().begin_read().await?.members_of(session.customer).await?;
+    let seen = side::see_members(&rows, session.customer, &app.config.merge, now);
+    let auth_time = session.authentication.auth_time;
+    Ok(seen.is_some_and(|seen| seen.state == CustomerState::Active && seen.counts(auth_time)))
 }
 
 async fn issue(walk: Walk<'_>, request: &AuthorizationRequest) -> Result<Response, Failure> {

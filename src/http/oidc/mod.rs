@@ -1,6 +1,7 @@
 //! The endpoints that relying parties talk to.
 
 pub mod authorize;
+pub mod device;
 pub mod discovery;
 pub mod end_session;
 pub mod introspection;
@@ -32,6 +33,7 @@ pub fn routes() -> Router<App> {
         .route("/introspect", post(introspection::introspect))
         .route("/revoke", post(introspection::revoke).options(super::cors::preflight))
         .route("/par", post(pushed::post).options(super::cors::preflight))
+        .route("/device-authorization", post(device::post))
         .route("/native-nonce", post(native_nonce::post))
         .route("/userinfo", get(userinfo::get).post(userinfo::post).options(super::cors::preflight))
 }

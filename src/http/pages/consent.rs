@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::text::Phrase;
 use super::{Brand, View, image_origin, initial, tone, web_link};
 
 /// One thing an app asks for, in the customer's words.
@@ -13,7 +14,16 @@ pub struct ScopeLine {
     pub text: String,
 }
 
-/// Consent. Posts to `/consent` (`flow`, `decision`: `allow` or `deny`).
+/// A device that is to be connected.
+#[derive(Clone, Debug)]
+pub struct DeviceLine {
+    /// What it shows.
+    pub user_code: String,
+    /// Where it asked from.
+    pub place: String,
+}
+
+/// Consent, to an app or for a device. Posts to `/consent` or `/device/confirm` (`flow`, `decision`: `allow` or `deny`).
 #[derive(Clone, Debug, Template)]
 #[template(path = "consent.html", config = ".askama.toml")]
 pub struct ConsentPage<'a> {
@@ -35,9 +45,19 @@ pub struct ConsentPage<'a> {
     pub scopes: Vec<ScopeLine>,
     /// Who is signed in, as the customer calls themselves.
     pub account: String,
+    /// The device that the app runs on, if it is not this one.
+    pub device: Option<DeviceLine>,
 }
 
 impl ConsentPage<'_> {
+    fn title(&self) -> Phrase {
+        if self.device.is_some() { self.brand.text.device_confirm_title } else { self.brand.text.consent_title }
+    }
+
+    fn action(&self) -> &'static str {
+        if self.device.is_some() { "/device/confirm" } else { "/consent" }
+    }
+
     fn logo(&self) -> Option<&str> {
         self.logo_uri.as_deref().filter(|uri| image_origin(uri).is_some())
     }

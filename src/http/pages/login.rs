@@ -152,6 +152,34 @@ impl View for CodePage<'_> {
     }
 }
 
+/// The code of a device. Posts to `/device` (`user_code`).
+#[derive(Clone, Debug, Template)]
+#[template(path = "device.html", config = ".askama.toml")]
+pub struct DevicePage<'a> {
+    /// The company's look.
+    pub brand: &'a Brand,
+    /// What stands in the field.
+    pub user_code: String,
+    /// What went wrong last time.
+    pub error: Option<Message>,
+}
+
+impl DevicePage<'_> {
+    fn is_wrong(&self, field: &str) -> bool {
+        is_wrong(self.error.as_ref(), field)
+    }
+
+    fn failed(&self) -> bool {
+        failed(self.error.as_ref())
+    }
+}
+
+impl View for DevicePage<'_> {
+    fn brand(&self) -> &Brand {
+        self.brand
+    }
+}
+
 fn is_wrong(error: Option<&Message>, field: &str) -> bool {
     error.and_then(Message::field) == Some(field)
 }

@@ -29,13 +29,13 @@ use url::Url;
 pub use assets::{ASSETS, Asset, asset};
 pub(in crate::http) use assets::{DESK, asset_url};
 pub use brand::{Brand, BrandSettings, Logo};
-pub use consent::{ConsentPage, ScopeLine, SelectAccountPage};
+pub use consent::{ConsentPage, DeviceLine, ScopeLine, SelectAccountPage};
 pub use joining::{AppLine, JoinPage, JoinedPage, Knew, ValueLine, ValueOf, WayLine};
 pub use linking::{
     AccountExistsPage, AccountPage, AddressPage, BothMinePage, Came, ChannelLine, ConnectionLine, Hindrance, ProvedBy,
     Stopped,
 };
-pub use login::{CodePage, ConnectorButton, LoginPage, SignUpPage};
+pub use login::{CodePage, ConnectorButton, DevicePage, LoginPage, SignUpPage};
 pub use outcome::{Action, DeveloperDetail, ErrorPage, ExpiredPage, FormPostPage};
 pub use session::{LoggedOutPage, LogoutPage, SignedInPage};
 pub use text::{CodePurpose, Message};

@@ -82,7 +82,12 @@ fn consent<'a>(brand: &'a Brand, s: &Sample) -> ConsentPage<'a> {
             line("Stay connected", "Also while you are not using the app."),
         ],
         account: s.account.into(),
+        device: None,
     }
+}
+
+fn device(s: &Sample) -> DeviceLine {
+    DeviceLine { user_code: "BCDF-GHJK".into(), place: if s.app == CALM.app { "198.51.100.7" } else { s.app }.into() }
 }
 
 fn account<'a>(brand: &'a Brand, s: &Sample) -> AccountPage<'a> {
@@ -191,6 +196,9 @@ fn all(brand: &Brand, s: &Sample) -> Vec<(&'static str, Page)> {
         ("account-exists", exists(brand, s, true).page()),
         ("account-exists-without-mail", exists(brand, s, false).page()),
         ("consent", consent(brand, s).page()),
+        ("device", DevicePage { brand, user_code: s.app.into(), error: None }.page()),
+        ("device-wrong", DevicePage { brand, user_code: s.app.into(), error: Some(Message::UserCodeUnknown) }.page()),
+        ("device-confirm", ConsentPage { device: Some(device(s)), ..consent(brand, s) }.page()),
         (
             "select-account",
             SelectAccountPage { brand, flow: FLOW.into(), client_name: s.app.into(), account: s.account.into() }.page(),

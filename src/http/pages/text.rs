@@ -59,6 +59,8 @@ pub enum Message {
         /// Tries that are left for this code.
         tries_left: u32,
     },
+    /// No device shows this code, or not any more.
+    UserCodeUnknown,
     /// Its time or its tries are used up.
     CodeUsedUp,
     /// This flow has had as many codes as it can have.
@@ -135,6 +137,7 @@ impl Message {
             | Self::PasswordTooShort { .. }
             | Self::PasswordTooLong
             | Self::PasswordTooCommon => Some("password"),
+            Self::UserCodeUnknown => Some("user_code"),
             Self::CodeMalformed | Self::CodeWrong { .. } | Self::CodeUsedUp => Some("code"),
             _ => None,
         }
@@ -155,6 +158,7 @@ impl Message {
             Self::CodeMalformed => text.code_pattern,
             Self::CodeWrong { tries_left: 1 } => text.code_wrong_last,
             Self::CodeWrong { tries_left } => return text.code_wrong.with(&tries_left.to_string()).into(),
+            Self::UserCodeUnknown => text.user_code_unknown,
             Self::CodeUsedUp => text.code_used_up,
             Self::TooManyCodes => text.too_many_codes,
             Self::CodeSent => text.code_sent_again,
@@ -410,6 +414,18 @@ catalogue! {
     joined_lead: text = "Whatever you signed in with before, from now on it brings you here.";
     joined_mail: text = "We’ve written to the confirmed addresses of both accounts.";
 
+    // Connecting a device
+    device_title: text = "Connect a device";
+    device_lead: text = "Enter the code that your device shows.";
+    device_code: text = "Code";
+    device_confirm_title: gap = "Sign in to {} on your device?";
+    device_warning: text = "Only go on if you started this yourself and your device shows this code:";
+    device_place: gap = "It was asked for from the network address {}.";
+    device_done_title: text = "Your device is connected";
+    device_done_text: text = "Go on there. You can close this page.";
+    device_denied_title: text = "Your device is not connected";
+    device_denied_text: text = "Nothing was shared with it. You can close this page.";
+
     // Consent and account choice
     consent_title: gap = "Allow {} to use your account?";
     consent_list: text = "What it asks for";
@@ -460,6 +476,7 @@ catalogue! {
     password_too_short: gap = "Use at least {} characters for your password.";
     password_too_long: text = "That password is too long. Please use at most 1,024 characters.";
     password_too_common: text = "Too many people use that password, so it’s easy to guess. Please choose another.";
+    user_code_unknown: text = "We don’t know that code, or its time is up. Check it, or have your device show a new one.";
     code_wrong: gap = "That’s not the code we sent. You have {} more tries.";
     code_wrong_last: text = "That’s not the code we sent. You have one more try.";
     code_used_up: text = "That code no longer works. Ask for a new one below.";

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::{Granted, authorization_code};
+use super::{Granted, authorization_code, available_scope, without_browser};
 use crate::clock::{self, Timestamp};
 use crate::config::AskEmail;
 use crate::connector::native::MAX_AGE;
@@ -19,19 +19,19 @@ use crate::identity::import::Differs;
 use crate::identity::namespace::Namespace;
 use crate::identity::sign_in::{self, SignedIn, Source, Typed};
 use crate::identity::upstream_tokens::{Asked, UpstreamAccess};
-use crate::ids::{CustomerId, GrantId, LinkId, Sid};
+use crate::ids::{CustomerId, GrantId, LinkId};
 use crate::keys::{Expect, Expiry};
 use crate::oidc::client::Client;
 use crate::oidc::code::CodeRecord;
 use crate::oidc::{Provider, access_token, authorize, native_nonce, userinfo};
-use crate::protocol::client_metadata::{GrantType, TokenEndpointAuthMethod};
+use crate::protocol::client_metadata::TokenEndpointAuthMethod;
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
 use crate::protocol::token::{AccessTokenClaims, TokenResponse, TokenType};
 use crate::protocol::token_exchange::{ExchangeRequest, ExchangeTokenType};
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::secret::{self, Secret};
-use crate::session::{self, Authentication, SsoSession};
+use crate::session::Authentication;
 
 /// How long a nonce that was used is remembered: longer than any token with it is accepted.
 const REMEMBERED: Duration = Duration::from_secs(2 * MAX_AGE.as_secs());
@@ -82,7 +82,7 @@ async fn sign_in(
     let connector = connector.filter(|connector| !connector.config().native_client_ids.is_empty());
     let connector = connector
         .ok_or_else(|| OAuthError::invalid_request("connector is none from which tokens of native apps are taken"))?;
-    let scope = scope(params, client)?;
+    let scope = available_scope(params, client)?;
     let resources = authorize::resources(params, client)?;
     let nonce = native_nonce::read(&provider.nonce_key, client, params.required("nonce")?, now)?;
     let access_token = params.owned("upstream_access_token").map(Secret::new);
@@ -98,48 +98,11 @@ async fn sign_in(
         link: Some(link),
         upstream: None,
     };
-    let (sid, session_expires_at) = (Sid::random(), now + provider.lifetimes.session);
-    let session = SsoSession {
-        sid: sid.clone(),
-        customer,
-        authentication: authentication.clone(),
-        created_at: now,
-        last_seen: now,
-        expires_at: session_expires_at,
-    };
-    if !session::begin_without_browser(&provider.kv, &session, now).await.map_err(OAuthError::server_error)? {
-        return Err(OAuthError::invalid_grant("the customer may not sign in").detail("the account was disconnected"));
-    }
-    let record = CodeRecord {
-        client_id: client.id().to_owned(),
-        redirect_uri_sent: None,
-        code_challenge: None,
-        customer,
-        sid,
-        authentication,
-        session_expires_at,
-        scope,
-        nonce: Some(nonce.as_str().to_owned()),
-        resources: resources.clone(),
-        expires_at: now,
-    };
+    let session = without_browser(provider, customer, authentication, now).await?;
+    let nonce = Some(nonce.as_str().to_owned());
+    let record = CodeRecord { nonce, ..CodeRecord::of_session(client, session, scope, resources.clone(), now) };
     let id = GrantId(uuid::Uuid::from_bytes(clock::random()));
     authorization_code::grant(provider, client, record, resources, id, now).await
-}
-
-/// What may be granted of what is asked for; without a wish all but what outlives the session.
-fn scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
-    let mut granted = match params.get("scope").map(Scope::parse) {
-        Some(asked) => asked.intersection(&client.scope),
-        None => client.scope.without("offline_access"),
-    };
-    if !client.may_use(GrantType::RefreshToken) {
-        granted = granted.without("offline_access");
-    }
-    if granted.is_empty() {
-        return Err(OAuthError::new(ErrorCode::InvalidScope, "none of the scopes is available to this client"));
-    }
-    Ok(granted)
 }
 
 fn unverified(error: ConnectorError) -> OAuthError {

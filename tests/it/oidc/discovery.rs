@@ -47,11 +47,12 @@ on_both! {
             "introspection_endpoint": at("/introspect"),
             "revocation_endpoint": at("/revoke"),
             "pushed_authorization_request_endpoint": at("/par"),
+            "device_authorization_endpoint": at("/device-authorization"),
             "end_session_endpoint": at("/end-session"),
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query", "form_post"],
-            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code"],
             "subject_types_supported": ["public", "pairwise"],
             "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA", "PS256"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
@@ -86,6 +87,7 @@ on_both! {
             ("introspection_endpoint", 405),
             ("revocation_endpoint", 405),
             ("pushed_authorization_request_endpoint", 405),
+            ("device_authorization_endpoint", 405),
             ("end_session_endpoint", 200),
         ] {
             let answer = http_client().get(visit.shop.endpoint(name)).send().await.unwrap();

@@ -9,6 +9,7 @@ mod client_auth;
 mod code;
 mod consent;
 mod cors;
+pub mod device;
 mod discovery;
 mod id_token;
 mod introspection;

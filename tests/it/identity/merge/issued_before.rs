@@ -10,7 +10,8 @@ use url::Url;
 use super::sides::{ANN, House, as_ann, sub};
 use super::{by_customer, done, undo_request};
 use crate::harness::relying_party::Authorization;
-use crate::harness::{Browser, Env, invariants};
+use crate::harness::{Browser, Env, invariants, until};
+use crate::oidc::device::Device;
 use crate::on_both;
 
 impl House {
@@ -70,6 +71,37 @@ on_both! {
         house.merge().await;
         let told = house.introspect(house.bob_tokens.refresh_token.as_deref().unwrap()).await;
         assert_eq!((&told["active"], &told["sub"], told.get("merged_from")), (&json!(true), &json!(sub(&house.bob_tokens)), None));
+        invariants::check(env).await;
+    }
+
+    /// Rule 26: what a person allowed a device before a merge, it is given after it; after an undoing has ended the
+    /// session, it is not.
+    async fn a_device_code_allowed_before_a_merge_redeems_after_it(env: &Env) {
+        let house = House::start(env).await;
+        let tv = house.app.relying_party("tv").await;
+        let browser = Browser::new();
+        house.as_bob(&browser).await;
+        let allowed = Device::begin(&tv).await;
+        allowed.decide(&browser, "allow").await;
+        let merge = house.unite().await;
+        let tokens = allowed.tokens().await;
+        let whole = tv.userinfo(&tokens.access_token).await.body;
+        assert_eq!((&whole["email"], &whole["sub"]), (&json!(ANN), &tokens.claims["sub"]), "both sides were proved");
+
+        let browser = Browser::new();
+        house.as_bob(&browser).await;
+        let late = Device::begin(&tv).await;
+        late.decide(&browser, "allow").await;
+        let (store, config) = (house.app.store.background(), &house.app.app.config.merge);
+        house.app.clock.advance(Duration::from_secs(1));
+        merge::undo(&store, config, &undo_request(merge), None, house.app.clock.now()).await.unwrap();
+        until("the sessions of both sides have ended", async || {
+            let authorization = house.rp.authorization();
+            !browser.get(&authorization.url).await.stopped
+        })
+        .await;
+        let refused = late.ask().await;
+        assert_eq!(refused.error(), "invalid_grant", "{}", refused.text);
         invariants::check(env).await;
     }
 

@@ -10,10 +10,12 @@ use samesake::ids::CustomerId;
 use serde_json::{Value, json};
 
 use super::{by_customer, by_operator, done, undo_request};
+use crate::harness::app::web_client;
 use crate::harness::relying_party::Tokens;
 use crate::harness::upstream::Upstream;
 use crate::harness::{Browser, Env, RelyingParty, TestApp, invariants, jwks, until};
 use crate::identity::log_in_as;
+use crate::oidc::device::tv_client;
 use crate::on_both;
 
 pub const ANN: &str = "ann@shop.example";
@@ -39,6 +41,7 @@ impl House {
         upstream.add_person("bob-1", json!({"name": "Bob Own"}));
         let app = TestApp::builder(env)
             .web_client("shop")
+            .client(web_client("tv", tv_client(&json!({ "sector": "shop" }))), None)
             .connector(upstream.config("google"))
             .destination(json!({"id": "data", "origins": ["http://localhost"]}))
             .start()
