@@ -86,6 +86,7 @@ async fn without_browser(
         created_at: now,
         last_seen: now,
         expires_at: now + provider.lifetimes.session,
+        browser: None,
     };
     if session::begin_without_browser(&provider.kv, &session, now).await.map_err(OAuthError::server_error)? {
         return Ok(session);

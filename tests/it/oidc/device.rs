@@ -130,7 +130,7 @@ on_both! {
         device.decide(&room.visit.browser, "allow").await;
         assert_token_error(&device.ask().await, 400, "slow_down");
         room.wait(5);
-        let answers = futures_util::future::join_all((0..10).map(|_| device.ask())).await;
+        let answers = futures::future::join_all((0..10).map(|_| device.ask())).await;
         let given = answers.iter().filter(|answer| answer.status == StatusCode::OK).count();
         assert_eq!(given, 1, "{:?}", answers.iter().map(|answer| &answer.text).collect::<Vec<_>>());
         room.wait(5);
