@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{ANN, Visit, assert_token_error};
 use crate::harness::app::{CLIENT_SECRET, PASSWORD, TestApp, web_client};
@@ -30,7 +31,7 @@ pub struct Device<'a> {
     tv: &'a RelyingParty,
     pub device_code: String,
     pub user_code: String,
-    pub complete: String,
+    pub complete: Url,
 }
 
 impl<'a> Device<'a> {
@@ -45,7 +46,7 @@ impl<'a> Device<'a> {
         assert_eq!((&answer.body["expires_in"], &answer.body["interval"]), (&json!(600), &json!(5)));
         let (user_code, complete) = (text("user_code"), text("verification_uri_complete"));
         assert_eq!(complete, format!("{}?user_code={user_code}", text("verification_uri")));
-        Device { tv, device_code: text("device_code"), user_code, complete }
+        Device { tv, device_code: text("device_code"), user_code, complete: complete.parse().unwrap() }
     }
 
     pub async fn ask(&self) -> Answer {
@@ -58,7 +59,7 @@ impl<'a> Device<'a> {
 
     /// Up to the question, by whoever sits before this browser.
     async fn question(&self, browser: &Browser) -> Page {
-        let page = browser.get(&self.complete.parse().unwrap()).await;
+        let page = browser.get(&self.complete).await;
         assert_eq!(page.heading(), "Connect a device");
         let page = browser.submit(&page, "/device", &[("user_code", &self.user_code)]).await;
         if page.url.path() != "/login" {
@@ -135,7 +136,7 @@ on_both! {
         assert_eq!(given, 1, "{:?}", answers.iter().map(|answer| &answer.text).collect::<Vec<_>>());
         room.wait(5);
         assert_token_error(&device.ask().await, 400, "expired_token");
-        let used = room.visit.browser.get(&device.complete.parse().unwrap()).await;
+        let used = room.visit.browser.get(&device.complete).await;
         let used = room.visit.browser.submit(&used, "/device", &[("user_code", &device.user_code)]).await;
         assert_eq!(used.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
@@ -214,7 +215,7 @@ on_both! {
             .await;
         let (tv, radio) = (other.relying_party("tv").await, other.relying_party("radio").await);
         let device = Device::begin(&tv).await;
-        let stolen = Device { tv: &radio, device_code: device.device_code.clone(), user_code: String::new(), complete: String::new() };
+        let stolen = Device { tv: &radio, device_code: device.device_code.clone(), user_code: String::new(), complete: device.complete.clone() };
         assert_token_error(&stolen.ask().await, 400, "invalid_grant");
     }
 
