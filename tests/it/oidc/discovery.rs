@@ -109,7 +109,7 @@ on_both! {
     /// Endpoints of specifications that are not offered do not half exist.
     async fn nothing_works_unadvertised(env: &Env) {
         let visit = Visit::start(env).await;
-        for path in ["/introspect", "/revoke", "/par", "/register", "/device", "/device_authorization", "/backchannel"] {
+        for path in ["/register", "/device_authorization", "/backchannel", "/check-session"] {
             for request in [http_client().get(visit.app.url(path)), http_client().post(visit.app.url(path))] {
                 assert_eq!(request.send().await.unwrap().status(), StatusCode::NOT_FOUND, "{path}");
             }
