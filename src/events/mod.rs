@@ -165,7 +165,8 @@ pub enum Event {
         merge: MergeId,
         from: CustomerId,
     },
-    /// The ways in of an absorbed side open the whole customer from here on.
+    /// The ways in of an absorbed side open its survivor too from here on. An audience that knew both the customer and the
+    /// side alone has its own line.
     KeysJoined {
         merge: MergeId,
         side: CustomerId,

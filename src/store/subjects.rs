@@ -74,7 +74,7 @@ impl Tx {
     /// one. Answers the subject that this very row has there.
     ///
     /// # Errors
-    /// As `subject_issue`; `Contention` also if the row has another root by now.
+    /// As `subject_issue`; `Contention` also if the row has another root by now, or is no side of its own any more.
     pub async fn subject_issue_own_side(
         &mut self,
         sector: &str,
@@ -87,10 +87,10 @@ impl Tx {
             self,
             postgres: "INSERT INTO subjects (sector, sub, customer, root, current, own_side, issued_at, retired_at) \
                        SELECT $1, $4, c.id, c.canonical, FALSE, TRUE, $5, $5 FROM customers c \
-                       WHERE c.id = $2 AND c.canonical = $3 FOR SHARE ON CONFLICT DO NOTHING RETURNING sub",
+                       WHERE c.id = $2 AND c.canonical = $3 AND NOT c.keys_joined FOR SHARE ON CONFLICT DO NOTHING RETURNING sub",
             sqlite: "INSERT INTO subjects (sector, sub, customer, root, current, own_side, issued_at, retired_at) \
                      SELECT $1, $4, c.id, c.canonical, FALSE, TRUE, $5, $5 FROM customers c \
-                     WHERE c.id = $2 AND c.canonical = $3 ON CONFLICT DO NOTHING RETURNING sub",
+                     WHERE c.id = $2 AND c.canonical = $3 AND NOT c.keys_joined ON CONFLICT DO NOTHING RETURNING sub",
         );
         let issued: Option<(String,)> = fetch_optional!(self, (String,), sql, sector, member, root, sub, now,)?;
         if let Some((sub,)) = issued {
@@ -115,15 +115,31 @@ impl Tx {
         exec!(self, SUBJECTS_RETIRE, absorbed, survivor, now,)
     }
 
-    /// Makes a retired subject the one that its sector is given again.
-    pub async fn subject_restore(&mut self, sector: &str, sub: &str) -> Result<()> {
+    /// Makes a subject the one that its sector is given again. What was one side's alone is the customer's from `now` on:
+    /// of what happened before, the sector is not told by this name.
+    pub async fn subject_restore(&mut self, sector: &str, sub: &str, now: Timestamp) -> Result<()> {
         exec!(
             self,
-            "UPDATE subjects SET current = TRUE, own_side = FALSE, retired_at = NULL WHERE sector = $1 AND sub = $2",
+            "UPDATE subjects SET current = TRUE, retired_at = NULL, own_side = FALSE, \
+             issued_at = CASE WHEN own_side THEN $3 ELSE issued_at END WHERE sector = $1 AND sub = $2",
             sector,
             sub,
         )?;
         Ok(())
+            now,
+        )?;
+        Ok(())
+    }
+
+    /// Makes what was one side's alone a subject of the customer's that was retired at `now`.
+    pub async fn subject_retire(&mut self, sector: &str, sub: &str, now: Timestamp) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE subjects SET own_side = FALSE, issued_at = $3, retired_at = $3 \
+             WHERE sector = $1 AND sub = $2 AND own_side",
+            sector,
+            sub,
+            now,
     }
 
     /// Whom a sector means by a subject, today.

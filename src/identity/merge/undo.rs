@@ -319,7 +319,7 @@ async fn apply(
     tx.belongings_follow(root, restored).await?;
     let (gone, left) = parts.subjects();
     for subject in gone.values().chain(left.values()).filter(|subject| !subject.current) {
-        tx.subject_restore(&subject.sector, &subject.sub).await?;
+        tx.subject_restore(&subject.sector, &subject.sub, now).await?;
     }
     consents(tx, parts, plan, now).await?;
     tx.members_end_sessions(root, now).await?;

@@ -6,6 +6,7 @@ mod cost;
 mod erasing;
 mod keeping;
 mod merging;
+mod naming;
 pub mod program;
 mod proposals;
 mod random;
@@ -136,7 +137,6 @@ impl Board {
         merge::undo(&self.store, &self.config, &undo_request(merge), None, now).await.unwrap()
     }
 
-    pub async fn living(&self, customer: CustomerId) -> CustomerId {
     /// Gives a customer rights of administration.
     pub async fn make_admin(&self, customer: CustomerId) {
         let granted_by = "admin:root".to_owned();
@@ -146,6 +146,7 @@ impl Board {
         tx.commit().await.unwrap();
     }
 
+    pub async fn living(&self, customer: CustomerId) -> CustomerId {
         self.store.begin_read().await.unwrap().customer_living(customer).await.unwrap().unwrap().id
     }
 }
