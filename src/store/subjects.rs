@@ -31,6 +31,8 @@ pub(super) const SUBJECT_FIND: &str = "SELECT sub FROM subjects WHERE sector = $
 
 pub(super) const SUBJECT_RESOLVE: &str = "SELECT root FROM subjects WHERE sector = $1 AND sub = $2";
 
+pub(super) const SUBJECT_HOLDER: &str = "SELECT customer FROM subjects WHERE sector = $1 AND sub = $2";
+
 pub(super) const SUBJECT_RESOLVE_ANY: &str =
     "SELECT sector, root FROM subjects WHERE sub = $1 ORDER BY sector LIMIT 50";
 
@@ -124,8 +126,6 @@ impl Tx {
              issued_at = CASE WHEN own_side THEN $3 ELSE issued_at END WHERE sector = $1 AND sub = $2",
             sector,
             sub,
-        )?;
-        Ok(())
             now,
         )?;
         Ok(())
@@ -140,12 +140,20 @@ impl Tx {
             sector,
             sub,
             now,
+        )?;
+        Ok(())
     }
 
     /// Whom a sector means by a subject, today.
     pub async fn subject_resolve(&mut self, sector: &str, sub: &str) -> Result<Option<CustomerId>> {
         let found: Option<(CustomerId,)> = fetch_optional!(self, (CustomerId,), SUBJECT_RESOLVE, sector, sub,)?;
         Ok(found.map(|(root,)| root))
+    }
+
+    /// The very row that a subject was issued for, whoever that is today.
+    pub async fn subject_holder(&mut self, sector: &str, sub: &str) -> Result<Option<CustomerId>> {
+        let found: Option<(CustomerId,)> = fetch_optional!(self, (CustomerId,), SUBJECT_HOLDER, sector, sub,)?;
+        Ok(found.map(|(customer,)| customer))
     }
 
     /// Whom each sector that knows this subject means by it; at most 50.

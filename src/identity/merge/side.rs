@@ -145,6 +145,12 @@ pub fn profile(rows: &[Member], customer: CustomerId, config: &MergeConfig) -> O
     Some(golden::record(&tree.branch_rows(tree.leader(customer)), config))
 }
 
+/// Whether what an ID sees holds another row of its customer.
+pub fn holds(rows: &[Member], customer: CustomerId, row: CustomerId) -> bool {
+    let tree = Tree::new(rows);
+    tree.get(customer).is_some() && tree.branch(tree.leader(customer)).contains(&row)
+}
+
 /// Whether the ways in of two IDs open the same.
 pub fn is_same(rows: &[Member], one: CustomerId, other: CustomerId) -> bool {
     let tree = Tree::new(rows);
@@ -258,12 +264,6 @@ mod tests {
     }
 
     #[test]
-    fn joined_keys_open_the_whole() {
-        let rows = [row(member(1, None), Some(("a", true))), row(member(2, Some((1, 5, true))), Some(("b", false)))];
-        assert_eq!(look(&rows, 2).sub.as_deref(), Some("a"));
-        assert!(look(&rows, 2).is_whole());
-    }
-    #[test]
     fn a_side_is_never_called_what_another_side_below_it_is() {
         let mut rows = [
             row(member(1, None), None),
@@ -287,6 +287,12 @@ mod tests {
         assert_eq!(look(&rows, 3).sub.as_deref(), Some("c"));
     }
 
+    #[test]
+    fn joined_keys_open_the_whole() {
+        let rows = [row(member(1, None), Some(("a", true))), row(member(2, Some((1, 5, true))), Some(("b", false)))];
+        assert_eq!(look(&rows, 2).sub.as_deref(), Some("a"));
+        assert!(look(&rows, 2).is_whole());
+    }
 
     #[test]
     fn a_sector_that_knew_the_absorbed_side_alone_sees_no_change() {

@@ -170,6 +170,30 @@ on_both! {
         invariants::check(env).await;
     }
 
+    /// Rule 25, OpenID Connect Core §3.1.2.1: one side of a merge is not who the other is, and the whole is who each was.
+    async fn a_hint_of_the_survivor_is_not_one_of_the_absorbed_side(env: &Env) {
+        let house = House::start(env).await;
+        house.merge().await;
+        let (ann, bob) = (Browser::new(), Browser::new());
+        as_ann(&house.app, &house.rp, &ann).await;
+        house.as_bob(&bob).await;
+        let silent = async |browser: &Browser, hint: &Tokens| {
+            let authorization = house.rp.authorization_with(&[("prompt", "none"), ("id_token_hint", &hint.id_token)]);
+            let callback = browser.get(&authorization.url).await;
+            match callback.parameter("code") {
+                Some(_) => Ok(sub(&house.rp.finish(&authorization, &callback).await).to_owned()),
+                None => Err(house.rp.error(&authorization, &callback)),
+            }
+        };
+        let subs = (Ok(sub(&house.ann_tokens).to_owned()), Ok(sub(&house.bob_tokens).to_owned()));
+        assert_eq!(silent(&bob, &house.ann_tokens).await, Err("login_required".to_owned()));
+        assert_eq!((silent(&ann, &house.ann_tokens).await, silent(&bob, &house.bob_tokens).await), subs);
+        assert_eq!(silent(&ann, &house.bob_tokens).await, subs.0, "Bob is a part of Ann by now");
+        // Nor does it sign the other side out without a word.
+        bob.get(house.rp.end_session(&[("id_token_hint", &house.ann_tokens.id_token)])).await;
+        assert_eq!(silent(&bob, &house.bob_tokens).await, subs.1);
+    }
+
     /// Whoever is still in a browser after an undoing has ended their session has proved nothing there.
     async fn an_ended_session_joins_no_keys(env: &Env) {
         let house = House::start(env).await;
