@@ -16,6 +16,7 @@ mod refusal;
 pub mod sessions;
 pub mod side;
 mod subjects;
+mod taking;
 pub mod tree;
 mod undo;
 
