@@ -1,10 +1,14 @@
 //! What each sector calls whom, where sides of a merge have names of their own (rules 23, 25, 31 and 33): when their keys
-//! are joined, and when another merge is undone.
+//! are joined, when another merge is undone, and when the customer is erased.
 
 use samesake::clock::Timestamp;
+use samesake::events::Actor;
+use samesake::identity::erase::{self, Erased};
 use samesake::identity::merge::{self, Joined, Undone};
 use samesake::identity::namespace::Namespace;
+use samesake::identity::not_same;
 use samesake::ids::CustomerId;
+use samesake::secret::MasterKey;
 use serde_json::{Value, json};
 
 use super::{Board, at};
@@ -124,5 +128,30 @@ on_both! {
         assert_eq!(board.sub("shop", dan, at(11)).await.as_deref(), Some("shop-dan"));
         assert_eq!(board.sub("shop", ann, at(11)).await.as_deref(), Some("shop-bob"), "Bob is Ann still");
         invariants::check(env).await;
+    }
+
+    /// Whoever keeps data of the erased, by whatever name, hears of it; and what somebody wrote of them is gone.
+    async fn an_erasure_is_told_by_every_name_that_a_sector_knew(env: &Env) {
+        let board = Board::new(env.store().await);
+        let (ann, bob, cid) =
+            (board.customer("ann", at(0)).await, board.customer("bob", at(0)).await, board.customer("cid", at(0)).await);
+        for (sub, customer) in [("shop-ann", ann), ("shop-bob", bob)] {
+            board.subject("shop", customer, sub, at(1)).await;
+        }
+        board.merge(ann, bob, at(2)).await;
+        board.own_side("club", bob, "club-bob", at(3)).await;
+        let why = "a neighbor of 7 Elm Street";
+        not_same::mark(&board.store, bob, cid, Actor::System, why, at(4)).await.unwrap();
+        let key = MasterKey::generate().derive("task");
+        let erased = erase::erase(&board.store, &key, ann, (Actor::System, "on request"), at(5)).await.unwrap();
+        assert!(matches!(erased, Erased::Done { .. }), "{erased:?}");
+        let told = audiences(&invariants::check(env).await, "customer.erased");
+        let expected = json!([
+            {"sector": "club", "sub": "club-bob"},
+            {"sector": "shop", "sub": "shop-ann", "merged_from": ["shop-bob"]},
+        ]);
+        assert_eq!(told, expected);
+        let pairs = board.store.begin_read().await.unwrap().not_same_between(ann, cid).await.unwrap();
+        assert_eq!((pairs.len(), &pairs[0].reason), (1, &json!({})), "the mark stays, its words do not");
     }
 }
