@@ -19,8 +19,6 @@ use crate::events::stream::{self, Fetched, View};
 use crate::events::webhook::{Message, Selection};
 use crate::protocol::problem::{Problem, ProblemKind};
 
-pub use self::sse::MOST_STREAMS;
-
 /// How many events one answer holds at most.
 const MOST: usize = 100;
 /// More than any parameter needs.
