@@ -110,7 +110,7 @@ async fn cost(board: &Board, names: [&str; 2]) -> Vec<Sent> {
 
 /// The same of an erasure, of somebody whom a second person was asked about.
 async fn cost_of_erasing(board: &Board, names: [&str; 2]) -> Vec<Sent> {
-    let (one, other) = (board.customer(names[0], at(0)).await, board.customer(names[1], at(0)).await);
+    let (one, other) = (board.customer(names[0], at(0)).await, board.customer(names[1], at(1)).await);
     let request = by_admin("eve", one, other);
     done(merge::propose(&board.store, &board.config, &request, Terms::default(), at(1)).await.unwrap());
     let merge = board.merge(one, other, at(2)).await;
