@@ -187,6 +187,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("links_page", pages::LINKS_PAGE),
     ("merge_requests_of", pages::MERGE_REQUESTS_OF),
     ("proposals_of", pages::PROPOSALS_OF),
+    ("proposals_lapsed", proposals::PROPOSALS_LAPSED),
     ("audit_all", audit_log::AUDIT_ALL),
     ("audit_deeds", audit_log::AUDIT_DEEDS),
     ("audit_by", audit_log::AUDIT_BY),
