@@ -11,7 +11,7 @@ use axum::response::Response;
 
 use super::acting::to_account;
 use super::extract::{OfFlow, PostedFlow};
-use super::joining::tell;
+use super::joining::{self, tell};
 use super::mailed_code::MailedCode;
 use super::step::{self, Walk};
 use super::{both_mine, client_name, masked, see_other, social, told, unchanged};
@@ -32,6 +32,7 @@ use crate::identity::namespace::{self, Namespace, Rules};
 use crate::identity::sign_in::{Source, Typed};
 use crate::ids::CustomerId;
 use crate::mail::templates;
+use crate::session::SsoSession;
 use crate::session::flow::Flow;
 use crate::session::pending::{AddressOf, Newcomer, PendingAddress};
 use crate::session::{self, SsoSession};
@@ -232,7 +233,7 @@ async fn add(
             app.mail_queued.notify_one();
             app.kv().run(vec![flow.save(context.now)?]).await?;
             if mailbox == Mailbox::ProvedFirst {
-                session::end_all_but(app.kv(), customer, Some(&session.sid)).await?;
+                joining::end_others(app, customer, Some(&session.sid)).await?;
             }
             Ok(to_account())
         }
