@@ -14,7 +14,7 @@ use super::extract::{OfFlow, PostedFlow};
 use super::joining::{self, tell};
 use super::mailed_code::MailedCode;
 use super::step::{self, Walk};
-use super::{both_mine, client_name, masked, see_other, social, told, unchanged};
+use super::{both_mine, client_name, masked, see_other, social, standing, told, unchanged};
 use crate::app::App;
 use crate::config::AskEmail;
 use crate::connector::UpstreamIdentity;
@@ -35,7 +35,6 @@ use crate::mail::templates;
 use crate::session::SsoSession;
 use crate::session::flow::Flow;
 use crate::session::pending::{AddressOf, Newcomer, PendingAddress};
-use crate::session::{self, SsoSession};
 use crate::store;
 use crate::store::retry::retry;
 
@@ -203,7 +202,7 @@ pub async fn post_code(
         AddressOf::Newcomer(_) => None,
         AddressOf::Customer { customer, sid } => {
             // The session that began it must still be there: one that was ended takes what it had begun along (rule 9).
-            let session = browser.current(&app, context.now).await?;
+            let session = standing(&app, &browser, context.now).await?;
             let session = session.filter(|session| session.customer == *customer && session.sid == *sid);
             let Some(session) = session else { return Ok(error::expired_page(&app, &context)) };
             Some(session)

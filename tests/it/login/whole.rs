@@ -119,3 +119,22 @@ on_both! {
         invariants::check(env).await;
     }
 }
+        let home = browser.get(app.url("/")).await;
+        assert!(!home.body.contains("hub.example") && !home.body.contains(ANN), "{}", home.text());
+
+    /// What an ended session has begun ends with it.
+    async fn what_was_begun_before_an_undoing_is_not_finished(env: &Env) {
+        let (_google, _github, app) = two_customers(env).await;
+        let merge = merged(env, &app).await;
+        let browser = Browser::new();
+        let page = account_through(&app, &browser, "github").await;
+        let page = browser.submit(&page, "/account/address", &[]).await;
+        let code = browser.submit(&page, "/address", &[("email", "late@shop.example")]).await;
+        let digits = app.mailed_code("late@shop.example").await;
+        app.clock.advance(Duration::from_secs(1));
+        let (store, config) = (app.store.background(), &app.app.config.merge);
+        merge::undo(&store, config, &undo_request(merge), None, app.clock.now()).await.unwrap();
+        let late = browser.submit(&code, "/address/code", &[("code", &digits)]).await;
+        assert_eq!(late.heading(), "This page has expired", "{}", late.text());
+        assert!(invariants::check(env).await.live("email", "late@shop.example").is_empty());
+    }
