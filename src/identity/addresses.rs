@@ -103,7 +103,11 @@ pub(super) async fn proved_by_mail(
         return Ok(vec![]);
     }
     tx.link_proved(link.id, MAILED_CODE, now).await?;
-    tx.grants_revoke_customer(root, "address_proved", now).await?;
+    // Of those whose ways in the address opens: who hangs beside or below them by somebody else's merge has keys of their
+    // own (rule 25).
+    for row in side::leading_rows(tx, link.customer).await? {
+        tx.grants_revoke_row(row, "address_proved", now).await?;
+    }
     let mut events = vec![Event::LinkProved {
         link: link.id,
         namespace: link.namespace.clone(),

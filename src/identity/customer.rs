@@ -17,7 +17,7 @@ pub struct View {
     pub customer_id: CustomerId,
     /// How the search text was understood.
     pub found_by: String,
-    /// The retired customer ID or subject that was asked for, when it is not the living one's.
+    /// The retired customer ID or subject that was asked for, or the retired customer whose link it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_from: Option<String>,
     pub state: String,
@@ -83,7 +83,7 @@ pub struct SubjectLine {
 /// If the database fails.
 pub async fn show(tx: &mut Tx, text: &str, rules: Rules<'_>) -> Result<Vec<View>, store::Error> {
     let mut views: Vec<View> = Vec::new();
-    for (customer, found_by) in candidates(tx, text.trim()).await? {
+    for Candidate { customer, found_by, retired } in candidates(tx, text.trim()).await? {
         let Some(living) = tx.customer_living(customer).await? else { continue };
         if views.iter().any(|view| view.customer_id == living.id) {
             continue;
@@ -91,7 +91,7 @@ pub async fn show(tx: &mut Tx, text: &str, rules: Rules<'_>) -> Result<Vec<View>
         let links = tx.links_of(living.id, LINKS).await?;
         let subjects = tx.subjects_of(living.id).await?;
         let flags = tx.flags_of(living.id).await?;
-        let merged_from = (living.id != customer).then(|| customer.to_string());
+        let merged_from = retired.or_else(|| (living.id != customer).then(|| customer.to_string()));
         let flags = flags.into_iter().map(|flag| flag_view(flag, &links)).collect();
         let links = links.into_iter().map(|link| link_view(link, rules)).collect();
         let rows = tx.members_of(living.id).await?;
@@ -104,20 +104,31 @@ pub async fn show(tx: &mut Tx, text: &str, rules: Rules<'_>) -> Result<Vec<View>
     Ok(views)
 }
 
-async fn candidates(tx: &mut Tx, text: &str) -> Result<Vec<(CustomerId, String)>, store::Error> {
+/// Somebody whom a text may mean.
+struct Candidate {
+    customer: CustomerId,
+    found_by: String,
+    /// What of it was retired by a merge, if it is not the ID itself.
+    retired: Option<String>,
+}
+
+async fn candidates(tx: &mut Tx, text: &str) -> Result<Vec<Candidate>, store::Error> {
     let mut found = Vec::new();
-    if let Ok(id) = text.parse::<CustomerId>()
-        && tx.customer_find(id).await?.is_some()
+    if let Ok(customer) = text.parse::<CustomerId>()
+        && tx.customer_find(customer).await?.is_some()
     {
-        found.push((id, "customer ID".to_owned()));
+        found.push(Candidate { customer, found_by: "customer ID".to_owned(), retired: None });
     }
     for (namespace, external_id) in readings(text) {
         for link in tx.links_find(&namespace.to_string(), &external_id).await? {
-            found.push((link.root, format!("link {namespace}")));
+            let retired = (link.customer != link.root).then(|| link.customer.to_string());
+            found.push(Candidate { customer: link.root, found_by: format!("link {namespace}"), retired });
         }
     }
-    for (sector, root) in tx.subject_resolve_any(text).await? {
-        found.push((root, format!("subject of sector {sector}")));
+    for (sector, customer) in tx.subject_resolve_any(text).await? {
+        let current = tx.subject_find(&sector, customer).await?;
+        let retired = (current.as_deref() != Some(text)).then(|| text.to_owned());
+        found.push(Candidate { customer, found_by: format!("subject of sector {sector}"), retired });
     }
     Ok(found)
 }
@@ -190,7 +201,7 @@ fn flag_view(flag: Flag, links: &[Link]) -> FlagView {
 /// # Errors
 /// If the database fails.
 pub async fn named_link(tx: &mut Tx, customer: &str, link: &str) -> Result<Option<(Customer, Link)>, store::Error> {
-    for (customer, _) in candidates(tx, customer.trim()).await? {
+    for Candidate { customer, .. } in candidates(tx, customer.trim()).await? {
         let Some(living) = tx.customer_living(customer).await? else { continue };
         let links = tx.links_of(living.id, LINKS).await?;
         let names = readings(link.trim());

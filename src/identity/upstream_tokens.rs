@@ -121,19 +121,21 @@ impl Keeper {
         }
     }
 
-    /// A token of this customer at this provider that is good for a minute at least, renewed if need be.
+    /// A token of this customer at this provider that is good for a minute at least, renewed if need be. It is a key:
+    /// `leading` are the rows whose ways in are those of whoever asks (spec/identity.md rule 25).
     ///
     /// # Errors
     /// If the database fails.
     pub async fn access_token(
         &self,
-        root: CustomerId,
+        (root, leading): (CustomerId, &[CustomerId]),
         connector: &dyn Connector,
         now: Timestamp,
     ) -> Result<Asked, store::Error> {
         let namespace = Namespace::Social(connector.id().to_owned()).to_string();
         for _ in 0..LOOKS {
-            let row = self.store.begin_read().await?.upstream_tokens_of(root, &namespace).await?;
+            let rows = self.store.begin_read().await?.upstream_tokens_of(root, &namespace).await?;
+            let row = rows.into_iter().find(|row| leading.contains(&row.customer));
             let Some(row) = row else { return Ok(Asked::NotKept) };
             let ends = |margin: Duration| row.expires_at.is_some_and(|at| at <= now + margin);
             if !ends(MARGIN) {

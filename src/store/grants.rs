@@ -205,6 +205,17 @@ impl Tx {
         exec!(self, GRANTS_END_SESSION, sid, now)
     }
 
+    /// Revokes everything that this very row gave; answers how many.
+    pub async fn grants_revoke_row(&mut self, row: CustomerId, reason: &str, now: Timestamp) -> Result<u64> {
+        exec!(
+            self,
+            "UPDATE grants SET revoked_at = $3, revoked_reason = $2 WHERE customer = $1 AND revoked_at IS NULL",
+            row,
+            reason,
+            now,
+        )
+    }
+
     /// Revokes everything a customer gave, by whatever ID it did; answers how many.
     pub async fn grants_revoke_customer(&mut self, root: CustomerId, reason: &str, now: Timestamp) -> Result<u64> {
         exec!(self, GRANTS_REVOKE_CUSTOMER, root, reason, now)

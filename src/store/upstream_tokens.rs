@@ -3,7 +3,7 @@
 //! A row's `generation` rises whenever its tokens change, and every change names the generation it saw, so that a late
 //! answer never replaces newer tokens. A lease lets one replica at a time ask the provider, without holding a row.
 
-use super::driver::{exec, fetch_optional, from_row};
+use super::driver::{exec, fetch_all, fetch_optional, from_row};
 use super::values::word_enum;
 use super::{Result, Tx};
 use crate::clock::Timestamp;
@@ -34,6 +34,8 @@ pub struct TokensToStore<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamTokenRow {
     pub link: LinkId,
+    /// The row that the account is linked to.
+    pub customer: CustomerId,
     pub external_id: String,
     pub access: String,
     pub refresh: Option<String>,
@@ -48,6 +50,7 @@ pub struct UpstreamTokenRow {
 
 from_row!(UpstreamTokenRow {
     link,
+    customer,
     external_id,
     access,
     refresh,
@@ -87,14 +90,14 @@ impl Tx {
         Ok(())
     }
 
-    /// The tokens of a root's account at a provider; of several accounts, of the one used last.
-    pub async fn upstream_tokens_of(&mut self, root: CustomerId, namespace: &str) -> Result<Option<UpstreamTokenRow>> {
-        fetch_optional!(
+    /// The tokens of a root's accounts at a provider, those of the account used last first; at most 100.
+    pub async fn upstream_tokens_of(&mut self, root: CustomerId, namespace: &str) -> Result<Vec<UpstreamTokenRow>> {
+        fetch_all!(
             self,
             UpstreamTokenRow,
-            "SELECT t.link, l.external_id, t.access, t.refresh, t.scope, t.expires_at, t.generation, t.lease_until, \
+            "SELECT t.link, l.customer, l.external_id, t.access, t.refresh, t.scope, t.expires_at, t.generation, t.lease_until, \
              t.asked_at, t.login_needed FROM links l JOIN upstream_tokens t ON t.link = l.id \
-             WHERE l.root = $1 AND l.namespace = $2 AND l.state = 'live' ORDER BY l.last_seen DESC, l.id DESC LIMIT 1",
+             WHERE l.root = $1 AND l.namespace = $2 AND l.state = 'live' ORDER BY l.last_seen DESC, l.id DESC LIMIT 100",
             root,
             namespace,
         )

@@ -33,7 +33,7 @@ struct Confirmation {
 
 /// Who is signed in here, and the apps to go to.
 pub async fn home(State(app): State<App>, context: Context, browser: BrowserSession) -> Result<Response, Failure> {
-    let account = match browser.current(&app, context.now).await? {
+    let account = match super::standing(&app, &browser, context.now).await? {
         Some(session) => Some(super::consent::account(&app, session.customer).await?),
         None => None,
     };

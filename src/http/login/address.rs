@@ -11,10 +11,10 @@ use axum::response::Response;
 
 use super::acting::to_account;
 use super::extract::{OfFlow, PostedFlow};
-use super::joining::tell;
+use super::joining::{self, tell};
 use super::mailed_code::MailedCode;
 use super::step::{self, Walk};
-use super::{both_mine, client_name, masked, see_other, social, told, unchanged};
+use super::{both_mine, client_name, masked, see_other, social, standing, told, unchanged};
 use crate::app::App;
 use crate::config::AskEmail;
 use crate::connector::UpstreamIdentity;
@@ -32,9 +32,9 @@ use crate::identity::namespace::{self, Namespace, Rules};
 use crate::identity::sign_in::{Source, Typed};
 use crate::ids::CustomerId;
 use crate::mail::templates;
+use crate::session::SsoSession;
 use crate::session::flow::Flow;
 use crate::session::pending::{AddressOf, Newcomer, PendingAddress};
-use crate::session::{self, SsoSession};
 use crate::store;
 use crate::store::retry::retry;
 
@@ -202,7 +202,7 @@ pub async fn post_code(
         AddressOf::Newcomer(_) => None,
         AddressOf::Customer { customer, sid } => {
             // The session that began it must still be there: one that was ended takes what it had begun along (rule 9).
-            let session = browser.current(&app, context.now).await?;
+            let session = standing(&app, &browser, context.now).await?;
             let session = session.filter(|session| session.customer == *customer && session.sid == *sid);
             let Some(session) = session else { return Ok(error::expired_page(&app, &context)) };
             Some(session)
@@ -232,7 +232,7 @@ async fn add(
             app.mail_queued.notify_one();
             app.kv().run(vec![flow.save(context.now)?]).await?;
             if mailbox == Mailbox::ProvedFirst {
-                session::end_all_but(app.kv(), customer, Some(&session.sid)).await?;
+                joining::end_others(app, customer, Some(&session.sid)).await?;
             }
             Ok(to_account())
         }

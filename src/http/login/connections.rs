@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use super::extract::Posted;
 use super::joining::{self, provider_name, too_many};
 use super::step::{self, Walk};
-use super::{acting, both_mine, connector_buttons, see_other, unchanged, whole};
+use super::{acting, both_mine, connector_buttons, see_other, standing, unchanged, whole};
 use crate::app::App;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
@@ -241,7 +241,7 @@ pub async fn returned(
     claim: &Claim,
 ) -> Result<Response, Failure> {
     let Target::Link { customer, sid } = &flow.target else { return Ok(error::expired_page(app, context)) };
-    let session = browser.current(app, context.now).await?;
+    let session = standing(app, browser, context.now).await?;
     let Some(session) = session.filter(|session| session.customer == *customer && session.sid == *sid) else {
         return Ok(error::expired_page(app, context));
     };

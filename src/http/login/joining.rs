@@ -17,7 +17,7 @@ use crate::identity::limit::Limit;
 use crate::identity::linking::{self, Claim, Linked, Mailbox, Proof};
 use crate::identity::merge::side;
 use crate::identity::namespace::Rules;
-use crate::ids::{CustomerId, LinkId};
+use crate::ids::{CustomerId, LinkId, Sid};
 use crate::mail::{queue, templates};
 use crate::session;
 use crate::session::flow::Flow;
@@ -61,7 +61,7 @@ pub async fn link(
     let refusal = match linked {
         Linked::Added { customer, link, address } => {
             if address == Mailbox::ProvedFirst {
-                session::end_all_but(app.kv(), customer, None).await?;
+                end_others(app, customer, None).await?;
             }
             return Ok((customer, link));
         }
@@ -85,6 +85,19 @@ pub async fn link(
     };
     app.kv().run(vec![flow.save(context.now)?]).await?;
     Err(Failure::answer(refusal))
+}
+
+/// Ends every session but one of whoever sees what this customer sees: an address of theirs was proved for the first time
+/// (spec/identity.md rule 9).
+///
+/// # Errors
+/// If a store does not answer.
+pub async fn end_others(app: &App, customer: CustomerId, kept: Option<&Sid>) -> Result<(), Failure> {
+    let rows = side::leading_rows(&mut app.store().begin_read().await?, customer).await?;
+    for row in rows {
+        session::end_all_but(app.kv(), row, kept).await?;
+    }
+    Ok(())
 }
 
 /// Links an account at a provider to a customer, who is told by mail.

@@ -26,11 +26,16 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 
 use super::context::Context;
-use super::error;
+use super::error::{self, Failure};
 use super::pages::{Action, ConnectorButton, LoginPage, Message, Page, View};
+use super::session::BrowserSession;
 use crate::app::App;
+use crate::clock::Timestamp;
+use crate::identity::merge::side;
 use crate::oidc::client::Client;
+use crate::session::SsoSession;
 use crate::session::flow::Flow;
+use crate::store::CustomerState;
 
 /// After how many seconds a queue of passwords that was full is worth another try.
 const BUSY_SECONDS: u64 = 5;
@@ -134,6 +139,20 @@ fn status_of(message: &Message) -> StatusCode {
         Message::CodeSent | Message::SignInToConnect { .. } => StatusCode::OK,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
+}
+
+/// The live session of a browser, if its login still counts: not once its customer was blocked, or an undoing has parted
+/// what it saw.
+///
+/// # Errors
+/// If a store does not answer.
+async fn standing(app: &App, browser: &BrowserSession, now: Timestamp) -> Result<Option<SsoSession>, Failure> {
+    let Some(session) = browser.current(app, now).await? else { return Ok(None) };
+    let rows = app.store().begin_read().await?.members_of(session.customer).await?;
+    let seen = side::see_members(&rows, session.customer, &app.config.merge, now);
+    let auth_time = session.authentication.auth_time;
+    let counts = seen.is_some_and(|seen| seen.state == CustomerState::Active && seen.counts(auth_time));
+    Ok(counts.then_some(session))
 }
 
 /// A page that says why nothing was changed, with the way back to the account page.

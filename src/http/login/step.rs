@@ -7,7 +7,7 @@ use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY};
 use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
-use super::{acting, joining, see_other};
+use super::{acting, joining, see_other, whole};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::handoff::known::Known;
@@ -17,7 +17,7 @@ use crate::http::error::{self, Failure};
 use crate::http::pages::{FormPostPage, View};
 use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
-use crate::identity::merge::{self, side};
+use crate::identity::merge::{self, Joined, side};
 use crate::ids::CustomerId;
 use crate::keys::{Expect, Expiry};
 use crate::kv::Op;
@@ -97,8 +97,13 @@ async fn unite(walk: &Walk<'_>, browser: &BrowserSession, customer: CustomerId) 
     // A session that an undoing has ended proves nothing any more.
     let ended = |from: Timestamp| before.authentication.auth_time < from;
     let counts = living.iter().any(|row| row.id == before.customer && !row.sessions_from.is_some_and(ended));
-    if counts && living.iter().any(|row| row.id == customer) {
-        merge::join_keys(app.store(), before.customer, customer, now).await?;
+    let is_other_side =
+        living.iter().any(|row| row.id == customer) && !side::is_same(&living, before.customer, customer);
+    if counts
+        && is_other_side
+        && merge::join_keys(app.store(), before.customer, customer, now).await? != Joined::NotTheSurvivor
+    {
+        whole::tell_both(app, walk.context, customer).await?;
     }
     Ok(())
 }

@@ -135,13 +135,22 @@ pub async fn unite(
     if merge::join_keys(app.store(), session.customer, proved, context.now).await? == Joined::NotTheSurvivor {
         return Ok(to_account());
     }
-    let url = app.config.server.endpoint("/account");
-    let letter = |to: &EmailAddress| templates::account_opened(&app.letterhead, to, &url);
-    let mut tx = app.store().begin().await?;
-    tell(app, &mut tx, session.customer, context, letter).await?;
-    tx.commit().await?;
-    app.mail_queued.notify_one();
+    tell_both(app, context, session.customer).await?;
     // It opens more than before: no ID that was there before stands for it.
     browser.start(app, session.customer, session.authentication.clone(), context.now).await?;
     Ok(to_account())
+}
+
+/// Tells every address of the two sides whose ways in have become one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn tell_both(app: &App, context: &Context, customer: CustomerId) -> Result<(), Failure> {
+    let url = app.config.server.endpoint("/account");
+    let letter = |to: &EmailAddress| templates::account_opened(&app.letterhead, to, &url);
+    let mut tx = app.store().begin().await?;
+    tell(app, &mut tx, customer, context, letter).await?;
+    tx.commit().await?;
+    app.mail_queued.notify_one();
+    Ok(())
 }

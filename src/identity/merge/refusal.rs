@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::config::MergeConfig;
 use crate::identity::brand;
 use crate::identity::namespace::Namespace;
+use crate::identity::other_names::is_other_name;
 use crate::ids::CustomerId;
 use crate::store::{CustomerState, Link, MOST_MEMBERS, Member};
 
@@ -200,7 +201,9 @@ fn links(config: &MergeConfig, facts: &Facts) -> Vec<Refusal> {
     let mut sides: BTreeMap<&str, [bool; 2]> = BTreeMap::new();
     for (at, side) in [&facts.survivor, &facts.absorbed].into_iter().enumerate() {
         let is_browser = |link: &Link| matches!(Namespace::parse(&link.namespace), Some(Namespace::Visitor(_)));
-        for link in side.links.iter().filter(|link| link.exclusive && !is_browser(link)) {
+        // Another name of an account counts for none of its own.
+        let counts = |link: &&Link| link.exclusive && !is_browser(link) && !is_other_name(link);
+        for link in side.links.iter().filter(counts) {
             by_namespace.entry(&link.namespace).or_default().insert(&link.external_id);
             if let Some(has) = sides.entry(&link.namespace).or_default().get_mut(at) {
                 *has = true;

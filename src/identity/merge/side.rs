@@ -25,6 +25,8 @@ pub struct Seen {
     pub root: CustomerId,
     /// Whose own side it is; the root if it is the whole.
     pub side: CustomerId,
+    /// The rows whose ways in open what is seen: what is below it by somebody else's merge is seen, and has keys of its own.
+    pub leading: Vec<CustomerId>,
     /// Of the living customer: a blocked one is blocked on every side.
     pub state: CustomerState,
     pub version: i64,
@@ -77,6 +79,7 @@ pub fn see(rows: &[SectorMember], customer: CustomerId, config: &MergeConfig, no
     Some(Seen {
         root: root.id,
         side,
+        leading: branch.iter().map(|row| row.id).filter(|id| tree.leader(*id) == side).collect(),
         state: root.state,
         version: root.version,
         profile: golden::record(&branch, config),

@@ -16,6 +16,7 @@ use crate::config::AskEmail;
 use crate::connector::native::MAX_AGE;
 use crate::connector::{ConnectorError, NativeNonce, SharedConnector, UpstreamCallback, UpstreamIdentity};
 use crate::identity::import::Differs;
+use crate::identity::merge::side::Seen;
 use crate::identity::namespace::Namespace;
 use crate::identity::sign_in::{self, SignedIn, Source, Typed};
 use crate::identity::upstream_tokens::{Asked, UpstreamAccess};
@@ -175,8 +176,8 @@ async fn upstream_token(
     let Some(connector) = connector.filter(|_| allowed) else {
         return Err(OAuthError::new(ErrorCode::InvalidTarget, "this client may not have tokens of this connector"));
     };
-    let customer = subject(provider, client, request.subject_token, now).await?;
-    let asked = provider.keeper.access_token(customer, connector.as_ref(), now).await;
+    let seen = subject(provider, client, request.subject_token, now).await?;
+    let asked = provider.keeper.access_token((seen.root, &seen.leading), connector.as_ref(), now).await;
     match asked.map_err(OAuthError::server_error)? {
         Asked::Token(access) => Ok(upstream_response(access, now)),
         Asked::NotKept => Err(OAuthError::new(ErrorCode::InvalidTarget, "the customer has no token of this connector")),
@@ -190,8 +191,8 @@ async fn upstream_token(
     }
 }
 
-/// The customer of an access token that was issued to this very client and is still good.
-async fn subject(provider: &Provider, client: &Client, token: &str, now: Timestamp) -> Result<CustomerId, OAuthError> {
+/// What the holder of an access token sees that was issued to this very client and is still good.
+async fn subject(provider: &Provider, client: &Client, token: &str, now: Timestamp) -> Result<Seen, OAuthError> {
     let refused = |detail: &str| {
         OAuthError::invalid_request("subject_token is invalid, expired or revoked").detail(detail.to_owned())
     };
@@ -207,12 +208,7 @@ async fn subject(provider: &Provider, client: &Client, token: &str, now: Timesta
     })?;
     let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
     let seen = userinfo::seen(provider, &mut tx, &client.sector, &claims.sub, &live, now).await;
-    let seen = seen.map_err(OAuthError::server_error)?.ok_or_else(|| refused("no such customer"))?;
-    // What providers gave is the whole customer's: one side of a merge has not proved to be that.
-    if !seen.is_whole() {
-        return Err(refused("one side of a merge"));
-    }
-    Ok(seen.root)
+    seen.map_err(OAuthError::server_error)?.ok_or_else(|| refused("no such customer"))
 }
 
 fn upstream_response(access: UpstreamAccess, now: Timestamp) -> TokenResponse {

@@ -74,6 +74,22 @@ on_both! {
         assert_eq!(keys_joined(env).await, 1);
     }
 
+    /// Signing in as the other side where one is signed in already is a proof, too, and told like any other.
+    async fn a_login_as_the_other_side_opens_everything_and_is_told(env: &Env) {
+        let (_google, _github, app) = two_customers(env).await;
+        merged(env, &app).await;
+        let (browser, shop) = (Browser::new(), app.relying_party("shop").await);
+        account_through(&app, &browser, "github").await;
+        for _ in 0..2 {
+            let authorization = shop.authorization_with(&[("prompt", "login")]);
+            let page = browser.get(&authorization.url).await;
+            let callback = browser.submit(&page, "/login/social", &[("connector", "google")]).await;
+            shop.finish(&authorization, &callback).await;
+        }
+        assert_eq!(keys_joined(env).await, 1);
+        until("the mails", async || told(&app, SUBJECT, ANN) == 1 && told(&app, SUBJECT, HUB) == 1).await;
+    }
+
     /// The code is for one flow of one session and one address; a link that is no address of the other side is none.
     async fn nobody_else_and_nothing_else_opens_it(env: &Env) {
         let (_google, _github, app) = two_customers(env).await;
@@ -116,6 +132,25 @@ on_both! {
         assert_eq!(browser.get(app.url("/account")).await.url.path(), "/login");
         let pressed = browser.submit(&page, "/account/connect", &[("connector", "google")]).await;
         assert_eq!(pressed.url.path(), "/login", "{}", pressed.text());
+        let home = browser.get(app.url("/")).await;
+        assert!(!home.body.contains("hub.example") && !home.body.contains(ANN), "{}", home.text());
         invariants::check(env).await;
+    }
+
+    /// What an ended session has begun ends with it.
+    async fn what_was_begun_before_an_undoing_is_not_finished(env: &Env) {
+        let (_google, _github, app) = two_customers(env).await;
+        let merge = merged(env, &app).await;
+        let browser = Browser::new();
+        let page = account_through(&app, &browser, "github").await;
+        let page = browser.submit(&page, "/account/address", &[]).await;
+        let code = browser.submit(&page, "/address", &[("email", "late@shop.example")]).await;
+        let digits = app.mailed_code("late@shop.example").await;
+        app.clock.advance(Duration::from_secs(1));
+        let (store, config) = (app.store.background(), &app.app.config.merge);
+        merge::undo(&store, config, &undo_request(merge), None, app.clock.now()).await.unwrap();
+        let late = browser.submit(&code, "/address/code", &[("code", &digits)]).await;
+        assert_eq!(late.heading(), "This page has expired", "{}", late.text());
+        assert!(invariants::check(env).await.live("email", "late@shop.example").is_empty());
     }
 }

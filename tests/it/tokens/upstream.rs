@@ -47,7 +47,7 @@ pub async fn log_in(party: &RelyingParty, google: &Upstream) -> Tokens {
 pub async fn row(app: &TestApp) -> Option<UpstreamTokenRow> {
     let mut tx = app.store.background().begin_read().await.unwrap();
     let ann = tx.link_resolve("social:google", "ann-1").await.unwrap()?;
-    tx.upstream_tokens_of(ann, "social:google").await.unwrap()
+    tx.upstream_tokens_of(ann, "social:google").await.unwrap().into_iter().next()
 }
 
 on_both! {

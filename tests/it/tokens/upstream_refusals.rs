@@ -1,11 +1,15 @@
 //! Who does not get a provider's token.
 
+use samesake::identity::merge::{self, Terms};
 use serde_json::json;
 
 use super::upstream::{ask, keeping, log_in};
 use super::{EXCHANGE, provider_with_ann, refusal};
 use crate::harness::app::{CLIENT_SECRET, web_client};
-use crate::harness::{Browser, Env};
+use crate::harness::relying_party::Tokens;
+use crate::harness::{Browser, Env, invariants};
+use crate::identity::log_in_as;
+use crate::identity::merge::{by_operator, done};
 use crate::on_both;
 
 const NO: (u16, &str, &str) = (400, "invalid_target", "this client may not have tokens of this connector");
@@ -52,6 +56,40 @@ on_both! {
             assert_eq!(refusal(&ask(party, token, "google").await), BAD);
         }
         assert_eq!(ask(&desk, &tokens.access_token, "google").await.status, 200);
+    }
+
+    /// Identity rule 25: an admin's merge joins no keys, and what a provider gave is one. Who proves both has both.
+    async fn a_merge_by_an_admin_gives_no_side_the_tokens_of_the_other(env: &Env) {
+        let google = provider_with_ann(env).await;
+        google.add_person("bob-1", json!({"name": "Bob"}));
+        let app = keeping(env, &google).start().await;
+        let desk = app.relying_party("desk").await;
+        let (ann, bob) = (log_in(&desk, &google).await, log_in_as(&desk, &google, "google", "bob-1").await);
+        let store = app.store.background();
+        let mut tx = store.begin_read().await.unwrap();
+        let mut ids = Vec::new();
+        for subject in ["ann-1", "bob-1"] {
+            ids.push(tx.link_resolve("social:google", subject).await.unwrap().unwrap());
+        }
+        drop(tx);
+        let whose = async |tokens: &Tokens| {
+            let answer = ask(&desk, &tokens.access_token, "google").await;
+            answer.body["access_token"].as_str().and_then(|token| google.access_token_of(token))
+        };
+        let (anns, bobs) = (Some("ann-1".to_owned()), Some("bob-1".to_owned()));
+        let (config, now) = (&app.app.config.merge, app.clock.now());
+        let outcome = merge::execute(&store, config, &by_operator(ids[0], ids[1]), Terms::default(), now).await;
+        done(outcome.unwrap());
+        assert_eq!((whose(&ann).await, whose(&bob).await), (anns, bobs.clone()), "the last login was Bob's");
+        // Where Ann has none, there is none.
+        let mut tx = store.begin().await.unwrap();
+        let link = tx.link_login("social:google", "ann-1").await.unwrap().unwrap().link;
+        tx.upstream_tokens_delete(link).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!((whose(&ann).await, whose(&bob).await), (None, bobs.clone()));
+        merge::join_keys(&store, ids[1], ids[0], now).await.unwrap();
+        assert_eq!((whose(&ann).await, whose(&bob).await), (bobs.clone(), bobs));
+        invariants::check(env).await;
     }
 
     async fn after_the_end_of_the_session_there_is_nothing(env: &Env) {

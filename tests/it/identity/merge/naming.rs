@@ -3,9 +3,10 @@
 
 use samesake::clock::Timestamp;
 use samesake::events::Actor;
+use samesake::identity::customer;
 use samesake::identity::erase::{self, Erased};
 use samesake::identity::merge::{self, Joined, Undone};
-use samesake::identity::namespace::Namespace;
+use samesake::identity::namespace::{Namespace, Rules};
 use samesake::identity::not_same;
 use samesake::ids::CustomerId;
 use samesake::secret::MasterKey;
@@ -128,6 +129,30 @@ on_both! {
         assert_eq!(board.sub("shop", dan, at(11)).await.as_deref(), Some("shop-dan"));
         assert_eq!(board.sub("shop", ann, at(11)).await.as_deref(), Some("shop-bob"), "Bob is Ann still");
         invariants::check(env).await;
+    }
+
+    /// Rule 24: what was retired leads to whoever lives on, and is named.
+    async fn a_retired_subject_or_link_leads_on_and_says_so(env: &Env) {
+        let board = Board::new(env.store().await);
+        let (ann, bob) = (board.customer("ann", at(0)).await, board.customer("bob", at(0)).await);
+        for (sector, sub, customer) in [("shop", "shop-ann", ann), ("shop", "shop-bob", bob), ("club", "club-bob", bob)] {
+            board.subject(sector, customer, sub, at(1)).await;
+        }
+        board.merge(ann, bob, at(2)).await;
+        let (rules, bob) = (Rules { namespaces: &board.config.namespaces, now: at(3) }, bob.to_string());
+        let mut tx = board.store.begin_read().await.unwrap();
+        for (text, merged_from) in [
+            ("shop-bob", Some("shop-bob")),
+            ("shop-ann", None),
+            ("club-bob", None),
+            ("email:bob@shop.example", Some(bob.as_str())),
+            ("email:ann@shop.example", None),
+            (bob.as_str(), Some(bob.as_str())),
+        ] {
+            let views = customer::show(&mut tx, text, rules).await.unwrap();
+            let found: Vec<_> = views.iter().map(|view| (view.customer_id, view.merged_from.as_deref())).collect();
+            assert_eq!(found, [(ann, merged_from)], "{text}");
+        }
     }
 
     /// Whoever keeps data of the erased, by whatever name, hears of it; and what somebody wrote of them is gone.

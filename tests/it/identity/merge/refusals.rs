@@ -1,15 +1,15 @@
 //! Merges that are refused, each by its name (rules 27, 29, 30, 35).
 
 use samesake::config::Survivorship;
-use samesake::events::Actor;
+use samesake::events::{self, Actor};
 use samesake::identity::merge::{Initiator, Outcome, PlanRequest, Refusal, Terms};
 use samesake::identity::namespace::Namespace;
 use samesake::identity::not_same::{self, Marked};
 use samesake::ids::CustomerId;
-use samesake::store::CustomerState;
+use samesake::store::{CustomerState, Link};
 use serde_json::{Value, json};
 
-use super::{Board, at, by_admin, by_customer, by_operator, done};
+use super::{Board, added, at, by_admin, by_customer, by_operator, done, link};
 use crate::harness::{Env, invariants};
 use crate::on_both;
 
@@ -69,6 +69,20 @@ on_both! {
             board.link(customer, Namespace::App("shop".to_owned()), &format!("f{number}"), at(1)).await;
         }
         assert_eq!(refused(&board, &by_operator(one, other)).await, ["over the limit of a namespace"]);
+        // Another name of an account, as after a move at its provider, is no account of its own.
+        let (one, other) = pair(&board, "moved", [json!({}), json!({})]).await;
+        let google = || Namespace::Social("google".to_owned());
+        for number in 0..3 {
+            board.link(one, google(), &format!("m{number}"), at(1)).await;
+        }
+        let mut tx = board.store.begin().await.unwrap();
+        let twin = Link { source: "transfer".to_owned(), ..link(google(), "m0-before", one, at(1)) };
+        assert!(tx.link_insert(&twin).await.unwrap());
+        events::record(&mut tx, one, Actor::System, added(&twin), at(1)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(board.plan(&by_operator(one, other), at(2)).await.refusals, [], "five accounts");
+        board.link(other, google(), "m5", at(1)).await;
+        assert_eq!(refused(&board, &by_operator(one, other)).await, ["over the limit of a namespace"], "six");
         board.config.walled_brands = vec!["bank".to_owned()];
         let (one, other) = pair(&board, "brand", [json!({}), json!({})]).await;
         let mut tx = board.store.begin().await.unwrap();

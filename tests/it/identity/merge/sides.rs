@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use samesake::config::MergedSessions;
-use samesake::events::Actor;
+use samesake::events::{self, Actor};
+use samesake::identity::address::EmailAddress;
+use samesake::identity::addresses::{self, Added};
+use samesake::identity::linking::Mailbox;
 use samesake::identity::merge::{self, Outcome, PlanRequest, Planned, Terms, UndoRequest, Undone, sessions};
-use samesake::identity::namespace::Namespace;
+use samesake::identity::namespace::{Namespace, Rules};
 use samesake::identity::not_same;
-use samesake::ids::CustomerId;
+use samesake::ids::{CustomerId, GrantId};
+use samesake::store::Link;
 use serde_json::{Value, json};
 
-use super::{Board, by_customer, by_operator, done, undo_request};
+use super::{Board, added, at, by_customer, by_operator, done, link, undo_request};
 use crate::harness::app::web_client;
 use crate::harness::relying_party::Tokens;
 use crate::harness::upstream::Upstream;
@@ -18,6 +22,7 @@ use crate::harness::{Browser, Env, RelyingParty, TestApp, invariants, jwks, unti
 use crate::identity::log_in_as;
 use crate::oidc::device::tv_client;
 use crate::on_both;
+use crate::store::samples::grant;
 
 pub const ANN: &str = "ann@shop.example";
 
@@ -196,6 +201,36 @@ on_both! {
         // Nor does it sign the other side out without a word.
         bob.get(house.rp.end_session(&[("id_token_hint", &house.ann_tokens.id_token)])).await;
         assert_eq!(silent(&bob, &house.bob_tokens).await, subs.1);
+    }
+
+    /// Rule 9, for one side of a merge: what others may have prepared there ends, and nothing of the other side.
+    async fn a_first_proof_by_mail_ends_what_its_side_gave_and_no_more(env: &Env) {
+        let board = Board::new(env.store().await);
+        let (ann, bob) = (board.customer("ann", at(0)).await, board.customer("bob", at(0)).await);
+        let proof = Some("connector:google".to_owned());
+        let vouched = Link { proof, ..link(Namespace::Email, "bob@hub.example", bob, at(0)) };
+        let mut tx = board.store.begin().await.unwrap();
+        assert!(tx.link_insert(&vouched).await.unwrap());
+        events::record(&mut tx, bob, Actor::Customer, added(&vouched), at(0)).await.unwrap();
+        for (code, customer) in [("anns", ann), ("bobs", bob)] {
+            assert!(tx.grant_insert(&grant(code, customer), None).await.unwrap());
+        }
+        tx.commit().await.unwrap();
+        board.merge(ann, bob, at(1)).await;
+        let address = EmailAddress::parse("bob@hub.example").unwrap();
+        let rules = Rules { namespaces: &board.config.namespaces, now: at(2) };
+        let mut tx = board.store.begin().await.unwrap();
+        let proved = addresses::add(&mut tx, bob, &address, rules).await.unwrap();
+        assert_eq!(proved, Added::Proved { customer: bob, mailbox: Mailbox::ProvedFirst });
+        tx.commit().await.unwrap();
+        let mut tx = board.store.begin_read().await.unwrap();
+        let mut ended = Vec::new();
+        for code in ["anns", "bobs"] {
+            ended.push(tx.grant_find(GrantId::of_code(code)).await.unwrap().unwrap().revoked_at);
+        }
+        assert_eq!(ended, [None, Some(at(2))]);
+        drop(tx);
+        invariants::check(env).await;
     }
 
     /// Rules 19, 32 and 46: an account that goes along by choice opens nothing of the one it was with until now.
