@@ -2,8 +2,8 @@
 //!
 //! The customers are a made-up population, copied in with an address each; the program itself makes their index. Then
 //! new ones sign up and known ones change, one after the other. Of each the statements are caught as they are sent: how
-//! many, how long they were waited for, and which of them most. What Postgres says that it worked is told beside it,
-//! since waiting counts the way there and back.
+//! many, how long they were waited for, and which of them most. What Postgres used up is told beside it, since waiting
+//! counts the way there and back.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgPoolCopyExt as _;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use crate::cpu::Processes;
 use crate::harness::Env;
 use crate::harness::sent::timed;
 use crate::people::{self, Record};
@@ -50,9 +51,10 @@ pub async fn run(env: &Env) -> String {
     let indexed = began.elapsed();
     execute(env, "VACUUM ANALYZE").await;
     let mut follower = Follower::new(&store, rules, Clock::system());
+    let postgres = Processes::of_postgres(env.database_url().await).await;
     let mut table = format!(
         "Indexed in {:.0} s, {:.0} customers a second.\n\n| | customers | statements: least | most | rows read: p50 | most \
-         | ms waited for the database: p50 | p99 | ms in all: p50 | p99 | ms Postgres worked: mean |\n\
+         | ms waited for the database: p50 | p99 | ms in all: p50 | p99 | CPU ms of Postgres: mean |\n\
          |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         indexed.as_secs_f64(),
         size as f64 / indexed.as_secs_f64(),
@@ -65,9 +67,9 @@ pub async fn run(env: &Env) -> String {
         for (id, row) in ids.iter().zip(rows) {
             put(&store, *id, row, from < size).await;
         }
-        let before = active_time(env).await;
+        let before = postgres.seconds();
         let costs = follow(&mut follower, &ids).await;
-        let worked = (active_time(env).await - before) / ids.len() as f64;
+        let worked = (postgres.seconds() - before) * 1000.0 / ids.len() as f64;
         if !what.is_empty() {
             table.push_str(&line(what, &costs, worked));
             by_statement.push_str(&statements(what, &costs));
@@ -147,17 +149,6 @@ fn statements(what: &str, costs: &[Cost]) -> String {
             .unwrap();
     }
     text
-}
-
-/// Milliseconds that Postgres has spent on statements of this database.
-async fn active_time(env: &Env) -> f64 {
-    // What a connection did is reported when it has been idle for a second.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let mut connection = PgConnection::connect(env.database_url().await).await.unwrap();
-    let sql = "SELECT active_time FROM pg_stat_database WHERE datname = current_database()";
-    let (milliseconds,): (f64,) = sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    milliseconds
 }
 
 fn model(rows: &[Record]) -> Model {
