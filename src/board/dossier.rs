@@ -1,7 +1,6 @@
 //! What is known of one customer, gathered for an admin to look at.
 //!
-//! Identity specification, rules 20 and 24. It reads and never decides; sessions are only counted, because what names
-//! them lets nobody but their browser in.
+//! Identity specification, rules 20 and 24. It reads and never decides. Sessions are not in the database: `sessions`.
 
 use serde_json::Value;
 
@@ -9,8 +8,6 @@ use crate::clock::Timestamp;
 use crate::config::MergeConfig;
 use crate::identity::merge::side;
 use crate::ids::CustomerId;
-use crate::kv::{self, Kv, Op, Reply};
-use crate::session;
 use crate::store::{
     self, AuditPlace, AuditRow, CredentialKind, CredentialState, Customer, Flag, Link, Member, Subject, Tx,
 };
@@ -88,24 +85,4 @@ pub async fn timeline(
     let next = entries.last().filter(|_| entries.len() == limit).map(AuditPlace::from);
     entries.retain(|entry| !entry.action.starts_with(ABOUT_ADMINS));
     Ok((entries, next))
-}
-
-/// How many sessions of a customer are live, in all who are this customer today.
-///
-/// # Errors
-/// If the key-value store does not answer.
-pub async fn live_sessions(kv: &Kv, members: &[Member], now: Timestamp) -> Result<usize, kv::Error> {
-    let sets = members.iter().map(|member| Op::Members { key: session::sessions_key(member.id) }).collect();
-    let mut keys = Vec::new();
-    for reply in kv.run(sets).await? {
-        if let Reply::Members(sids) = reply {
-            keys.extend(sids.iter().map(|sid| session::sid_key(sid)));
-        }
-    }
-    let replies = kv.run(keys.into_iter().map(|key| Op::Get { key }).collect()).await?;
-    let is_live = |reply: &Reply| match reply {
-        Reply::Value(value) => session::is_live_record(value.as_deref(), now),
-        Reply::Done(_) | Reply::Count(_) | Reply::Members(_) => false,
-    };
-    Ok(replies.iter().filter(|reply| is_live(reply)).count())
 }

@@ -1,4 +1,4 @@
-//! Ending sessions from outside: one by its `sid`, or all that came from one link or from one session at a provider.
+//! Ending sessions from outside: one by its `sid`, or all of one customer, of one link or of one session at a provider.
 //!
 //! Whoever logs in lists the session, then writes it, then reads the mark of [`ended_since`]; whoever ends all of them
 //! leaves that mark, then reads the list. So of a login and an ending at the same time either the ending finds the
@@ -26,6 +26,8 @@ pub enum Of {
     Link(LinkId),
     /// The provider's session, as [`super::upstream_session`] writes it.
     Upstream(String),
+    /// The customer who logged in, as of then.
+    Customer(CustomerId),
 }
 
 impl Of {
@@ -33,6 +35,7 @@ impl Of {
         match self {
             Self::Link(link) => format!("sessions-of-link:{{{link}}}"),
             Self::Upstream(session) => format!("sessions-of-upstream:{{{session}}}"),
+            Self::Customer(customer) => format!("sessions-of:{{{customer}}}"),
         }
     }
 
@@ -40,6 +43,7 @@ impl Of {
         match self {
             Self::Link(link) => format!("ended-link:{{{link}}}"),
             Self::Upstream(session) => format!("ended-upstream:{{{session}}}"),
+            Self::Customer(customer) => format!("ended-customer:{{{customer}}}"),
         }
     }
 
@@ -49,15 +53,16 @@ impl Of {
         let is_one = match self {
             Self::Link(link) => record.link == Some(*link),
             Self::Upstream(session) => record.upstream.as_ref() == Some(session),
+            Self::Customer(customer) => record.customer == *customer,
         };
         is_one && record.auth_time.is_none_or(|at| at <= until)
     }
 
-    /// What a session came from.
+    /// Whose a session is, and what it came from.
     fn all(session: &SsoSession) -> impl Iterator<Item = Self> {
         let proved = &session.authentication;
         let upstream = proved.upstream.clone().map(Self::Upstream);
-        proved.link.map(Self::Link).into_iter().chain(upstream)
+        std::iter::once(Self::Customer(session.customer)).chain(proved.link.map(Self::Link)).chain(upstream)
     }
 }
 
@@ -71,7 +76,7 @@ fn records_key(sid: &str) -> String {
 pub fn listings(session: &SsoSession, session_key: &str, ttl: Duration) -> Vec<Op> {
     let add = |key: String, member: &str| Op::AddMember { key, member: member.to_owned(), ttl };
     let sid = session.sid.as_str();
-    let mut ops = vec![add(super::sessions_key(session.customer), sid), add(records_key(sid), session_key)];
+    let mut ops = vec![add(records_key(sid), session_key)];
     ops.extend(Of::all(session).map(|of| add(of.list_key(), sid)));
     ops
 }
@@ -126,26 +131,34 @@ pub async fn sids_of(kv: &Kv, of: &Of, until: Timestamp) -> kv::Result<Vec<(Sid,
     Ok(live)
 }
 
+/// The live sessions of these customers.
+///
+/// # Errors
+/// If the key-value store does not answer.
+pub async fn live_of(kv: &Kv, customers: &[CustomerId], now: Timestamp) -> kv::Result<Vec<(Sid, SidRecord)>> {
+    let lists = customers.iter().map(|customer| Op::Members { key: Of::Customer(*customer).list_key() }).collect();
+    let mut sids = Vec::new();
+    for reply in kv.run(lists).await? {
+        if let Reply::Members(members) = reply {
+            sids.extend(members);
+        }
+    }
+    let entries = kv.run(sids.iter().map(|sid| Op::Get { key: sid_key(sid) }).collect()).await?;
+    let live = sids.into_iter().zip(entries).filter_map(|(sid, reply)| {
+        let Reply::Value(value) = reply else { return None };
+        Some((Sid::from(sid), super::live_record(value.as_deref(), now)?))
+    });
+    Ok(live.collect())
+}
+
 /// How many live sessions each of these customers has.
 ///
 /// # Errors
 /// If the key-value store does not answer.
 pub async fn count_live(kv: &Kv, customers: &[CustomerId], now: Timestamp) -> kv::Result<BTreeMap<CustomerId, u64>> {
-    let lists = customers.iter().map(|customer| Op::Members { key: super::sessions_key(*customer) }).collect();
-    let mut listed = Vec::new();
-    for (customer, reply) in customers.iter().zip(kv.run(lists).await?) {
-        if let Reply::Members(sids) = reply {
-            listed.extend(sids.into_iter().map(|sid| (*customer, sid)));
-        }
-    }
-    let entries = kv.run(listed.iter().map(|(_, sid)| Op::Get { key: sid_key(sid) }).collect()).await?;
     let mut counts = BTreeMap::new();
-    for ((customer, _), reply) in listed.iter().zip(entries) {
-        if let Reply::Value(value) = reply
-            && super::is_live_record(value.as_deref(), now)
-        {
-            *counts.entry(*customer).or_default() += 1;
-        }
+    for (_, record) in live_of(kv, customers, now).await? {
+        *counts.entry(record.customer).or_default() += 1;
     }
     Ok(counts)
 }
@@ -168,7 +181,7 @@ pub async fn end_all(kv: &Kv, of: &Of, until: Timestamp) -> kv::Result<()> {
 /// # Errors
 /// If the key-value store does not answer; ending them again is no error.
 pub async fn end_all_but(kv: &Kv, customer: CustomerId, kept: Option<&Sid>) -> kv::Result<()> {
-    for sid in kv.members(&super::sessions_key(customer)).await? {
+    for sid in kv.members(&Of::Customer(customer).list_key()).await? {
         if kept.is_none_or(|kept| kept.as_str() != sid) {
             end(kv, &Sid::from(sid)).await?;
         }
