@@ -167,10 +167,8 @@ impl Tx {
             sqlite: "INSERT INTO duplicate_indexed (customer, keys) SELECT unhex(c.key), unhex(c.value) \
                      FROM json_each($1) c WHERE TRUE ON CONFLICT (customer) DO UPDATE SET keys = excluded.keys",
         );
-        let packed = |keys: &Vec<i64>| keys.iter().flat_map(|key| key.to_le_bytes()).map(|byte| format!("{byte:02x}"));
-        let all: Value = (keys.iter())
-            .map(|(customer, keys)| (customer.0.simple().to_string(), json!(packed(keys).collect::<String>())))
-            .collect();
+        let all: Value =
+            keys.iter().map(|(customer, keys)| (customer.0.simple().to_string(), json!(packed(keys)))).collect();
         exec!(self, sql, all)?;
         Ok(())
     }
@@ -307,6 +305,11 @@ fn list(roots: &[CustomerId]) -> Value {
 
 fn listed(keys: &KeysOf) -> Value {
     keys.iter().map(|(customer, keys)| (customer.0.simple().to_string(), json!(keys))).collect()
+}
+
+/// As hexadecimal digits, which both databases read as bytes.
+fn packed(keys: &[i64]) -> String {
+    keys.iter().flat_map(|key| key.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unpacked(packed: &[u8]) -> Vec<i64> {
