@@ -158,15 +158,18 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes down which keys a customer has in the index.
-    pub async fn duplicate_indexed_put(&mut self, customer: CustomerId, keys: &[i64]) -> Result<()> {
-        exec!(
+    /// Writes down which keys customers have in the index.
+    pub async fn duplicate_indexed_put(&mut self, keys: &KeysOf) -> Result<()> {
+        let sql = per_driver!(
             self,
-            "INSERT INTO duplicate_indexed (customer, keys) VALUES ($1, $2) \
-             ON CONFLICT (customer) DO UPDATE SET keys = excluded.keys",
-            customer,
-            packed(keys),
-        )?;
+            postgres: "INSERT INTO duplicate_indexed (customer, keys) SELECT c.key::uuid, decode(c.value, 'hex') \
+                       FROM jsonb_each_text($1) c ON CONFLICT (customer) DO UPDATE SET keys = excluded.keys",
+            sqlite: "INSERT INTO duplicate_indexed (customer, keys) SELECT unhex(c.key), unhex(c.value) \
+                     FROM json_each($1) c WHERE TRUE ON CONFLICT (customer) DO UPDATE SET keys = excluded.keys",
+        );
+        let all: Value =
+            keys.iter().map(|(customer, keys)| (customer.0.simple().to_string(), json!(packed(keys)))).collect();
+        exec!(self, sql, all)?;
         Ok(())
     }
 
@@ -304,8 +307,9 @@ fn listed(keys: &KeysOf) -> Value {
     keys.iter().map(|(customer, keys)| (customer.0.simple().to_string(), json!(keys))).collect()
 }
 
-fn packed(keys: &[i64]) -> Vec<u8> {
-    keys.iter().flat_map(|key| key.to_le_bytes()).collect()
+/// As hexadecimal digits, which both databases read as bytes.
+fn packed(keys: &[i64]) -> String {
+    keys.iter().flat_map(|key| key.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unpacked(packed: &[u8]) -> Vec<i64> {

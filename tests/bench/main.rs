@@ -2,7 +2,8 @@
 //!
 //! `tests/bench/run` starts throw-away servers and runs this; there is no threshold, only a table. The load comes from
 //! this process over a few connections that stay open, and what it costs itself is not counted.
-//! With `merge` it measures merges in a small company and in a big one instead.
+//! With `merge` it measures merges in a small company and in a big one instead, with `duplicates` what it takes to look
+//! for duplicates of one customer among a million.
 //! SAMESAKE_BENCH_SECONDS (for each operation, 5), SAMESAKE_BENCH_CONNECTIONS (8) and SAMESAKE_BENCH_BINARY (the one
 //! cargo built beside this) change it.
 
@@ -15,6 +16,7 @@
 )]
 
 mod cpu;
+mod following;
 mod gateway;
 #[expect(dead_code, unused_imports, reason = "the tests need more of it than this does")]
 #[path = "../it/harness/mod.rs"]
@@ -22,6 +24,8 @@ mod harness;
 mod load;
 mod merging;
 mod operations;
+#[path = "../people/mod.rs"]
+mod people;
 mod report;
 
 use std::sync::Arc;
@@ -38,6 +42,10 @@ fn main() {
         println!("{}", report::machine());
         if std::env::args().any(|argument| argument == "merge") {
             println!("{}", merging::run(env).await);
+            return;
+        }
+        if std::env::args().any(|argument| argument == "duplicates") {
+            println!("{}", following::run(env).await);
             return;
         }
         let upstream = Arc::new(Upstream::start().await);

@@ -69,7 +69,7 @@ pub(super) async fn replace(tx: &mut Tx, customer: CustomerId, keys: &[i64]) -> 
     if !new.is_empty() {
         tx.duplicate_keys_add(&KeysOf::from([(customer, new)])).await?;
     }
-    tx.duplicate_indexed_put(customer, keys).await?;
+    tx.duplicate_indexed_put(&KeysOf::from([(customer, keys.to_vec())])).await?;
     Ok(true)
 }
 
@@ -155,7 +155,7 @@ async fn replace_between(
     last: CustomerId,
 ) -> Result<(), store::Error> {
     let mut known = tx.duplicate_keys_between(after, last).await?;
-    let (mut new, mut changed) = (KeysOf::new(), Vec::new());
+    let mut new = KeysOf::new();
     for at in 0..u32::try_from(loaded.records.len()).unwrap_or(u32::MAX) {
         let (customer, keys) = (loaded.customer(at), keys(&loaded.records, at));
         match known.remove(&customer) {
@@ -164,16 +164,13 @@ async fn replace_between(
                 replace(tx, customer, &keys).await?;
             }
             None => {
-                changed.push((customer, keys.clone()));
                 new.insert(customer, keys);
             }
         }
     }
     if !new.is_empty() {
         tx.duplicate_keys_add(&new).await?;
-    }
-    for (customer, keys) in &changed {
-        tx.duplicate_indexed_put(*customer, keys).await?;
+        tx.duplicate_indexed_put(&new).await?;
     }
     // Whoever is left lives no more, or not as a customer of their own.
     for customer in known.keys() {

@@ -13,7 +13,7 @@ pub const LARGEST_BLOCK: usize = 200;
 /// Pairs that a loose kind of key may add for each record; larger blocks are left out first.
 const LOOSE_PAIRS: f64 = 0.2;
 /// So many it may add in any case: few records can afford every key.
-const LOOSE_PAIRS_AT_LEAST: f64 = 50_000.0;
+const LOOSE_PAIRS_AT_LEAST: f64 = 100_000.0;
 
 /// The kinds of key, the most telling first. Several slots of one kind are alternatives.
 const KINDS: [Kind; SEVERAL + SINGLES] = kinds();

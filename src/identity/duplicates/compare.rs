@@ -11,13 +11,14 @@ use super::similarity::{edits, is_similar, same_letters};
 pub(super) fn compare(records: &Records, a: &Row, b: &Row) -> Pattern {
     let (given, family) = names(records, a, b);
     let (street, place) = addresses(records, a, b);
+    let email = emails(records, a, b);
     let mut pattern = Pattern::default()
         .with(Field::Given, given)
         .with(Field::Family, family)
         .with(Field::Generation, agree(a.generation, b.generation))
-        .with(Field::Birth, births(a.birth, b.birth))
         .with(Field::Gender, agree(a.gender, b.gender))
-        .with(Field::Email, emails(records, a, b))
+        .with(Field::Email, email)
+        .with(Field::Birth, births(a, b, email))
         .with(Field::Phone, phones(records, a, b))
         .with(Field::Street, street)
         .with(Field::Place, place);
@@ -75,19 +76,16 @@ fn givens(records: &Records, a: &Row, b: &Row) -> LevelIndex {
     if a.given == 0 || b.given == 0 {
         return MISSING;
     }
+    if a.given == b.given {
+        return match (a.middle, b.middle) {
+            (x, y) if x != y && x != '\0' && y != '\0' => given::MIDDLE_DIFFERS,
+            _ if records.texts.bytes_of(a.given).len() == 1 => given::INITIAL,
+            (x, y) if x == y && x != '\0' => given::WITH_MIDDLE,
+            _ => EXACT,
+        };
+    }
     if a.joined == b.joined {
         return EXACT;
-    }
-    if a.given == b.given {
-        let differ = a.middle != '\0' && b.middle != '\0' && a.middle != b.middle;
-        let initial = records.texts.bytes_of(a.given).len() == 1;
-        return if differ {
-            given::MIDDLE_DIFFERS
-        } else if initial {
-            given::INITIAL
-        } else {
-            EXACT
-        };
     }
     let (x, y) = (records.texts.bytes_of(a.given), records.texts.bytes_of(b.given));
     if x.len() == 1 || y.len() == 1 {
@@ -158,10 +156,14 @@ fn near(records: &Records, x: u32, y: u32) -> bool {
     x == y || texts.letters_of(x).allow(texts.letters_of(y), 1) && edits(texts.bytes_of(x), texts.bytes_of(y)) <= 1
 }
 
-fn births(a: u32, b: u32) -> LevelIndex {
-    if a == 0 || b == 0 {
-        return MISSING;
+fn births(a: &Row, b: &Row, email: LevelIndex) -> LevelIndex {
+    if a.birth == 0 || b.birth == 0 {
+        // Of an address that both have, the year says nothing new. Another number in it is no year: no conflict.
+        let apart = email == MISSING || email == email::DIFFERENT;
+        let tells = |row: &Row, birth: u32| birth != 0 && row.years.contains(&(birth / 10_000));
+        return if apart && (tells(a, b.birth) || tells(b, a.birth)) { birth::IN_ADDRESS } else { MISSING };
     }
+    let (a, b) = (a.birth, b.birth);
     let parts = |date: u32| (date / 10_000, date / 100 % 100, date % 100);
     let ((year_a, month_a, day_a), (year_b, month_b, day_b)) = (parts(a), parts(b));
     if month_a == 0 || month_b == 0 {
@@ -204,13 +206,22 @@ fn emails(records: &Records, a: &Row, b: &Row) -> LevelIndex {
     if a.emails[0] == 0 || b.emails[0] == 0 {
         return MISSING;
     }
-    if shared(&a.emails, &b.emails).next().is_some() {
-        return EXACT;
+    let mut common = shared(&a.emails, &b.emails).peekable();
+    if common.peek().is_some() {
+        let families = (a.family_emails, b.family_emails);
+        let is_family =
+            |email: u32| [(a, families.0), (b, families.1)].iter().any(|(row, bits)| row.is_among(email, *bits));
+        return if common.all(is_family) { email::FAMILY } else { EXACT };
     }
-    let mut best = email::DIFFERENT;
+    // Who uses a family's address has another one, too.
+    let mut best = MISSING;
     for (x, local_x) in a.emails.into_iter().zip(a.locals).filter(|(x, _)| *x != 0) {
         for (y, local_y) in b.emails.into_iter().zip(b.locals).filter(|(y, _)| *y != 0) {
-            best = best.min(email_pair(records, (x, local_x), (y, local_y)));
+            let level = email_pair(records, (x, local_x), (y, local_y));
+            let family = a.is_among(x, a.family_emails) || b.is_among(y, b.family_emails);
+            if level != email::DIFFERENT || !family {
+                best = if best == MISSING { level } else { best.min(level) };
+            }
         }
     }
     best
@@ -218,7 +229,8 @@ fn emails(records: &Records, a: &Row, b: &Row) -> LevelIndex {
 
 fn email_pair(records: &Records, (x, local_x): (u32, u32), (y, local_y): (u32, u32)) -> LevelIndex {
     let both = local_x != 0 && local_y != 0;
-    if near(records, x, y) {
+    let slip = || is_slip((records.texts.bytes_of(x), local_x == 0), (records.texts.bytes_of(y), local_y == 0));
+    if near(records, x, y) && slip() {
         email::NEAR
     } else if both && local_x == local_y {
         email::LOCAL
@@ -226,6 +238,22 @@ fn email_pair(records: &Records, (x, local_x): (u32, u32), (y, local_y): (u32, u
         email::LOCAL_NEAR
     } else {
         email::DIFFERENT
+    }
+}
+
+/// Whether a slip of the pen is what parts two addresses, of which those "made" of their owner's name and little else
+/// say no more than it: "annlee7", "ann.lee" and "anne.lee" of one provider are as many people as easily as one.
+fn is_slip((x, made_x): (&[u8], bool), (y, made_y): (&[u8], bool)) -> bool {
+    let parts = |address: &[u8]| {
+        let at = address.iter().rposition(|byte| *byte == b'@').unwrap_or(address.len());
+        let (local, domain) = address.split_at(at);
+        (local.iter().copied().filter(u8::is_ascii_alphabetic).collect::<Vec<u8>>(), domain.to_vec())
+    };
+    let ((letters_x, domain_x), (letters_y, domain_y)) = (parts(x), parts(y));
+    match (made_x, made_y) {
+        (false, false) => true,
+        (true, true) => domain_x != domain_y,
+        _ => domain_x != domain_y || letters_x != letters_y,
     }
 }
 
@@ -326,7 +354,7 @@ fn other_values(records: &Records, x: u32, y: u32) -> LevelIndex {
 
 #[cfg(test)]
 mod tests {
-    use super::super::records::Person;
+    use super::super::records::{Claim, Person};
     use super::*;
 
     fn levels(a: (&str, &str), b: (&str, &str)) -> (LevelIndex, LevelIndex) {
@@ -358,5 +386,69 @@ mod tests {
         assert_eq!(levels(("Daniel", "Lee"), ("Daniela", "Lee")), (given::SIMILAR, EXACT));
         assert_eq!(levels(("Mario", "Lee"), ("Maria", "Lee")), (given::SIMILAR, EXACT));
         assert_eq!(levels(("Emma", "Lee"), ("Amme", "Lee")), (given::SIMILAR, EXACT));
+    }
+
+    /// The levels of two fields of two records of a name, with an address and a date each.
+    fn with_addresses(names: [&str; 2], a: (&str, &str), b: (&str, &str)) -> (LevelIndex, LevelIndex) {
+        let mut records = Records::new();
+        for (given, (email, birth)) in names.into_iter().zip([a, b]) {
+            let emails = [Claim { value: email, proved: false }];
+            records.push(&Person { given, family: "Smith", emails: &emails, birth, ..Person::default() }).unwrap();
+        }
+        let compare = |a: u32, b: u32| {
+            let pattern = compare(&records, &records.row(a), &records.row(b));
+            (pattern.level(Field::Email), pattern.level(Field::Birth))
+        };
+        assert_eq!(compare(0, 1), compare(1, 0), "{a:?} {b:?}");
+        compare(0, 1)
+    }
+
+    #[test]
+    fn addresses_of_one_name_are_not_near_each_other() {
+        for (names, a, b, level) in [
+            (["John", "John"], "johnsmith9@x.example", "john.smith@x.example", email::DIFFERENT),
+            (["John", "John"], "johnsmith84@x.example", "johnsmith89@x.example", email::DIFFERENT),
+            (["Sara", "Sarah"], "sara.smith@x.example", "sarah.smith@x.example", email::DIFFERENT),
+            (["John", "John"], "john.smith@mail.example", "john.smith@mial.example", email::NEAR),
+            (["John", "John"], "john.smith@x.example", "jonh.smith@x.example", email::NEAR),
+            (["John", "John"], "dragonrider7@x.example", "dragonrider8@x.example", email::NEAR),
+        ] {
+            assert_eq!(with_addresses(names, (a, ""), (b, "")).0, level, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_familys_address_is_no_ones_own() {
+        let name = ["Ann", "Ann"];
+        let levels = |a, b| with_addresses(name, (a, ""), (b, "")).0;
+        assert_eq!(levels("smith.family7@x.example", "smith.family7@x.example"), email::FAMILY);
+        assert_eq!(levels("smith.family7@x.example", "annie84@x.example"), MISSING);
+        assert_eq!(levels("familyguy@x.example", "familyguy@x.example"), email::FAMILY);
+        assert_eq!(levels("annie84@x.example", "annie84@x.example"), EXACT);
+        assert_eq!(levels("annie84@x.example", "rosebud@x.example"), email::DIFFERENT);
+    }
+
+    #[test]
+    fn a_missing_date_is_told_by_the_year_in_an_address() {
+        let levels = |a, b| with_addresses(["Ann", "Ann"], a, b).1;
+        let date = "1984-05-06";
+        assert_eq!(levels(("annie84@x.example", ""), ("", date)), birth::IN_ADDRESS);
+        assert_eq!(levels(("annie1984@x.example", ""), ("rosebud@x.example", date)), birth::IN_ADDRESS);
+        assert_eq!(levels(("annie85@x.example", ""), ("", date)), MISSING, "another number is no conflict");
+        assert_eq!(levels(("annie84@x.example", ""), ("annie84@x.example", date)), MISSING, "it is the address again");
+        assert_eq!(levels(("annie84@x.example", "1985-05-06"), ("", date)), birth::NEAR);
+    }
+
+    #[test]
+    fn a_second_name_in_common_says_more() {
+        for (a, b, level) in [
+            ("Mary Ann", "Mary A", given::WITH_MIDDLE),
+            ("Mary Ann", "Mary", EXACT),
+            ("Mary Ann", "Mary Beth", given::MIDDLE_DIFFERS),
+            ("M", "M", given::INITIAL),
+            ("Mary Ann", "Maryann", EXACT),
+        ] {
+            assert_eq!(levels((a, "Lee"), (b, "Lee")).0, level, "{a} {b}");
+        }
     }
 }

@@ -23,7 +23,7 @@ const ENOUGH: f64 = 300.0;
 /// Each level counts as if this share of pairs had it at least: what is hardly ever seen raises no alarm.
 const LEAST: f64 = 0.001;
 /// Levels of a field, and "missing".
-const LEVELS: usize = 10;
+const LEVELS: usize = 11;
 
 /// How often each level of each field occurs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

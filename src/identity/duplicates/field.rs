@@ -57,6 +57,8 @@ pub mod given {
     /// One name stands in the other's place, and the other name is missing.
     pub const ONE_SWAPPED: u8 = 8;
     pub const DIFFERENT: u8 = 9;
+    /// The first name and the initial of the second.
+    pub const WITH_MIDDLE: u8 = 10;
 }
 /// Levels of [`Field::Family`].
 pub mod family {
@@ -73,6 +75,8 @@ pub mod birth {
     pub const PARTIAL: u8 = 5;
     pub const YEAR: u8 = 6;
     pub const DIFFERENT: u8 = 7;
+    /// One date is missing, but that record's address ends in the year of the other.
+    pub const IN_ADDRESS: u8 = 8;
 }
 /// Levels of [`Field::Email`].
 pub mod email {
@@ -80,6 +84,8 @@ pub mod email {
     pub const LOCAL: u8 = 3;
     pub const LOCAL_NEAR: u8 = 4;
     pub const DIFFERENT: u8 = 5;
+    /// The same address, and one of a family by what it is called.
+    pub const FAMILY: u8 = 6;
 }
 /// Levels of [`Field::Phone`].
 pub mod phone {
@@ -117,7 +123,7 @@ pub mod other {
 pub const CONFLICT: LevelIndex = 2;
 
 const GIVEN: &[Level] = &[
-    level("exact", 0.80, 0.004),
+    level("exact", 0.75, 0.004),
     level("nickname", 0.03, 0.002),
     level("near", 0.04, 0.002),
     level("similar", 0.02, 0.01),
@@ -125,7 +131,8 @@ const GIVEN: &[Level] = &[
     level("swapped", 0.01, 0.000_01),
     level("middle_differs", 0.01, 0.0005),
     level("one_swapped", 0.005, 0.0005),
-    level("different", 0.065, 0.9755),
+    level("different", 0.065, 0.9754),
+    level("exact_with_middle", 0.05, 0.0001),
 ];
 const FAMILY: &[Level] = &[
     level("exact", 0.85, 0.002),
@@ -135,21 +142,23 @@ const FAMILY: &[Level] = &[
     level("different", 0.06, 0.99),
 ];
 const BIRTH: &[Level] = &[
-    level("exact", 0.90, 0.000_05),
+    level("exact", 0.89, 0.000_05),
     level("day_month_swapped", 0.01, 0.000_02),
     level("near", 0.03, 0.0008),
     level("two_parts", 0.02, 0.003),
     level("partial", 0.01, 0.01),
     level("year", 0.01, 0.015),
-    level("different", 0.02, 0.971),
+    level("different", 0.02, 0.970),
+    level("year_in_address", 0.01, 0.001),
 ];
 const AGREE: &[Level] = &[level("exact", 0.98, 0.5), level("different", 0.02, 0.5)];
 const EMAIL: &[Level] = &[
-    level("exact", 0.65, 0.000_001),
+    level("exact", 0.64, 0.000_001),
     level("near", 0.03, 0.000_001),
     level("same_local_part", 0.07, 0.000_02),
     level("near_local_part", 0.03, 0.000_05),
     level("different", 0.22, 0.999_9),
+    level("family_address", 0.01, 0.000_001),
 ];
 const PHONE: &[Level] = &[
     level("exact", 0.40, 0.000_003),
@@ -252,7 +261,13 @@ impl Field {
 
     /// Whether the values of a level are the same, so that their rareness counts.
     pub(super) const fn is_same_value(self, level: LevelIndex) -> bool {
-        level == EXACT || matches!(self, Self::Phone) && (level == phone::MOBILE || level == phone::FIXED_LINE)
+        level == EXACT
+            || match self {
+                Self::Given => level == given::WITH_MIDDLE,
+                Self::Email => level == email::FAMILY,
+                Self::Phone => level == phone::MOBILE || level == phone::FIXED_LINE,
+                _ => false,
+            }
     }
 
     /// How many bits before this field in a pattern.

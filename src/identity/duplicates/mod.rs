@@ -29,6 +29,7 @@ pub mod score;
 mod similarity;
 pub mod splink;
 pub mod table;
+mod utf16;
 
 pub use band::{Band, Policy};
 pub use blocking::Blocks;

@@ -59,6 +59,8 @@ pub(super) struct Row {
     pub(super) parts: [u32; 2],
     pub(super) nicknames: [u16; 2],
     pub(super) birth: u32,
+    /// The years of birth that the end of an address may mean.
+    pub(super) years: [u32; 2],
     pub(super) emails: [u32; CLAIMS],
     pub(super) locals: [u32; CLAIMS],
     pub(super) phones: [u32; CLAIMS],
@@ -73,11 +75,18 @@ pub(super) struct Row {
     /// One bit for each address, number, and one for the birth date.
     pub(super) proved_emails: u8,
     pub(super) proved_phones: u8,
+    /// One bit for each address that is a family's.
+    pub(super) family_emails: u8,
     pub(super) phone_kinds: [PhoneKind; CLAIMS],
     pub(super) birth_verified: bool,
 }
 
 impl Row {
+    /// Whether an address of the record is one of those whose bits are set.
+    pub(super) fn is_among(&self, email: u32, bits: u8) -> bool {
+        self.emails.iter().position(|known| *known == email).is_some_and(|at| bits >> at & 1 == 1)
+    }
+
     /// What is known of the kind of one of the record's numbers.
     pub(super) fn phone_kind(&self, number: u32) -> PhoneKind {
         let found = self.phones.iter().zip(self.phone_kinds).find(|(phone, _)| **phone == number);
@@ -154,6 +163,10 @@ impl Records {
             // "john.smith" at two providers is two people named so as easily as one.
             *local =
                 if email::is_of_name(&email.local, name, row.birth) { 0 } else { self.texts.number(&email.local)? };
+            row.family_emails |= u8::from(email.is_family) << at;
+            if row.years == [0; 2] {
+                row.years = email::years(claim.value);
+            }
             row.proved_emails |= u8::from(claim.proved) << at;
         }
         Ok(())

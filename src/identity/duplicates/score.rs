@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::bulk::ScoredPair;
 use super::calibration::Calibration;
 use super::compare::compare;
-use super::field::{EXACT, Field, MISSING, Pattern};
+use super::field::{Field, MISSING, Pattern};
 use super::model::{Model, RAREST};
 use super::records::{Records, Row};
 
@@ -58,6 +58,27 @@ struct Bits {
     same: f64,
     household: f64,
 }
+
+impl Bits {
+    fn plus(self, other: Self) -> Self {
+        Self { same: self.same + other.same, household: self.household + other.household }
+    }
+}
+
+/// Fields by what they tell together: names may stand in each other's place, a move is one.
+const TOGETHER: [&[Field]; 11] = [
+    &[Field::Given, Field::Family],
+    &[Field::Generation],
+    &[Field::Birth],
+    &[Field::Gender],
+    &[Field::Email],
+    &[Field::Phone],
+    &[Field::Street, Field::Place],
+    &[Field::Other1],
+    &[Field::Other2],
+    &[Field::Other3],
+    &[Field::Other4],
+];
 
 /// A model made ready for scoring many pairs.
 #[derive(Debug)]
@@ -115,6 +136,38 @@ impl<'a> Scorer<'a> {
         scores
     }
 
+    /// The scores of all pairs between two groups of records.
+    pub(super) fn of_each(&self, records: &Records, a: &[u32], b: &[u32]) -> Vec<Score> {
+        a.iter().flat_map(|x| b.iter().map(|y| self.score(records, *x, *y))).collect()
+    }
+
+    /// How likely two groups of records are one person, each taken for one, and the scores of all pairs between them.
+    /// Every value of the one is held against every value of the other: what agrees with one of several counts for its
+    /// part, and what several have in common counts once.
+    pub(super) fn of_groups(&self, records: &Records, a: &[u32], b: &[u32]) -> (f64, Vec<Score>) {
+        let pairs = self.of_each(records, a, b);
+        let rows = a.iter().flat_map(|x| b.iter().map(|y| (records.row(*x), records.row(*y))));
+        let mut sums = [(Bits::default(), 0.0_f64); TOGETHER.len()];
+        for (pair, (x, y)) in pairs.iter().zip(rows) {
+            for (fields, (sum, known)) in TOGETHER.iter().zip(&mut sums) {
+                if fields.iter().all(|field| pair.pattern.level(*field) == MISSING) {
+                    continue;
+                }
+                let bits = fields.iter().map(|field| self.bits(records, pair.pattern, *field, &x, &y));
+                let all = bits.fold(Bits::default(), Bits::plus);
+                sum.same += all.same.exp2();
+                sum.household += all.household.exp2();
+                *known += 1.0;
+            }
+        }
+        let known = sums.iter().filter(|(_, known)| *known > 0.0);
+        let mean = |(sum, known): &(Bits, f64)| Bits {
+            same: (sum.same / known).log2(),
+            household: (sum.household / known).log2(),
+        };
+        (self.classes(known.map(mean).fold(self.prior, Bits::plus), Pattern::default()).same, pairs)
+    }
+
     /// The score of a pattern alone: every shared value counts as one of average frequency.
     pub(super) fn of_pattern(&self, pattern: Pattern) -> Score {
         self.weigh(pattern, |field| self.weight(pattern, field))
@@ -159,12 +212,10 @@ impl<'a> Scorer<'a> {
     }
 
     fn weigh(&self, pattern: Pattern, bits_of: impl Fn(Field) -> Bits) -> Score {
-        let mut sum = self.prior;
-        for field in Field::ALL {
-            let bits = bits_of(field);
-            sum.same += bits.same;
-            sum.household += bits.household;
-        }
+        self.classes(Field::ALL.into_iter().map(bits_of).fold(self.prior, Bits::plus), pattern)
+    }
+
+    fn classes(&self, sum: Bits, pattern: Pattern) -> Score {
         // Relative to the largest, so that no power overflows.
         let top = sum.same.max(sum.household).max(0.0);
         let [same, household, unrelated] = [sum.same - top, sum.household - top, -top].map(f64::exp2);
@@ -184,7 +235,7 @@ impl<'a> Scorer<'a> {
         if field.is_same_value(pattern.level(field)) && field.has_frequencies() {
             let rareness = self.model.rareness(records, field, a, b);
             bits.same -= rareness.log2();
-            bits.household = match (field.is_personal(), self.model.share(field, EXACT)) {
+            bits.household = match (field.is_personal(), self.model.share(field, pattern.level(field))) {
                 (true, Some(share)) => {
                     let (related, unrelated) = (self.model.related(field), share.unrelated * rareness);
                     ((related * share.same + (1.0 - related) * unrelated) / unrelated).log2()

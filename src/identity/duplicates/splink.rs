@@ -12,7 +12,7 @@ use super::model::{LEAST, Model, ModelError};
 use super::normalize;
 
 /// The columns that the conditions read; all text, null where there is no value.
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 21] = [
     "given",
     "middle",
     "nickname",
@@ -22,6 +22,10 @@ pub const COLUMNS: [&str; 19] = [
     "gender",
     "email",
     "email_local",
+    // "family" where it is called so.
+    "email_kind",
+    // The year of birth that it ends in.
+    "email_year",
     "phone",
     // "mobile" or "fixed" where the country's plan of numbers tells.
     "phone_kind",
@@ -87,14 +91,26 @@ fn comparison(model: &Model, field: Field) -> Value {
 const MOVED: &str = "\"postcode_l\" <> \"postcode_r\" AND \"locality_l\" <> \"locality_r\" \
     AND \"house_number_l\" <> \"house_number_r\" AND levenshtein(\"street_l\", \"street_r\") > 2";
 
+const YEAR_IN_ADDRESS: &str = "((\"birth_l\" IS NULL AND substr(\"birth_r\", 1, 4) = \"email_year_l\") \
+    OR (\"birth_r\" IS NULL AND substr(\"birth_l\", 1, 4) = \"email_year_r\")) \
+    AND (\"email_l\" IS NULL OR \"email_r\" IS NULL OR levenshtein(\"email_l\", \"email_r\") > 1)";
+
 /// The order in which conditions are tried; the last is "else". The more special one goes first.
 fn order(field: Field) -> Vec<u8> {
     match field {
         Field::Given => {
             use super::field::given::{
-                DIFFERENT, INITIAL, MIDDLE_DIFFERS, NEAR, NICKNAME, ONE_SWAPPED, SIMILAR, SWAPPED,
+                DIFFERENT, INITIAL, MIDDLE_DIFFERS, NEAR, NICKNAME, ONE_SWAPPED, SIMILAR, SWAPPED, WITH_MIDDLE,
             };
-            vec![MIDDLE_DIFFERS, EXACT, SWAPPED, NICKNAME, NEAR, SIMILAR, INITIAL, ONE_SWAPPED, DIFFERENT]
+            vec![MIDDLE_DIFFERS, WITH_MIDDLE, EXACT, SWAPPED, NICKNAME, NEAR, SIMILAR, INITIAL, ONE_SWAPPED, DIFFERENT]
+        }
+        Field::Birth => {
+            use super::field::birth::{DIFFERENT, IN_ADDRESS, NEAR, PARTIAL, SWAPPED, TWO_PARTS, YEAR};
+            vec![EXACT, SWAPPED, NEAR, TWO_PARTS, PARTIAL, YEAR, IN_ADDRESS, DIFFERENT]
+        }
+        Field::Email => {
+            use super::field::email::{DIFFERENT, FAMILY, LOCAL, LOCAL_NEAR, NEAR};
+            vec![FAMILY, EXACT, NEAR, LOCAL, LOCAL_NEAR, DIFFERENT]
         }
         Field::Phone => {
             use super::field::phone::{DIFFERENT, FIXED_LINE, MOBILE, NEAR};
@@ -116,6 +132,7 @@ fn null_condition(field: Field) -> String {
             // Another street in another place is the street's level alone.
             format!("({}) OR ({MOVED})", any.join(" AND "))
         }
+        Field::Birth => format!("({}) AND NOT coalesce({YEAR_IN_ADDRESS}, FALSE)", one("birth")),
         other => one(other.name()),
     }
 }
@@ -133,6 +150,7 @@ fn condition(field: Field, level: &str) -> String {
         (Field::Given, "middle_differs") => {
             format!("{} AND \"middle_l\" <> \"middle_r\"", same("given"))
         }
+        (Field::Given, "exact_with_middle") => format!("{} AND {}", same("given"), same("middle")),
         (Field::Given, "nickname") => same("nickname"),
         (Field::Given, "swapped") => "\"given_l\" = \"family_r\" AND \"family_l\" = \"given_r\"".to_owned(),
         (Field::Given, "one_swapped") => "\"given_l\" = \"family_r\" OR \"family_l\" = \"given_r\"".to_owned(),
@@ -154,6 +172,8 @@ fn condition(field: Field, level: &str) -> String {
         }
         (Field::Birth, "partial") => format!("{} AND (length(\"birth_l\") = 4 OR length(\"birth_r\") = 4)", part(1, 4)),
         (Field::Birth, "year") => part(1, 4),
+        (Field::Birth, "year_in_address") => YEAR_IN_ADDRESS.to_owned(),
+        (Field::Email, "family_address") => format!("{} AND {}", same("email"), either("email_kind", "family")),
         (Field::Email, "same_local_part") => same("email_local"),
         (Field::Email, "near_local_part") => edits("email_local", 1),
         (Field::Street, "exact") => format!("{} AND {}", same("street"), same("house_number")),

@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
 
 pub use super::columns::Attribute;
 use super::columns::of_names;
 use super::normalize::date;
 use super::records::{Claim, Full, OTHERS, Person, Records};
+use super::utf16::Utf16;
 
 /// Rows that are read before the first is taken, to see how the file writes dates.
 const LOOKED_AT: usize = 1000;
@@ -52,13 +53,30 @@ pub struct Table {
 
 impl Table {
     /// Adds the records of a file. `chosen` says what columns are whose name does not tell, or tells wrongly. The
-    /// delimiter is the comma, semicolon, tab or bar that the first line has most of; text that is not UTF-8 is read as
-    /// Latin-1.
+    /// delimiter is the comma, semicolon, tab or bar that the first line has most of; text is UTF-16 where a mark says so,
+    /// and Latin-1 where it is not UTF-8.
     ///
     /// # Errors
     /// `TableError` names the line and what is wrong with it.
     pub fn read(&mut self, mut from: impl BufRead, chosen: &[(String, Attribute)]) -> Result<(), TableError> {
-        let delimiter = delimiter(from.fill_buf()?);
+        match from.fill_buf()? {
+            [0xff, 0xfe, ..] => self.read_utf8(BufReader::new(Utf16::new(from, u16::from_le_bytes)), chosen),
+            [0xfe, 0xff, ..] => self.read_utf8(BufReader::new(Utf16::new(from, u16::from_be_bytes)), chosen),
+            _ => self.read_utf8(from, chosen),
+        }
+    }
+
+    fn read_utf8(&mut self, mut from: impl BufRead, chosen: &[(String, Attribute)]) -> Result<(), TableError> {
+        let beginning = from.fill_buf()?;
+        let delimiter = match beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning) {
+            // What Excel writes above the names, for itself.
+            [b's', b'e', b'p', b'=', said, b'\r' | b'\n', ..] => {
+                let said = *said;
+                from.skip_until(b'\n')?;
+                said
+            }
+            _ => delimiter(beginning),
+        };
         let mut from = csv::ReaderBuilder::new().flexible(true).delimiter(delimiter).from_reader(from);
         let names: Vec<String> = from.byte_headers()?.iter().map(|name| text(name).trim().to_owned()).collect();
         let columns = columns(&names, chosen)?;
@@ -109,11 +127,10 @@ impl Table {
             birth if self.month_first => date::day_first(birth),
             birth => birth.to_owned(),
         };
-        let claims = |wanted| -> Vec<Claim<'_>> {
-            all(wanted)
-                .map(|(_, value)| Claim { value, proved: false })
-                .filter(|claim| !claim.value.is_empty())
-                .collect()
+        // A cell may hold several: a number has blanks in it, an address has none.
+        let claims = |wanted, apart: &'static [char]| -> Vec<Claim<'_>> {
+            let values = all(wanted).flat_map(|(_, value)| value.split(apart)).map(str::trim);
+            values.filter(|value| !value.is_empty()).map(|value| Claim { value, proved: false }).collect()
         };
         let mut others = [""; OTHERS];
         for (place, (_, value)) in others.iter_mut().zip(all(Attribute::Other)) {
@@ -132,8 +149,8 @@ impl Table {
             name: one(Attribute::Name),
             birth: &birth,
             gender: one(Attribute::Gender),
-            emails: &claims(Attribute::Email),
-            phones: &claims(Attribute::Phone),
+            emails: &claims(Attribute::Email, &[';', ',', '|', '\n', ' ']),
+            phones: &claims(Attribute::Phone, &[';', ',', '|', '\n']),
             street: one(Attribute::Street),
             house_number: one(Attribute::HouseNumber),
             locality: one(Attribute::Locality),
@@ -144,7 +161,9 @@ impl Table {
             ..Person::default()
         };
         match self.places.entry(id) {
-            Entry::Occupied(taken) => return Err(TableError::Twice { line, id: taken.key().clone() }),
+            Entry::Occupied(taken) => {
+                return Err(TableError::Twice { line, id: taken.key().clone() });
+            }
             Entry::Vacant(free) => {
                 self.ids.push(free.key().clone());
                 free.insert(index);
@@ -214,6 +233,23 @@ mod tests {
         assert_eq!(table.records.row(0).birth, 19840304);
         let table = read("name,dob\nA,03/04/1984\nB,31/12/1999\n");
         assert_eq!(table.records.row(0).birth, 19840403);
+    }
+
+    #[test]
+    fn a_file_is_read_as_spreadsheets_write_it() {
+        let plain = "name;dob;email\nJosé 𝒜 Gil;03.04.1984;a.gil@x.example, josegil@y.example\n";
+        let units = |text: &str| text.encode_utf16().collect::<Vec<_>>();
+        let little: Vec<u8> = units(&format!("\u{feff}{plain}")).iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let big: Vec<u8> = units(&format!("\u{feff}{plain}")).iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        let marked = format!("\u{feff}sep=;\r\n{plain}").into_bytes();
+        for bytes in [plain.as_bytes().to_vec(), little, big, marked] {
+            let mut table = Table::default();
+            table.read(bytes.as_slice(), &[]).unwrap();
+            let row = table.records.row(0);
+            assert_eq!((table.ids.len(), row.birth), (1, 19840403));
+            assert_eq!(row.emails.map(|email| email != 0), [true, true, false]);
+            assert_eq!(table.records.texts.bytes_of(row.family), b"gil");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod nginx;
 pub mod program;
 pub mod providers;
 pub mod relying_party;
+pub mod sent;
 pub mod upstream;
 pub mod wait;
 pub mod webdriver;

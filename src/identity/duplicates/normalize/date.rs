@@ -13,6 +13,8 @@ const THIS_CENTURY: u32 = 26;
 /// Reads a date, day before month where both are possible; 0 if it is none.
 pub fn birth(text: &str) -> Birth {
     let text = text.trim();
+    let in_numbers = in_numbers(text);
+    let text = in_numbers.as_deref().unwrap_or(text);
     let text = text.split(['T', ' ']).next().unwrap_or_default();
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     if digits > 8 || text.len() > 12 {
@@ -42,11 +44,61 @@ pub fn birth(text: &str) -> Birth {
     }
 }
 
+/// What months begin with in English, German, French, Spanish, Portuguese, Italian, Dutch and the Nordic languages.
+const MONTHS: [&[&str]; 12] = [
+    &["jan", "ene", "gen"],
+    &["feb", "fev"],
+    &["mar", "mrt", "maa"],
+    &["apr", "abr", "avr"],
+    &["may", "mai", "maj", "mag", "mei"],
+    &["jun", "juin", "giu"],
+    &["jul", "juil", "lug"],
+    &["aug", "ago", "aou"],
+    &["sep", "set"],
+    &["oct", "okt", "ott", "out"],
+    &["nov"],
+    &["dec", "dez", "dic", "des"],
+];
+
+/// A date whose month is a word, in numbers: day, month, year.
+fn in_numbers(text: &str) -> Option<String> {
+    if text.len() > 40 || text.chars().filter(|c| c.is_alphabetic()).count() < 3 {
+        return None;
+    }
+    let folded = super::fold(text);
+    let words: Vec<&str> = folded.split(' ').filter(|word| !matches!(*word, "de" | "of" | "the" | "del")).collect();
+    let (first, second, third) = match words.as_slice() {
+        [first, second, third] => (*first, *second, *third),
+        _ => return None,
+    };
+    let number = |word: &str| {
+        let digits = word.trim_end_matches(|c: char| c.is_alphabetic());
+        (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.to_owned())
+    };
+    let (month, one, other) = match (month(first), month(second)) {
+        (Some(month), None) => (month, second, third),
+        (None, Some(month)) => (month, first, third),
+        _ => return None,
+    };
+    let (one, other) = (number(one)?, number(other)?);
+    let (day, year) = if one.len() == 4 { (other, one) } else { (one, other) };
+    Some(format!("{day}/{month}/{year}"))
+}
+
+/// The month of a word.
+fn month(word: &str) -> Option<usize> {
+    let is_word = word.chars().count() >= 3 && word.chars().all(char::is_alphabetic);
+    let found = MONTHS.iter().position(|names| names.iter().any(|name| word.starts_with(name)));
+    found.filter(|_| is_word).map(|at| at + 1)
+}
+
 /// Whether dates are written month first: some can be nothing else, and more than must be day first.
 pub fn is_month_first(dates: impl Iterator<Item = String>) -> bool {
     let (mut month_first, mut day_first) = (0, 0);
     for date in dates {
-        let Some((first, second, _)) = parts(&date) else { continue };
+        let Some((first, second, _)) = parts(&date) else {
+            continue;
+        };
         month_first += u32::from(first <= 12 && second > 12);
         day_first += u32::from(first > 12 && second <= 12);
     }
@@ -108,6 +160,16 @@ mod tests {
         for (text, expected) in [
             ("1984-02-29", 19840229),
             ("19840229", 19840229),
+            ("29 Feb 1984", 19840229),
+            ("February 29th, 1984", 19840229),
+            ("29-FEB-84", 19840229),
+            ("1984 Feb 29", 19840229),
+            ("3. März 1984", 19840303),
+            ("1er août 1984", 19840801),
+            ("5 de juilho de 1984", 19840705),
+            ("5 juin 1984", 19840605),
+            ("Ann Smith 1984", 0),
+            ("30 Feb 1984", 19840000),
             ("29.2.1984", 19840229),
             ("02/29/1984", 19840229),
             ("03/04/1984", 19840403),

@@ -15,6 +15,8 @@ pub struct Email {
     pub folded: String,
     /// The part before the `@` without dots and plus-part; empty where it says nothing about a person.
     pub local: String,
+    /// Several people read it, by what it is called.
+    pub is_family: bool,
 }
 
 const ROLES: &[&str] = &[
@@ -163,9 +165,22 @@ impl Email {
         }
         let kept = if PLUS.contains(&domain) { mailbox } else { local };
         let folded = if domain == "gmail.com" { format!("{plain}@{domain}") } else { format!("{kept}@{domain}") };
+        let is_family = is_family(mailbox);
         let telling = plain.len() >= 5;
-        Self { folded, local: if telling { plain } else { String::new() } }
+        Self { folded, local: if telling { plain } else { String::new() }, is_family }
     }
+}
+
+/// "smith.family72", "familie.huber", "fam-rossi": the word alone, or the longer ones at an end of all letters.
+fn is_family(mailbox: &str) -> bool {
+    const WORDS: [&str; 7] = ["family", "familie", "famille", "familia", "famiglia", "fam", "haushalt"];
+    let letters = |word: &str| word.trim_matches(|c: char| c.is_ascii_digit()).to_owned();
+    let at_end =
+        |word: &str| WORDS.iter().any(|known| known.len() > 3 && (word.starts_with(known) || word.ends_with(known)));
+    mailbox
+        .split(|c: char| !c.is_alphanumeric())
+        .map(letters)
+        .any(|word| WORDS.contains(&word.as_str()) || at_end(&word))
 }
 
 /// Words of addresses that are no given names.
@@ -207,6 +222,18 @@ fn other_name(address: &str, known: &str) -> Option<String> {
     };
     let is_name = other.chars().count() >= 3 && other.chars().all(char::is_alphabetic) && !NO_NAMES.contains(&other);
     (is_name && !ROLES.contains(&other) && !PLACEHOLDERS.contains(&other)).then(|| other.to_owned())
+}
+
+/// The years of birth that the end of an address may mean: "ann84" and "ann1984" that one, "ann12" two.
+pub fn years(address: &str) -> [u32; 2] {
+    let mailbox = address.trim().rsplit_once('@').and_then(|(local, _)| local.split('+').next()).unwrap_or_default();
+    let digits = mailbox.trim_start_matches(|c: char| !c.is_ascii_digit());
+    match (digits.len(), digits.parse::<u32>()) {
+        (4, Ok(year @ 1920..=2019)) => [year, 0],
+        (2, Ok(year @ 20..)) => [1900 + year, 0],
+        (2, Ok(year)) => [1900 + year, 2000 + year],
+        _ => [0; 2],
+    }
 }
 
 /// Whether a part before the `@` is made of its owner's name and year of birth and of little else: then it says no more
@@ -271,7 +298,7 @@ fn is_blocked(plain: &str, domain: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::name::Name;
-    use super::{Email, complete, is_of_name};
+    use super::{Email, complete, is_of_name, years};
 
     #[test]
     fn spellings_of_one_mailbox_fold_alike_only_where_the_provider_says_so() {
@@ -281,7 +308,8 @@ mod tests {
             ("ann.lee+shop@example.org", "ann.lee+shop@example.org", "annlee"),
             ("joe@example.org", "joe@example.org", ""),
         ] {
-            assert_eq!(Email::new(text), Email { folded: folded.to_owned(), local: local.to_owned() }, "{text}");
+            let expected = Email { folded: folded.to_owned(), local: local.to_owned(), is_family: false };
+            assert_eq!(Email::new(text), expected, "{text}");
         }
     }
 
@@ -338,6 +366,22 @@ mod tests {
             let mut name = Name::new(given, family, "");
             complete(&mut name, [address].into_iter());
             assert_eq!((name.given.as_str(), name.family.as_str()), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_year_of_birth_is_read_from_the_end_of_an_address() {
+        for (address, expected) in [
+            ("ann84@example.org", [1984, 0]),
+            ("ann.1984+shop@example.org", [1984, 0]),
+            ("ann12@example.org", [1912, 2012]),
+            ("ann7@example.org", [0, 0]),
+            ("ann123@example.org", [0, 0]),
+            ("ann8341@example.org", [0, 0]),
+            ("4ann84@example.org", [0, 0]),
+            ("84", [0, 0]),
+        ] {
+            assert_eq!(years(address), expected, "{address}");
         }
     }
 }

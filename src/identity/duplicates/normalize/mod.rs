@@ -14,4 +14,4 @@ mod text;
 pub use text::fold;
 
 /// Which functions a model was fitted with.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

@@ -4,22 +4,17 @@
 //! company of four customers and in one of twenty thousand, and each with a plan that uses an index.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::sync::{Arc, LazyLock, Mutex};
 
 use samesake::events::Actor;
 use samesake::identity::erase::{self, Erased};
 use samesake::identity::merge::{self, Terms, Undone};
 use samesake::identity::namespace::Namespace;
 use samesake::secret::MasterKey;
-use serde_json::Value;
 use sqlx::PgConnection;
-use tracing::Dispatch;
-use tracing::instrument::WithSubscriber;
-use tracing::subscriber::NoSubscriber;
 
 use super::{Board, at, by_admin, by_customer, done};
 use crate::harness::Env;
+use crate::harness::sent::{Sent, sent};
 use crate::on_servers;
 use crate::store::plans::{fill, postgres_plan};
 use crate::store::samples::{execute, postgres};
@@ -42,52 +37,6 @@ const FILLED: &[&str] = &[
     "conflicts",
     "duplicate_keys",
 ];
-
-/// One statement as it was sent.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Sent {
-    sql: String,
-    rows: u64,
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(text)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Hears nothing, and is never dropped. While a process has one subscriber alone, a thread that is not under it and comes
-/// first to a place that logs would silence that place for all.
-static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
-
-/// Does some work and answers what was sent for it, in that order.
-async fn sent<T>(work: impl Future<Output = T>) -> (T, Vec<Sent>) {
-    LazyLock::force(&ANOTHER);
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .with_env_filter("sqlx::query=debug")
-        .with_writer(move || writer.clone())
-        .finish();
-    let done = work.with_subscriber(subscriber).await;
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let statement = |line: &str| {
-        let fields = serde_json::from_str::<Value>(line).unwrap()["fields"].clone();
-        let whole = fields["db.statement"].as_str().unwrap().trim();
-        let sql = if whole.is_empty() { fields["summary"].as_str().unwrap() } else { whole };
-        let rows = fields["rows_affected"].as_u64().unwrap() + fields["rows_returned"].as_u64().unwrap();
-        Sent { sql: sql.to_owned(), rows }
-    };
-    (done, text.lines().map(statement).collect())
-}
 
 /// What a merge of two customers and its undoing send, each customer with something of everything.
 async fn cost(board: &Board, names: [&str; 2]) -> Vec<Sent> {
