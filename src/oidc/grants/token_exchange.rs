@@ -107,7 +107,7 @@ async fn sign_in(
         last_seen: now,
         expires_at: session_expires_at,
     };
-    if !session::begin_without_browser(&provider.kv, &session, now).await.map_err(OAuthError::server_error)? {
+    if !session::begin_without_browser(&provider.kv, &session, now).await? {
         return Err(OAuthError::invalid_grant("the customer may not sign in").detail("the account was disconnected"));
     }
     let record = CodeRecord {
@@ -124,7 +124,7 @@ async fn sign_in(
         expires_at: now,
     };
     let id = GrantId(uuid::Uuid::from_bytes(clock::random()));
-    authorization_code::grant(provider, client, record, resources, id, now).await
+    authorization_code::grant(provider, client, &record, &resources, id, now).await
 }
 
 /// What may be granted of what is asked for; without a wish all but what outlives the session.
@@ -155,7 +155,7 @@ fn unverified(error: ConnectorError) -> OAuthError {
 /// A nonce counts once, on all replicas together.
 async fn use_up(provider: &Provider, nonce: &NativeNonce) -> Result<(), OAuthError> {
     let key = format!("native-nonce:{}", secret::token_hash(nonce.as_str()));
-    if provider.kv.set_new(&key, b"1".to_vec(), REMEMBERED).await.map_err(OAuthError::server_error)? {
+    if provider.kv.set_new(&key, b"1".to_vec(), REMEMBERED).await? {
         return Ok(());
     }
     Err(OAuthError::invalid_request("subject_token is not acceptable").detail("its nonce was used before"))
@@ -172,7 +172,7 @@ async fn customer(
     let typed = if connector.config().ask_email == AskEmail::Require { Typed::AskedFor } else { Typed::Nothing };
     let source =
         Source { links_automatically: false, typed, ..Source::of(connector.as_ref(), identity, &provider.namespaces) };
-    match sign_in::social(&provider.store, source, identity, now).await.map_err(OAuthError::server_error)? {
+    match sign_in::social(&provider.store, source, identity, now).await? {
         SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => Ok((customer, link)),
         SignedIn::AccountExists(..) => Err(OAuthError::new(
             ErrorCode::InteractionRequired,
@@ -214,7 +214,7 @@ async fn upstream_token(
     };
     let customer = subject(provider, client, request.subject_token, now).await?;
     let asked = provider.keeper.access_token(customer, connector.as_ref(), now).await;
-    match asked.map_err(OAuthError::server_error)? {
+    match asked? {
         Asked::Token(access) => Ok(upstream_response(access, now)),
         Asked::NotKept => Err(OAuthError::new(ErrorCode::InvalidTarget, "the customer has no token of this connector")),
         Asked::LoginNeeded => Err(OAuthError::new(
@@ -242,9 +242,9 @@ async fn subject(provider: &Provider, client: &Client, token: &str, now: Timesta
         ErrorCode::InvalidToken => refused(error.detail.as_deref().unwrap_or_default()),
         _ => error,
     })?;
-    let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
+    let mut tx = provider.store.begin_read().await?;
     let seen = userinfo::seen(provider, &mut tx, &client.sector, &claims.sub, &live, now).await;
-    let seen = seen.map_err(OAuthError::server_error)?.ok_or_else(|| refused("no such customer"))?;
+    let seen = seen?.ok_or_else(|| refused("no such customer"))?;
     // What providers gave is the whole customer's: one side of a merge has not proved to be that.
     if !seen.is_whole() {
         return Err(refused("one side of a merge"));
