@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::config::MergeConfig;
 use crate::identity::merge::side;
 use crate::ids::CustomerId;
-use crate::kv::{self, Kv, Op, Reply};
+use crate::kv::{self, Kv};
 use crate::session;
 use crate::store::{
     self, AuditPlace, AuditRow, CredentialKind, CredentialState, Customer, Flag, Link, Member, Subject, Tx,
@@ -95,17 +95,7 @@ pub async fn timeline(
 /// # Errors
 /// If the key-value store does not answer.
 pub async fn live_sessions(kv: &Kv, members: &[Member], now: Timestamp) -> Result<usize, kv::Error> {
-    let sets = members.iter().map(|member| Op::Members { key: session::sessions_key(member.id) }).collect();
-    let mut keys = Vec::new();
-    for reply in kv.run(sets).await? {
-        if let Reply::Members(sids) = reply {
-            keys.extend(sids.iter().map(|sid| session::sid_key(sid)));
-        }
-    }
-    let replies = kv.run(keys.into_iter().map(|key| Op::Get { key }).collect()).await?;
-    let is_live = |reply: &Reply| match reply {
-        Reply::Value(value) => session::is_live_record(value.as_deref(), now),
-        Reply::Done(_) | Reply::Count(_) | Reply::Members(_) => false,
-    };
-    Ok(replies.iter().filter(|reply| is_live(reply)).count())
+    let rows: Vec<_> = members.iter().map(|member| (member.id, member.sessions_from)).collect();
+    let total: u64 = session::count_live(kv, &rows, now).await?.into_values().sum();
+    Ok(usize::try_from(total).unwrap_or(usize::MAX))
 }

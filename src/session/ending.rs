@@ -126,25 +126,31 @@ pub async fn sids_of(kv: &Kv, of: &Of, until: Timestamp) -> kv::Result<Vec<(Sid,
     Ok(live)
 }
 
-/// How many live sessions each of these customers has.
+/// How many live sessions each of these rows has. A login from before the time beside its row counts no more, though its
+/// session is still there (spec/identity.md rules 26 and 34).
 ///
 /// # Errors
 /// If the key-value store does not answer.
-pub async fn count_live(kv: &Kv, customers: &[CustomerId], now: Timestamp) -> kv::Result<BTreeMap<CustomerId, u64>> {
-    let lists = customers.iter().map(|customer| Op::Members { key: super::sessions_key(*customer) }).collect();
+pub async fn count_live(
+    kv: &Kv,
+    rows: &[(CustomerId, Option<Timestamp>)],
+    now: Timestamp,
+) -> kv::Result<BTreeMap<CustomerId, u64>> {
+    let lists = rows.iter().map(|(row, _)| Op::Members { key: super::sessions_key(*row) }).collect();
     let mut listed = Vec::new();
-    for (customer, reply) in customers.iter().zip(kv.run(lists).await?) {
+    for (row, reply) in rows.iter().zip(kv.run(lists).await?) {
         if let Reply::Members(sids) = reply {
-            listed.extend(sids.into_iter().map(|sid| (*customer, sid)));
+            listed.extend(sids.into_iter().map(|sid| (*row, sid)));
         }
     }
     let entries = kv.run(listed.iter().map(|(_, sid)| Op::Get { key: sid_key(sid) }).collect()).await?;
     let mut counts = BTreeMap::new();
-    for ((customer, _), reply) in listed.iter().zip(entries) {
-        if let Reply::Value(value) = reply
-            && super::is_live_record(value.as_deref(), now)
-        {
-            *counts.entry(*customer).or_default() += 1;
+    for (((row, from), _), reply) in listed.into_iter().zip(entries) {
+        let Reply::Value(value) = reply else { continue };
+        let record = super::live_record(value.as_deref(), now);
+        let counts_still = |record: SidRecord| from.is_none_or(|from| record.auth_time.is_some_and(|at| at >= from));
+        if record.is_some_and(counts_still) {
+            *counts.entry(row).or_default() += 1;
         }
     }
     Ok(counts)
