@@ -9,6 +9,7 @@ mod linking;
 mod merging;
 mod queues;
 mod receiver;
+mod sessions;
 mod transfer;
 mod webhooks;
 
@@ -42,6 +43,7 @@ pub use queues::{
     MergeRequests, ProposalChange, Settle, Shown,
 };
 pub use receiver::ConnectorReceiver;
+pub use sessions::{CustomerSessions, CustomerSignOut};
 pub use transfer::ConnectorTransfer;
 pub use webhooks::{Events, Webhooks, WebhooksReplay, WebhooksResume, WebhooksRetry, WebhooksStatus};
 
@@ -433,6 +435,10 @@ pub enum Customer {
     Unmerge(CustomerUnmerge),
     /// Remember that two customers are not the same person, or lift it
     NotSame(CustomerNotSame),
+    /// List where a customer is signed in
+    Sessions(CustomerSessions),
+    /// Sign a customer out everywhere, or end one session, with the refresh tokens that came from it
+    SignOut(CustomerSignOut),
     /// Put a customer under a legal hold: nothing merges, parts or erases them
     Hold(CustomerHold),
     /// Lift a legal hold

@@ -121,3 +121,11 @@ impl fmt::Display for Sid {
         f.write_str(&self.0)
     }
 }
+
+/// Whether a text has the form of a subject that we issue. A client's ID may not: it is the `sub` of the client's own
+/// tokens, and no resource server may take a client for a customer (RFC 9068 §5).
+pub fn is_subject_like(text: &str) -> bool {
+    let customer_id = || text.len() == 36 && text.parse::<CustomerId>().is_ok_and(|id| id.0.get_version_num() == 7);
+    let pairwise = || text.len() == 43 && secret::from_base64url(text).is_some();
+    customer_id() || pairwise()
+}

@@ -1,7 +1,6 @@
 //! What is known of one customer, gathered for an admin to look at.
 //!
-//! Identity specification, rules 20 and 24. It reads and never decides; sessions are only counted, because what names
-//! them lets nobody but their browser in.
+//! Identity specification, rules 20 and 24. It reads and never decides. Sessions are not in the database: `sessions`.
 
 use serde_json::Value;
 
@@ -9,8 +8,6 @@ use crate::clock::Timestamp;
 use crate::config::MergeConfig;
 use crate::identity::merge::side;
 use crate::ids::CustomerId;
-use crate::kv::{self, Kv};
-use crate::session;
 use crate::store::{
     self, AuditPlace, AuditRow, CredentialKind, CredentialState, Customer, Flag, Link, Member, Subject, Tx,
 };
@@ -88,14 +85,4 @@ pub async fn timeline(
     let next = entries.last().filter(|_| entries.len() == limit).map(AuditPlace::from);
     entries.retain(|entry| !entry.action.starts_with(ABOUT_ADMINS));
     Ok((entries, next))
-}
-
-/// How many sessions of a customer are live, in all who are this customer today.
-///
-/// # Errors
-/// If the key-value store does not answer.
-pub async fn live_sessions(kv: &Kv, members: &[Member], now: Timestamp) -> Result<usize, kv::Error> {
-    let rows: Vec<_> = members.iter().map(|member| (member.id, member.sessions_from)).collect();
-    let total: u64 = session::count_live(kv, &rows, now).await?.into_values().sum();
-    Ok(usize::try_from(total).unwrap_or(usize::MAX))
 }

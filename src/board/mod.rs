@@ -12,4 +12,5 @@ pub mod notices;
 pub mod queue;
 pub mod role;
 pub mod search;
+pub mod sessions;
 pub mod waiting;

@@ -21,6 +21,8 @@ pub enum Act {
     Unlink,
     /// Let a link log in again that its provider spoke against.
     EnableLink,
+    /// End a customer's sessions.
+    EndSessions,
     /// Say that an app's or a system's ID, a number or a browser is a customer's.
     AssertLink,
     /// Say that two customers are not the same person, or take it back.
@@ -53,7 +55,7 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::SeeCustomers,
         Self::SeeLinks,
         Self::SeeQueue,
@@ -61,6 +63,7 @@ impl Act {
         Self::SeeAudit,
         Self::Unlink,
         Self::EnableLink,
+        Self::EndSessions,
         Self::AssertLink,
         Self::MarkNotSame,
         Self::Dismiss,
@@ -81,9 +84,12 @@ impl Act {
     pub const fn needs(self) -> AdminRole {
         match self {
             Self::SeeCustomers | Self::SeeLinks | Self::SeeQueue => AdminRole::Viewer,
-            Self::PreviewMerge | Self::SeeAudit | Self::SeeDeliveries | Self::Unlink | Self::EnableLink => {
-                AdminRole::Support
-            }
+            Self::PreviewMerge
+            | Self::SeeAudit
+            | Self::SeeDeliveries
+            | Self::Unlink
+            | Self::EnableLink
+            | Self::EndSessions => AdminRole::Support,
             Self::SetBrand
             | Self::AssertLink
             | Self::MarkNotSame
@@ -103,6 +109,7 @@ impl Act {
             self,
             Self::Unlink
                 | Self::EnableLink
+                | Self::EndSessions
                 | Self::AssertLink
                 | Self::Merge
                 | Self::Unmerge
@@ -127,7 +134,7 @@ mod tests {
     fn each_role_may_what_the_ones_below_may_and_more() {
         let allowed = |role| Act::ALL.iter().filter(|act| may(role, **act)).count();
         let counts: Vec<usize> = AdminRole::ALL.into_iter().map(allowed).collect();
-        assert_eq!(counts, [3, 8, 15, 16, 21]);
+        assert_eq!(counts, [3, 9, 16, 17, 22]);
         for pair in AdminRole::ALL.windows(2) {
             assert!(Act::ALL.iter().all(|act| !may(pair[0], *act) || may(pair[1], *act)));
         }

@@ -21,7 +21,7 @@ pub enum Admin {
 #[command(after_help = "\
 Each role may do what those before it may:
   viewer    see customers, links and queues
-  support   read the audit log, preview merges, disconnect links
+  support   read the audit log, preview merges, disconnect links, end sessions
   merger    merge and separate customers, say that two are not the same
   approver  approve what others propose
   owner     erase customers, give and take roles")]

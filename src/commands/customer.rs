@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, bail};
 
-use super::{keeping, linking, merging, open, proposals, reason};
+use super::{keeping, linking, merging, open, proposals, reason, sessions};
 use crate::app::Secrets;
 use crate::board::links::{self, Deed, Enabled, Removed};
 use crate::board::notices::Notices;
@@ -33,6 +33,8 @@ pub(super) async fn run(command: &Customer) -> anyhow::Result<()> {
         Customer::Unmerge(command) => merging::unmerge(command).await,
         Customer::NotSame(command) => merging::not_same(command).await,
         Customer::Erase(command) => merging::erase(command).await,
+        Customer::Sessions(command) => sessions::list(command).await,
+        Customer::SignOut(command) => sessions::sign_out(command).await,
         Customer::Hold(command) => keeping::hold(command).await,
         Customer::Release(command) => keeping::release(command).await,
         Customer::Brand(command) => keeping::brand(command).await,

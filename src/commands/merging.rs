@@ -6,12 +6,11 @@
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use super::{open, operator, print_json};
+use super::{open, operator, print_json, sessions_store};
 use crate::app::Secrets;
 use crate::board::audit;
 use crate::cli::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::events::Actor;
 use crate::identity::erase::{self, Erased};
 use crate::identity::merge::sessions::{self, SessionCount};
@@ -19,7 +18,6 @@ use crate::identity::merge::{
     self, Initiator, MovedLink, Outcome, Plan, PlanRequest, Planned, Terms, UndoPlan, UndoRequest, Undone,
 };
 use crate::identity::not_same::{self, Marked};
-use crate::kv::Kv;
 use crate::store::AuditCheck;
 
 /// Merges two customers, or says what that would do.
@@ -203,12 +201,6 @@ struct Undoing<'a> {
     hash: String,
     live_sessions: LiveParted,
     plan: &'a UndoPlan,
-}
-
-/// Where the gateway keeps its sessions, if it can be seen from here: Redis, not the memory of another process.
-async fn sessions_store(config: &Config) -> anyhow::Result<Option<Kv>> {
-    let Some(url) = &config.redis.url else { return Ok(None) };
-    Ok(Some(Kv::connect(url.expose(), &config.redis.prefix).await?))
 }
 
 fn print_sessions(whose: &str, count: SessionCount) {

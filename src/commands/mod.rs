@@ -19,6 +19,7 @@ mod migrate;
 mod proposals;
 mod queues;
 mod serve;
+mod sessions;
 mod webhooks;
 
 pub use check_config::check_config;
@@ -27,6 +28,7 @@ use anyhow::bail;
 
 use crate::cli::{Command, Installation};
 use crate::config::Config;
+use crate::kv::Kv;
 use crate::store::Store;
 
 /// Runs one command to its end.
@@ -64,6 +66,12 @@ async fn open(installation: &Installation) -> anyhow::Result<(Config, Store)> {
     let store = Store::connect(config.database.url.expose()).await?;
     store.migrate().await?;
     Ok((config, store))
+}
+
+/// Where the gateway keeps its sessions, if it can be seen from here: Redis, not the memory of another process.
+async fn sessions_store(config: &Config) -> anyhow::Result<Option<Kv>> {
+    let Some(url) = &config.redis.url else { return Ok(None) };
+    Ok(Some(Kv::connect(url.expose(), &config.redis.prefix).await?))
 }
 
 /// The name of whoever sits at the terminal, as the audit log will have it.

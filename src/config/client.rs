@@ -10,7 +10,7 @@ use url::Url;
 use super::forms;
 use super::problem::Problems;
 use super::secret_file::SecretFiles;
-use crate::oidc::subject::is_subject_like;
+use crate::ids::is_subject_like;
 use crate::protocol::client_metadata::{
     ApplicationType, ClientMetadata, GrantType, SubjectType, TokenEndpointAuthMethod,
 };

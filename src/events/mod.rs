@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::ids::{CustomerId, EventId, LinkId, MergeId, ProposalId};
+use crate::ids::{CustomerId, EventId, LinkId, MergeId, ProposalId, Sid};
 use crate::store::{self, AuditEntry, MergeKind, OutboxRow, Tx};
 
 /// How often the living customer is looked for again when a merge came between.
@@ -85,6 +85,16 @@ pub enum Event {
     SessionEndedUpstream {
         connector: String,
         sessions: usize,
+    },
+    /// An admin ended the customer's sessions: one, or all and whatever they were given.
+    SessionsEnded {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sid: Option<Sid>,
+        /// How many; absent where they could not be seen.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sessions: Option<usize>,
+        refresh_tokens: u64,
+        reason: String,
     },
     /// The provider told something of an account that changes nothing here by itself.
     ProviderTold {
@@ -213,6 +223,7 @@ impl Event {
             Self::MailResumed { .. } => "mail.resumed",
             Self::CustomerFlagged { .. } => "customer.flagged",
             Self::SessionEndedUpstream { .. } => "session.ended_upstream",
+            Self::SessionsEnded { .. } => "session.ended",
             Self::ProviderTold { .. } => "provider.told",
             Self::HoldPlaced { .. } => "customer.held",
             Self::HoldLifted { .. } => "customer.released",

@@ -12,6 +12,8 @@ use crate::clock::Timestamp;
 use crate::oidc::client::ClientRegistry;
 use crate::store::{self, Store};
 
+/// How many streams one replica keeps open.
+pub const MOST_STREAMS: usize = 200;
 /// How many events one statement reads.
 const PAGE: i64 = 100;
 /// How many statements one request may send to find what concerns the app.

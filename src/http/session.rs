@@ -4,6 +4,7 @@
 //! session in use is kept from idling out.
 
 use axum::extract::FromRequestParts;
+use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
 use time::OffsetDateTime;
 use tower_sessions::{Expiry, Session};
@@ -16,14 +17,19 @@ use crate::session::{self, Authentication, RECORD_FIELD, SsoSession, TOUCH_AFTER
 
 /// The session of the browser that a request comes from.
 #[derive(Clone, Debug)]
-pub struct BrowserSession(Session);
+pub struct BrowserSession {
+    record: Session,
+    /// What the browser is called.
+    browser: Option<String>,
+}
 
 impl FromRequestParts<App> for BrowserSession {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let session = Session::from_request_parts(parts, app).await;
-        session.map(Self).map_err(|(status, reason)| {
+        let record = Session::from_request_parts(parts, app).await;
+        let browser = parts.headers.get(USER_AGENT).and_then(|text| session::browser_called(text.to_str().ok()?));
+        record.map(|record| Self { record, browser }).map_err(|(status, reason)| {
             tracing::error!(%status, reason, "the session layer is not mounted on this route");
             Failure::Internal(status)
         })
@@ -37,7 +43,7 @@ impl BrowserSession {
     /// If the key-value store does not answer.
     pub async fn current(&self, app: &App, now: Timestamp) -> Result<Option<SsoSession>, Failure> {
         let idle = app.config.session.idle;
-        let stored = self.0.get::<SsoSession>(RECORD_FIELD).await?;
+        let stored = self.record.get::<SsoSession>(RECORD_FIELD).await?;
         let Some(mut sso) = stored.filter(|sso| sso.is_live(now, idle)) else { return Ok(None) };
         if now.since(sso.last_seen) > idle / TOUCH_AFTER {
             sso.last_seen = now;
@@ -60,7 +66,7 @@ impl BrowserSession {
     ) -> Result<SsoSession, Failure> {
         let mut sid = Sid::random();
         let mut created_at = now;
-        if self.0.id().is_some() {
+        if self.record.id().is_some() {
             match self.current(app, now).await? {
                 Some(old) if old.customer == customer => {
                     sid = old.sid;
@@ -70,10 +76,11 @@ impl BrowserSession {
                 None => {}
             }
             // Session fixation: an ID that was there before the login is never the logged-in one.
-            self.0.cycle_id().await?;
+            self.record.cycle_id().await?;
         }
         let expires_at = now + app.config.session.absolute;
-        let sso = SsoSession { sid, customer, authentication, created_at, last_seen: now, expires_at };
+        let browser = self.browser.clone();
+        let sso = SsoSession { sid, customer, authentication, created_at, last_seen: now, expires_at, browser };
         self.write(app, &sso, now).await?;
         Ok(sso)
     }
@@ -83,7 +90,7 @@ impl BrowserSession {
     /// # Errors
     /// If the key-value store does not answer.
     pub async fn save(&self) -> Result<(), Failure> {
-        Ok(self.0.save().await?)
+        Ok(self.record.save().await?)
     }
 
     /// Ends the session in this browser, with the refresh tokens that do not outlive it.
@@ -92,14 +99,14 @@ impl BrowserSession {
     /// If a store does not answer.
     pub async fn end(&self, app: &App, sso: &SsoSession, now: Timestamp) -> Result<(), Failure> {
         end_everywhere(app, sso, now).await?;
-        self.0.flush().await?;
+        self.record.flush().await?;
         Ok(())
     }
 
     async fn write(&self, app: &App, sso: &SsoSession, now: Timestamp) -> Result<(), Failure> {
         let until = (now + app.config.session.idle).min(sso.expires_at);
-        self.0.set_expiry(Some(Expiry::AtDateTime(date(until))));
-        self.0.insert(RECORD_FIELD, sso).await?;
+        self.record.set_expiry(Some(Expiry::AtDateTime(date(until))));
+        self.record.insert(RECORD_FIELD, sso).await?;
         Ok(())
     }
 }

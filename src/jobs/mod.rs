@@ -15,8 +15,8 @@ use uuid::Uuid;
 use crate::clock::{Clock, Timestamp, uuid_v7};
 use crate::connector::{ConnectorError, Registry};
 use crate::identity::upstream_tokens::Keeper;
-use crate::ids::LinkId;
-use crate::kv::Kv;
+use crate::ids::{CustomerId, LinkId, Sid};
+use crate::kv::{self, Kv};
 use crate::oidc::Provider;
 use crate::secret::DerivedKey;
 use crate::session;
@@ -42,6 +42,10 @@ pub const NEVER: Timestamp = Timestamp::from_micros(i64::MAX);
 pub enum Task {
     /// End the sessions that a link began by a time (spec/identity.md rule 19).
     EndSessions { link: LinkId, until: Timestamp },
+    /// End the sessions that these customers began by a time.
+    EndSessionsOf { customers: Vec<CustomerId>, until: Timestamp },
+    /// End one session.
+    EndSession { sid: Sid },
     /// Give a refresh token back to the provider that issued it, sealed as it was kept.
     Revoke { connector: String, subject: String, sealed: String },
 }
@@ -98,6 +102,13 @@ enum Undone {
     Later(String),
     #[error("{0}")]
     Never(&'static str),
+}
+
+impl Undone {
+    /// The key-value store did not answer.
+    fn later(error: kv::Error) -> Self {
+        Self::Later(error.to_string())
+    }
 }
 
 /// Does tasks.
@@ -196,9 +207,17 @@ impl Worker {
 
     async fn perform(&self, task: &Task) -> std::result::Result<(), Undone> {
         match task {
-            Task::EndSessions { link, until } => session::end_all(&self.kv, &session::Of::Link(*link), *until)
-                .await
-                .map_err(|error| Undone::Later(error.to_string())),
+            Task::EndSessions { link, until } => {
+                session::end_all(&self.kv, &session::Of::Link(*link), *until).await.map_err(Undone::later)
+            }
+            Task::EndSessionsOf { customers, until } => {
+                for customer in customers {
+                    let of = session::Of::Customer(*customer);
+                    session::end_all(&self.kv, &of, *until).await.map_err(Undone::later)?;
+                }
+                Ok(())
+            }
+            Task::EndSession { sid } => session::end(&self.kv, sid).await.map_err(Undone::later),
             Task::Revoke { connector, subject, sealed } => {
                 let Some(connector) = self.connectors.get(connector) else {
                     return Err(Undone::Never("the connector is no longer configured"));

@@ -89,14 +89,6 @@ async fn issue(
     }
 }
 
-/// Whether a text has the form of a subject that we issue. A client's ID may not: it is the `sub` of the client's own
-/// tokens, and no resource server may take a client for a customer (RFC 9068 §5).
-pub fn is_subject_like(text: &str) -> bool {
-    let customer_id = || text.len() == 36 && text.parse::<CustomerId>().is_ok_and(|id| id.0.get_version_num() == 7);
-    let pairwise = || text.len() == 43 && secret::from_base64url(text).is_some();
-    customer_id() || pairwise()
-}
-
 /// OpenID Connect Core §8.1: a pairwise subject cannot be reversed or joined without the key.
 fn first(sector: Sector<'_>, root: CustomerId, key: &DerivedKey) -> String {
     if sector.pairwise {

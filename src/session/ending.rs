@@ -1,11 +1,11 @@
-//! Ending sessions from outside: one by its `sid`, or all that came from one link or from one session at a provider.
+//! Ending sessions from outside: one by its `sid`, or all of one customer, of one link or of one session at a provider.
 //!
 //! Whoever logs in lists the session, then writes it, then reads the mark of [`ended_since`]; whoever ends all of them
 //! leaves that mark, then reads the list. So of a login and an ending at the same time either the ending finds the
 //! session or the login finds the mark, and no session outlives what it came from (spec/identity.md rule 19,
 //! spec/protocol.md rule 34).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{SidRecord, SsoSession, sid_key};
@@ -26,6 +26,8 @@ pub enum Of {
     Link(LinkId),
     /// The provider's session, as [`super::upstream_session`] writes it.
     Upstream(String),
+    /// The customer who logged in, as of then.
+    Customer(CustomerId),
 }
 
 impl Of {
@@ -33,6 +35,7 @@ impl Of {
         match self {
             Self::Link(link) => format!("sessions-of-link:{{{link}}}"),
             Self::Upstream(session) => format!("sessions-of-upstream:{{{session}}}"),
+            Self::Customer(customer) => format!("sessions-of:{{{customer}}}"),
         }
     }
 
@@ -40,6 +43,7 @@ impl Of {
         match self {
             Self::Link(link) => format!("ended-link:{{{link}}}"),
             Self::Upstream(session) => format!("ended-upstream:{{{session}}}"),
+            Self::Customer(customer) => format!("ended-customer:{{{customer}}}"),
         }
     }
 
@@ -49,15 +53,16 @@ impl Of {
         let is_one = match self {
             Self::Link(link) => record.link == Some(*link),
             Self::Upstream(session) => record.upstream.as_ref() == Some(session),
+            Self::Customer(customer) => record.customer == *customer,
         };
         is_one && record.auth_time.is_none_or(|at| at <= until)
     }
 
-    /// What a session came from.
+    /// Whose a session is, and what it came from.
     fn all(session: &SsoSession) -> impl Iterator<Item = Self> {
         let proved = &session.authentication;
         let upstream = proved.upstream.clone().map(Self::Upstream);
-        proved.link.map(Self::Link).into_iter().chain(upstream)
+        std::iter::once(Self::Customer(session.customer)).chain(proved.link.map(Self::Link)).chain(upstream)
     }
 }
 
@@ -71,7 +76,7 @@ fn records_key(sid: &str) -> String {
 pub fn listings(session: &SsoSession, session_key: &str, ttl: Duration) -> Vec<Op> {
     let add = |key: String, member: &str| Op::AddMember { key, member: member.to_owned(), ttl };
     let sid = session.sid.as_str();
-    let mut ops = vec![add(super::sessions_key(session.customer), sid), add(records_key(sid), session_key)];
+    let mut ops = vec![add(records_key(sid), session_key)];
     ops.extend(Of::all(session).map(|of| add(of.list_key(), sid)));
     ops
 }
@@ -126,32 +131,49 @@ pub async fn sids_of(kv: &Kv, of: &Of, until: Timestamp) -> kv::Result<Vec<(Sid,
     Ok(live)
 }
 
-/// How many live sessions each of these rows has. A login from before the time beside its row counts no more, though its
+/// The live sessions of these rows, each once. A login from before the time beside its row counts no more, though its
 /// session is still there (spec/identity.md rules 26 and 34).
 ///
 /// # Errors
 /// If the key-value store does not answer.
+pub async fn live_of(
+    kv: &Kv,
+    rows: &[(CustomerId, Option<Timestamp>)],
+    now: Timestamp,
+) -> kv::Result<Vec<(Sid, SidRecord)>> {
+    let lists = rows.iter().map(|(row, _)| Op::Members { key: Of::Customer(*row).list_key() }).collect();
+    // Logging in twice lists a session once more; it is one.
+    let mut sids = BTreeSet::new();
+    for reply in kv.run(lists).await? {
+        if let Reply::Members(members) = reply {
+            sids.extend(members);
+        }
+    }
+    let entries = kv.run(sids.iter().map(|sid| Op::Get { key: sid_key(sid) }).collect()).await?;
+    let still_counts = |record: &SidRecord| {
+        let row = rows.iter().find(|(row, _)| *row == record.customer);
+        row.is_some_and(|(_, from)| from.is_none_or(|from| record.auth_time.is_some_and(|at| at >= from)))
+    };
+    let live = sids.into_iter().zip(entries).filter_map(|(sid, reply)| {
+        let Reply::Value(value) = reply else { return None };
+        let record = super::live_record(value.as_deref(), now).filter(still_counts)?;
+        Some((Sid::from(sid), record))
+    });
+    Ok(live.collect())
+}
+
+/// How many of them each row has.
+///
+/// # Errors
+/// As [`live_of`].
 pub async fn count_live(
     kv: &Kv,
     rows: &[(CustomerId, Option<Timestamp>)],
     now: Timestamp,
 ) -> kv::Result<BTreeMap<CustomerId, u64>> {
-    let lists = rows.iter().map(|(row, _)| Op::Members { key: super::sessions_key(*row) }).collect();
-    let mut listed = Vec::new();
-    for (row, reply) in rows.iter().zip(kv.run(lists).await?) {
-        if let Reply::Members(sids) = reply {
-            listed.extend(sids.into_iter().map(|sid| (*row, sid)));
-        }
-    }
-    let entries = kv.run(listed.iter().map(|(_, sid)| Op::Get { key: sid_key(sid) }).collect()).await?;
     let mut counts = BTreeMap::new();
-    for (((row, from), _), reply) in listed.into_iter().zip(entries) {
-        let Reply::Value(value) = reply else { continue };
-        let record = super::live_record(value.as_deref(), now);
-        let counts_still = |record: SidRecord| from.is_none_or(|from| record.auth_time.is_some_and(|at| at >= from));
-        if record.is_some_and(counts_still) {
-            *counts.entry(row).or_default() += 1;
-        }
+    for (_, record) in live_of(kv, rows, now).await? {
+        *counts.entry(record.customer).or_default() += 1;
     }
     Ok(counts)
 }
@@ -174,7 +196,7 @@ pub async fn end_all(kv: &Kv, of: &Of, until: Timestamp) -> kv::Result<()> {
 /// # Errors
 /// If the key-value store does not answer; ending them again is no error.
 pub async fn end_all_but(kv: &Kv, customer: CustomerId, kept: Option<&Sid>) -> kv::Result<()> {
-    for sid in kv.members(&super::sessions_key(customer)).await? {
+    for sid in kv.members(&Of::Customer(customer).list_key()).await? {
         if kept.is_none_or(|kept| kept.as_str() != sid) {
             end(kv, &Sid::from(sid)).await?;
         }

@@ -4,6 +4,7 @@
 //! written in one round trip and both are deleted when the session ends (`ending`). Lifetimes are checked against the
 //! clock as well as by the store's expiry.
 
+mod browser;
 mod ending;
 pub mod flow;
 pub mod pending;
@@ -19,7 +20,10 @@ use crate::ids::{CustomerId, LinkId, Sid};
 use crate::kv::{self, Kv, Op, When};
 use crate::secret;
 
-pub use ending::{FOR_EVER, Of, count_live, end, end_all, end_all_but, ended_since, is_ended, listings, sids_of};
+pub use browser::called as browser_called;
+pub use ending::{
+    FOR_EVER, Of, count_live, end, end_all, end_all_but, ended_since, is_ended, listings, live_of, sids_of,
+};
 
 /// The share of the idle time after which a session in use is written again.
 pub const TOUCH_AFTER: u32 = 10;
@@ -29,6 +33,9 @@ pub const RECENT: Duration = Duration::from_secs(10 * 60);
 
 /// The name under which the session layer's record holds the [`SsoSession`].
 pub const RECORD_FIELD: &str = "sso";
+
+/// What stands before the key of the record that a session without a browser does not have.
+const WITHOUT_BROWSER: &str = "no-browser:";
 
 /// How and when a customer proved who they are (OpenID Connect Core §2, RFC 8176).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +77,9 @@ pub struct SsoSession {
     pub last_seen: Timestamp,
     /// The absolute end; the session layer ends it earlier when it idles.
     pub expires_at: Timestamp,
+    /// Which browser it is in, in our words; absent where nothing tells, or where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<String>,
 }
 
 impl SsoSession {
@@ -109,6 +119,24 @@ pub struct SidRecord {
     pub link: Option<LinkId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+    /// What else people are told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
+}
+
+/// What a session tells people who ask whose it may be; an entry of an earlier version has none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub began_at: Timestamp,
+    pub last_seen: Timestamp,
+    /// The namespace of what was proved, and by which methods (RFC 8176).
+    pub via: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<String>,
 }
 
 impl SidRecord {
@@ -122,7 +150,20 @@ impl SidRecord {
             auth_time: Some(proved.auth_time),
             link: proved.link,
             upstream: proved.upstream.clone(),
+            told: Some(Told {
+                began_at: session.created_at,
+                last_seen: session.last_seen,
+                via: proved.via.clone(),
+                amr: proved.amr.clone(),
+                acr: proved.acr.clone(),
+                browser: session.browser.clone(),
+            }),
         }
+    }
+
+    /// Whether it is an app's own, without a browser.
+    pub fn is_without_browser(&self) -> bool {
+        self.session_key.starts_with(WITHOUT_BROWSER)
     }
 
     /// Whether a session in use is to be kept from idling out now. `absolute` is when it ends in any case.
@@ -134,11 +175,6 @@ impl SidRecord {
 /// The key of the index entry. The braces are a Redis Cluster hash tag.
 pub fn sid_key(sid: &str) -> String {
     format!("sid:{{{sid}}}")
-}
-
-/// The key of the set of a customer's sessions, by `sid`.
-pub fn sessions_key(customer: CustomerId) -> String {
-    format!("sessions-of:{{{customer}}}")
 }
 
 /// The key that marks a session as suspect: its next sensitive act needs step-up.
@@ -155,7 +191,7 @@ pub fn suspect_key(sid: &str) -> String {
 pub async fn begin_without_browser(kv: &Kv, session: &SsoSession, now: Timestamp) -> kv::Result<bool> {
     let (ttl, sid) = (session.expires_at.since(now), session.sid.as_str());
     // Nothing is ever written under this key.
-    let session_key = format!("no-browser:{{{sid}}}");
+    let session_key = format!("{WITHOUT_BROWSER}{{{sid}}}");
     let mut ops = listings(session, &session_key, ttl);
     let entry = SidRecord::of(session, session_key, session.expires_at);
     ops.push(Op::Set { key: sid_key(sid), value: kv::to_json(&entry)?, ttl, when: When::Absent });

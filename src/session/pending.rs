@@ -196,6 +196,10 @@ pub enum Deed {
     Disconnect(LinkId),
     /// Lets a link log in again that its provider spoke against.
     Enable(LinkId),
+    /// Ends every session and refresh token.
+    SignOut,
+    /// Ends one session, and what came from it.
+    EndSession(Sid),
     /// Places a legal hold.
     Hold,
     /// Lifts it.

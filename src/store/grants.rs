@@ -99,6 +99,14 @@ pub(super) const GRANT_ROTATE: &str = concat!(
 pub(super) const GRANTS_END_SESSION: &str = "UPDATE grants SET revoked_at = $2, revoked_reason = 'session_ended' \
      WHERE sid = $1 AND NOT offline AND revoked_at IS NULL";
 
+/// What came from one session of a root, `offline_access` or not.
+pub(super) const GRANTS_REVOKE_SESSION: &str = "UPDATE grants SET revoked_at = $4, revoked_reason = $3 \
+     WHERE sid = $1 AND customer IN (SELECT id FROM customers WHERE canonical = $2) AND revoked_at IS NULL";
+
+pub(super) const GRANTS_OF_SESSIONS: &str = "SELECT DISTINCT g.sid, g.client_id FROM customers m \
+     JOIN grants g ON g.customer = m.id WHERE m.canonical = $1 AND g.sid IS NOT NULL AND g.revoked_at IS NULL \
+     AND g.expires_at > $2 ORDER BY g.sid, g.client_id LIMIT $3";
+
 pub(super) const GRANTS_REVOKE_CUSTOMER: &str = "UPDATE grants SET revoked_at = $3, revoked_reason = $2 \
      WHERE customer IN (SELECT m.id FROM customers c JOIN customers m ON m.canonical = c.canonical WHERE c.id = $1) \
      AND revoked_at IS NULL";
@@ -200,6 +208,27 @@ impl Tx {
     /// Revokes everything a customer gave, by whatever ID it did; answers how many.
     pub async fn grants_revoke_customer(&mut self, root: CustomerId, reason: &str, now: Timestamp) -> Result<u64> {
         exec!(self, GRANTS_REVOKE_CUSTOMER, root, reason, now)
+    }
+
+    /// Revokes everything that came from one session of a root, also what would outlive it; answers how many.
+    pub async fn grants_revoke_session(
+        &mut self,
+        root: CustomerId,
+        sid: &Sid,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<u64> {
+        exec!(self, GRANTS_REVOKE_SESSION, sid, root, reason, now)
+    }
+
+    /// Which clients got something that still stands from which session of a root; at most `limit`.
+    pub async fn grants_of_sessions(
+        &mut self,
+        root: CustomerId,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<(Sid, String)>> {
+        fetch_all!(self, (Sid, String), GRANTS_OF_SESSIONS, root, now, limit)
     }
 
     /// How many grants of a customer still give tokens, by the row that gave them.

@@ -176,6 +176,8 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("grant_rotate", grants::GRANT_ROTATE),
     ("grants_end_session", grants::GRANTS_END_SESSION),
     ("grants_revoke_customer", grants::GRANTS_REVOKE_CUSTOMER),
+    ("grants_revoke_session", grants::GRANTS_REVOKE_SESSION),
+    ("grants_of_sessions", grants::GRANTS_OF_SESSIONS),
     ("outbox_sequenced", outbox::OUTBOX_SEQUENCED),
     ("former_roots", erasure::FORMER_ROOTS),
     ("candidates_page", pages::CANDIDATES_PAGE),

@@ -30,9 +30,9 @@ pub async fn run(env: &Env) -> String {
     for size in SIZES {
         eprintln!("{size} customers");
         fill(env, filled, size).await;
-        filled = size;
         let before = store.statements();
-        let (merges, undoings) = measure(&store, size).await;
+        let (merges, undoings) = measure(&store, filled, size).await;
+        filled = size;
         let statements = (store.statements() - before) / u64::try_from(2 * PAIRS).unwrap();
         table.push_str(&format!(
             "| {size} | {PAIRS} | {} | {} | {PAIRS} | {} | {} | {statements} |\n",
@@ -45,11 +45,12 @@ pub async fn run(env: &Env) -> String {
     table
 }
 
-async fn measure(store: &Store, size: i64) -> (Vec<Duration>, Vec<Duration>) {
+/// Merges and undoes pairs spread over the customers from `first` on: those of the size before are marked as not the same.
+async fn measure(store: &Store, first: i64, size: i64) -> (Vec<Duration>, Vec<Duration>) {
     let (config, clock) = (Config::load(None, Vec::new()).unwrap().merge, Clock::system());
     let (mut merges, mut undoings) = (Vec::new(), Vec::new());
     for number in 0..PAIRS {
-        let survivor = 1 + number * (size / PAIRS);
+        let survivor = first + 1 + number * ((size - first) / PAIRS);
         let (survivor, absorbed) = (id(survivor), id(survivor + 1));
         let now = clock.now();
         let began = Instant::now();

@@ -13,6 +13,7 @@ use super::words;
 use crate::app::App;
 use crate::board::dossier::{self, Dossier};
 use crate::board::role::Act;
+use crate::board::sessions;
 use crate::clock::Timestamp;
 use crate::http::error::Failure;
 use crate::http::pages::{Brand, View};
@@ -124,7 +125,7 @@ pub async fn get(visitor: Visitor) -> Result<Response, Failure> {
     };
     let mut sides = Vec::new();
     for dossier in &dossiers {
-        let sessions = dossier::live_sessions(desk.app.kv(), &dossier.members, desk.context.now).await?;
+        let sessions = sessions::live(desk.app.kv(), &dossier.members, desk.context.now).await?.len();
         sides.push(side(&desk.app, dossier, sessions, desk.context.now));
     }
     let state = pair.as_ref().map(|pair| pair.candidate.state);

@@ -11,13 +11,15 @@ use axum::response::{IntoResponse, Response};
 use super::access::{At, Desk, Visitor};
 use super::frame::{Frame, Here, Moment, Person, Rights};
 use super::picture::Picture;
+use super::session_view::{self, SessionLine};
 use super::timeline::{self, Actors};
 use super::{waits, words};
 use crate::app::App;
 use crate::board::dossier::Dossier;
 use crate::board::links::is_removable;
 use crate::board::role::Act;
-use crate::board::{admin, dossier};
+use crate::board::sessions::Apps;
+use crate::board::{admin, dossier, sessions};
 use crate::clock::Timestamp;
 use crate::http::admin_api::page::{Page, Scope};
 use crate::http::error::{self, Failure};
@@ -50,6 +52,8 @@ struct CustomerPage<'a> {
     flags: Vec<FlagLine>,
     credentials: Vec<CredentialLine>,
     live_sessions: usize,
+    sessions: Vec<SessionLine>,
+    more_sessions: usize,
     waiting: Vec<waits::Line>,
     merges: Vec<MergeLine>,
     not_same: Vec<NotSameLine>,
@@ -134,6 +138,7 @@ pub async fn get(visitor: Visitor, At(id): At<CustomerId>) -> Result<Response, F
     }
     let scope = Scope::of(&format!("/admin/customers/{root}"), &BTreeMap::new());
     let (entries, next) = entries(&mut tx, &desk, root, &scope).await?;
+    let apps_of_sessions = Apps::of(&mut tx, root, now).await?;
     let merges = tx.merges_open(root).await?;
     let pairs = tx.not_same_of(root).await?;
     let actors = merges.iter().map(|merge| &merge.actor).chain(pairs.iter().map(|pair| &pair.actor));
@@ -146,7 +151,9 @@ pub async fn get(visitor: Visitor, At(id): At<CustomerId>) -> Result<Response, F
     let others: Vec<CustomerId> = waiting.iter().map(|line| line.other.id).collect();
     admin::record_look(&mut tx, &desk.admin, "desk: customer, who may be the same", &others, now).await?;
     tx.commit().await?;
-    let live_sessions = dossier::live_sessions(app.kv(), &dossier.members, now).await?;
+    let live = sessions::live(app.kv(), &dossier.members, now).await?;
+    let (sessions, more_sessions) = session_view::lines(&desk, &live, &apps_of_sessions);
+    let live_sessions = live.len();
     let profile = Profile::from_json(&dossier.profile);
     let page = CustomerPage {
         frame: Frame::of(&desk, Here::Elsewhere).await?,
@@ -164,6 +171,8 @@ pub async fn get(visitor: Visitor, At(id): At<CustomerId>) -> Result<Response, F
         flags: flags(app, &dossier),
         credentials: credentials(&dossier),
         live_sessions,
+        sessions,
+        more_sessions,
         waiting,
         merges,
         not_same,

@@ -9,7 +9,7 @@ use super::access::Desk;
 use super::customer::erased;
 use super::frame::{Frame, Here, Person, short};
 use super::plan_view::{Signed, counted, refusal};
-use super::words;
+use super::{session_view, words};
 use crate::board::dossier::{self, Dossier};
 use crate::board::links::is_removable;
 use crate::http::error::Failure;
@@ -49,24 +49,25 @@ impl View for DeedPage<'_> {
 
 /// What the page of one deed says.
 #[derive(Default)]
-struct Says {
-    title: &'static str,
-    lead: String,
+pub struct Says {
+    pub title: &'static str,
+    pub lead: String,
     /// What it is about, if that is a part of the customer.
-    about: Option<(String, String)>,
+    pub about: Option<(String, String)>,
     /// Why it cannot be; empty if it can.
-    refusals: Vec<String>,
-    numbers: Vec<(&'static str, String, String)>,
-    happens: Vec<String>,
-    stays: Vec<String>,
-    brand: Option<BrandField>,
+    pub refusals: Vec<String>,
+    pub numbers: Vec<(&'static str, String, String)>,
+    pub happens: Vec<String>,
+    pub stays: Vec<String>,
+    pub brand: Option<BrandField>,
     /// What is typed to confirm.
-    typed: Option<String>,
-    button: &'static str,
-    danger: bool,
+    pub typed: Option<String>,
+    pub button: &'static str,
+    pub danger: bool,
 }
 
-struct BrandField {
+/// The brand of a row, to be changed.
+pub struct BrandField {
     now: String,
     /// Those that the configuration keeps apart.
     known: Vec<String>,
@@ -102,6 +103,8 @@ pub async fn show(desk: &Desk, agreed: &AgreedDeed, notice: &str) -> Result<Resp
     let says = match &agreed.deed {
         Deed::Disconnect(link) => disconnect(&mut tx, desk, &dossier, *link).await?,
         Deed::Enable(link) => enable(desk, &dossier, *link),
+        Deed::SignOut => Some(session_view::sign_out(desk, dossier.customer.id, &dossier.members).await?),
+        Deed::EndSession(sid) => Some(session_view::end_one(desk, dossier.customer.id, &dossier.members, sid).await?),
         Deed::Hold => Some(hold(&dossier)),
         Deed::Release => Some(release(&dossier)),
         Deed::Brand(_) => brand(desk, &dossier, agreed.customer),
@@ -113,6 +116,8 @@ pub async fn show(desk: &Desk, agreed: &AgreedDeed, notice: &str) -> Result<Resp
     let word = match &agreed.deed {
         Deed::Disconnect(link) => format!("links/{link}/disconnect"),
         Deed::Enable(link) => format!("links/{link}/enable"),
+        Deed::SignOut => "sign-out".to_owned(),
+        Deed::EndSession(sid) => format!("sessions/{sid}/end"),
         Deed::Hold => "hold".to_owned(),
         Deed::Release => "release".to_owned(),
         Deed::Brand(_) => "brand".to_owned(),

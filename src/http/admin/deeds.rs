@@ -1,4 +1,5 @@
-//! What an admin does to one customer: a link taken away or let log in again, a legal hold, a brand, an erasure.
+//! What an admin does to one customer: a link taken away or let log in again, sessions ended, a legal hold, a brand, an
+//! erasure.
 //!
 //! Each has a page that says first what will happen (`deed_view`), and a form that does exactly that: for the version of
 //! the customer that was seen, for a reason. Done twice it is done once. Identity specification, rules 18 to 21 and 30;
@@ -15,6 +16,7 @@ use super::plan_view::refusal;
 use crate::board::links::{self, Enabled, Removed};
 use crate::board::notices::Notices;
 use crate::board::role::Act;
+use crate::board::sessions::{self, Session, Which};
 use crate::http::error::Failure;
 use crate::identity::brand::{self, BrandName, Branded};
 use crate::identity::erase::{self, Erased};
@@ -29,6 +31,7 @@ pub const fn act(deed: &Deed) -> Act {
     match deed {
         Deed::Disconnect(_) => Act::Unlink,
         Deed::Enable(_) => Act::EnableLink,
+        Deed::SignOut | Deed::EndSession(_) => Act::EndSessions,
         Deed::Hold | Deed::Release => Act::Hold,
         Deed::Brand(_) => Act::SetBrand,
         Deed::Erase => Act::Erase,
@@ -37,6 +40,7 @@ pub const fn act(deed: &Deed) -> Act {
 
 fn named(word: &str) -> Option<Deed> {
     match word {
+        "sign-out" => Some(Deed::SignOut),
         "hold" => Some(Deed::Hold),
         "release" => Some(Deed::Release),
         "brand" => Some(Deed::Brand(None)),
@@ -49,6 +53,13 @@ fn named_of_link(word: &str, link: LinkId) -> Option<Deed> {
     match word {
         "disconnect" => Some(Deed::Disconnect(link)),
         "enable" => Some(Deed::Enable(link)),
+        _ => None,
+    }
+}
+
+fn named_of_session(word: &str, sid: &str) -> Option<Deed> {
+    match (word, Which::one(sid)?) {
+        ("end", Which::One(sid)) => Some(Deed::EndSession(sid)),
         _ => None,
     }
 }
@@ -67,6 +78,17 @@ pub async fn get_link(
     At((customer, link, word)): At<(CustomerId, LinkId, String)>,
 ) -> Result<Response, Failure> {
     match named_of_link(&word, link) {
+        Some(deed) => look(visitor, customer, deed).await,
+        None => Err(visitor.missing()),
+    }
+}
+
+/// The page of a deed to a session.
+pub async fn get_session(
+    visitor: Visitor,
+    At((customer, sid, word)): At<(CustomerId, String, String)>,
+) -> Result<Response, Failure> {
+    match named_of_session(&word, &sid) {
         Some(deed) => look(visitor, customer, deed).await,
         None => Err(visitor.missing()),
     }
@@ -91,6 +113,17 @@ pub async fn post_link(
     Form(visitor): Form,
 ) -> Result<Response, Failure> {
     match named_of_link(&word, link) {
+        Some(deed) => press(visitor, customer, deed).await,
+        None => Err(visitor.missing()),
+    }
+}
+
+/// A deed to a session.
+pub async fn post_session(
+    At((customer, sid, word)): At<(CustomerId, String, String)>,
+    Form(visitor): Form,
+) -> Result<Response, Failure> {
+    match named_of_session(&word, &sid) {
         Some(deed) => press(visitor, customer, deed).await,
         None => Err(visitor.missing()),
     }
@@ -149,12 +182,13 @@ enum Outcome {
 /// as it would be now.
 pub async fn perform(desk: &Desk, agreed: AgreedDeed) -> Result<Response, Ended> {
     let (app, now) = (&desk.app, desk.context.now);
+    let seen = sessions_of(desk, &agreed).await?;
     let mut tx = app.store().begin().await?;
     let Some(living) = tx.customer_lock(agreed.customer).await? else { return Err(desk.missing().into()) };
     if living.state == CustomerState::Erased {
         return Ok(if agreed.deed == Deed::Erase { to_customer(&agreed) } else { erased(desk) });
     }
-    match decide(&mut tx, desk, &agreed).await? {
+    match decide(&mut tx, desk, &agreed, &seen).await? {
         Outcome::Unknown => Err(desk.missing().into()),
         Outcome::Already => Ok(to_customer(&agreed)),
         Outcome::Refused(words) => {
@@ -179,6 +213,18 @@ pub async fn perform(desk: &Desk, agreed: AgreedDeed) -> Result<Response, Ended>
     }
 }
 
+/// The customer's sessions, for the deeds that end them: no transaction is open while another server is asked.
+async fn sessions_of(desk: &Desk, agreed: &AgreedDeed) -> Result<Vec<Session>, Failure> {
+    if !matches!(agreed.deed, Deed::SignOut | Deed::EndSession(_)) {
+        return Ok(Vec::new());
+    }
+    let mut tx = desk.app.store().begin_read().await?;
+    let Some(living) = tx.customer_living(agreed.customer).await? else { return Ok(Vec::new()) };
+    let members = tx.members_of(living.id).await?;
+    drop(tx);
+    Ok(sessions::live(desk.app.kv(), &members, desk.context.now).await?)
+}
+
 /// Whether a customer is whom the page showed, as it showed them. A brand is that of a row, whoever it is today.
 fn is_as_seen(living: &Customer, agreed: &AgreedDeed) -> bool {
     let same = living.id == agreed.customer || matches!(agreed.deed, Deed::Brand(_));
@@ -192,7 +238,7 @@ async fn again(desk: &Desk, agreed: &AgreedDeed, words: &str) -> Result<Response
 }
 
 /// Writes it, for the caller to keep or to leave.
-async fn decide(tx: &mut Tx, desk: &Desk, agreed: &AgreedDeed) -> Result<Outcome, store::Error> {
+async fn decide(tx: &mut Tx, desk: &Desk, agreed: &AgreedDeed, seen: &[Session]) -> Result<Outcome, store::Error> {
     let (app, now, customer) = (&desk.app, desk.context.now, agreed.customer);
     let (name, actor, reason) = (desk.admin.name(), desk.admin.actor(), agreed.reason.as_str());
     let deed = links::Deed { admin: &name, reason };
@@ -211,6 +257,10 @@ async fn decide(tx: &mut Tx, desk: &Desk, agreed: &AgreedDeed) -> Result<Outcome
             Enabled::Already => Outcome::Already,
             Enabled::Unknown => Outcome::Unknown,
         },
+        Deed::SignOut => of_sessions(sessions::end(tx, customer, &Which::All, Some(seen), (actor, reason), now).await?),
+        Deed::EndSession(sid) => {
+            of_sessions(sessions::end(tx, customer, &Which::One(sid.clone()), Some(seen), (actor, reason), now).await?)
+        }
         Deed::Hold => of_hold(hold::place(tx, customer, actor, reason, now).await?),
         Deed::Release => of_hold(hold::lift(tx, customer, actor, reason, now).await?),
         Deed::Brand(brand) => {
@@ -234,6 +284,14 @@ async fn decide(tx: &mut Tx, desk: &Desk, agreed: &AgreedDeed) -> Result<Outcome
             Erased::Refused(because) => Outcome::Refused(refusal(&because)),
         },
     })
+}
+
+fn of_sessions(ended: sessions::Ended) -> Outcome {
+    match ended {
+        sessions::Ended::Done { task, .. } => Outcome::Done(vec![task]),
+        sessions::Ended::Already { .. } => Outcome::Already,
+        sessions::Ended::Erased { .. } | sessions::Ended::Unknown => Outcome::Unknown,
+    }
 }
 
 fn of_hold(held: Held) -> Outcome {

@@ -84,6 +84,8 @@ pub struct Rights {
     pub approve: bool,
     /// Taking links away, and letting them log in again.
     pub links: bool,
+    /// Ending sessions.
+    pub sessions: bool,
     pub brand: bool,
     pub hold: bool,
     pub erase: bool,
@@ -98,6 +100,7 @@ impl From<&Desk> for Rights {
             merge: may(Act::Merge),
             approve: may(Act::Approve),
             links: may(Act::Unlink),
+            sessions: may(Act::EndSessions),
             brand: may(Act::SetBrand),
             hold: may(Act::Hold),
             erase: may(Act::Erase),

@@ -20,6 +20,7 @@ pub mod proposals;
 pub mod queue;
 pub mod roles;
 pub mod search;
+pub mod session_view;
 pub mod settle;
 pub mod timeline;
 pub mod undo;
@@ -43,6 +44,7 @@ pub fn routes() -> Router<App> {
         .route("/admin/customers/{customer}", get(customer::get))
         .route("/admin/customers/{customer}/{deed}", get(deeds::get).post(deeds::post))
         .route("/admin/customers/{customer}/links/{link}/{deed}", get(deeds::get_link).post(deeds::post_link))
+        .route("/admin/customers/{customer}/sessions/{sid}/{deed}", get(deeds::get_session).post(deeds::post_session))
         .route("/admin/compare", get(compare::get))
         .route("/admin/merges", post(merges::post))
         .route("/admin/merges/new", get(merges::plan))

@@ -257,7 +257,9 @@ async fn again(
 const fn what_it_may(role: AdminRole) -> &'static str {
     match role {
         AdminRole::Viewer => "sees customers and what waits for a decision",
-        AdminRole::Support => "also sees dry runs and the audit log, and disconnects accounts or lets them in again",
+        AdminRole::Support => {
+            "also sees dry runs and the audit log, ends sessions, and disconnects accounts or lets them in again"
+        }
         AdminRole::Merger => "also merges and parts customers, says who is not the same, and settles what waits",
         AdminRole::Approver => "also approves what others propose",
         AdminRole::Owner => "also places legal holds, erases customers, and gives and takes roles",

@@ -104,6 +104,7 @@ fn action(name: &str) -> (&'static str, &'static str) {
         "mail.stopped" => ("No mail is sent to an address any more", ""),
         "mail.resumed" => ("Mail is sent to an address again", ""),
         "session.ended_upstream" => ("The provider ended its session", ""),
+        "session.ended" => ("Was signed out by an admin", "bad"),
         "provider.told" => ("The provider told something of the account", ""),
         "conflict.opened" => ("A conflict was opened", "bad"),
         "profile.updated" => ("Profile changed", ""),
@@ -148,6 +149,9 @@ fn details(app: &App, detail: &Value) -> Vec<(&'static str, String)> {
         ("with", "With"),
     ];
     shown.extend(listed.into_iter().filter_map(|(name, words)| Some((words, text(name)?))));
+    for (name, words) in [("sessions", "Sessions"), ("refresh_tokens", "Refresh tokens")] {
+        shown.extend(detail.get(name).and_then(Value::as_u64).map(|count| (words, count.to_string())));
+    }
     if let Some(customers) = detail.get("customers").and_then(Value::as_array) {
         shown.push(("Customers", customers.len().to_string()));
     }

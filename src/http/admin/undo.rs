@@ -11,8 +11,8 @@ use super::frame::{Frame, Here, Person, Rights};
 use super::plan_view::refusal;
 use super::words;
 use crate::app::App;
-use crate::board::dossier;
 use crate::board::role::Act;
+use crate::board::sessions;
 use crate::events::Parted;
 use crate::http::error::Failure;
 use crate::http::pages::{Brand, View};
@@ -115,7 +115,7 @@ async fn show(desk: &Desk, plan: UndoPlan, request: &UndoRequest, notice: &'stat
     let members = tx.members_of(plan.from).await?;
     drop(tx);
     let app = &desk.app;
-    let sessions = dossier::live_sessions(app.kv(), &members, desk.context.now).await?;
+    let sessions = sessions::live(app.kv(), &members, desk.context.now).await?.len();
     let lines = |links: &[MovedLink]| links.iter().take(200).map(|link| line(app, link, &request.take)).collect();
     let page = UndoPage {
         frame: Frame::of(desk, Here::Elsewhere).await?,

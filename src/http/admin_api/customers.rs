@@ -17,7 +17,7 @@ use super::query::{Named, Query};
 use super::view::{AuditView, CustomerSummary, CustomerView};
 use crate::app::App;
 use crate::board::role::Act;
-use crate::board::{admin, dossier, search};
+use crate::board::{admin, dossier, search, sessions};
 use crate::clock::Timestamp;
 use crate::identity::namespace::Rules;
 use crate::ids::CustomerId;
@@ -103,7 +103,7 @@ async fn see(State(app): State<App>, call: Call, Named(id): Named<CustomerId>, _
     }
     admin::record_look(&mut tx, &call.admin, call.operation.id, &[dossier.customer.id], call.now).await?;
     tx.commit().await?;
-    let sessions = dossier::live_sessions(app.kv(), &dossier.members, call.now).await?;
+    let sessions = sessions::live(app.kv(), &dossier.members, call.now).await?.len();
     let version = tag(dossier.customer.version);
     let view = CustomerView::new(dossier, id, sessions, Rules::of(&app.config, call.now));
     Ok(([(ETAG, version)], Json(view)).into_response())

@@ -25,6 +25,7 @@ pub mod operation;
 pub mod page;
 pub mod proposals;
 pub mod query;
+pub mod sessions;
 pub mod view;
 pub mod webhooks;
 
@@ -50,6 +51,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         customers::OPERATIONS,
         erase::OPERATIONS,
         keeping::OPERATIONS,
+        sessions::OPERATIONS,
         links::OPERATIONS,
         customer_links::OPERATIONS,
         candidates::OPERATIONS,

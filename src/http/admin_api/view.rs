@@ -168,7 +168,7 @@ pub struct CustomerView {
     /// What each sector calls, or called, the customer.
     pub subjects: Vec<SubjectView>,
     pub credentials: Vec<CredentialView>,
-    /// How many browsers are signed in.
+    /// How many browsers and apps are signed in.
     pub live_sessions: usize,
     /// Why nobody may merge, part or erase them.
     #[serde(skip_serializing_if = "Option::is_none")]

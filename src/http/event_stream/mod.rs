@@ -22,7 +22,6 @@ use crate::http::admin_api;
 use crate::protocol::problem::{Problem, ProblemKind};
 
 pub use self::access::SCOPE;
-pub use self::sse::MOST_STREAMS;
 
 /// How many events one answer holds at most.
 const MOST: usize = 100;

@@ -23,8 +23,6 @@ use crate::events::webhook::Message;
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::store;
 
-/// How many streams one replica keeps open.
-pub const MOST_STREAMS: usize = 200;
 /// How often a stream looks for more.
 const POLL: Duration = Duration::from_millis(300);
 /// So many looks without anything to say are followed by a sign of life; it carries the cursor.

@@ -33,7 +33,7 @@ pub fn grant(client: &Client, params: &Params) -> Result<Granted, OAuthError> {
         ));
     }
     Ok(Granted {
-        // RFC 9068 §2.2. A client ID never has the form of a subject, see `subject::is_subject_like`.
+        // RFC 9068 §2.2. A client ID never has the form of a subject, see `ids::is_subject_like`.
         subject: client.id().to_owned(),
         merged_from: Vec::new(),
         scope,

@@ -106,6 +106,7 @@ async fn sign_in(
         created_at: now,
         last_seen: now,
         expires_at: session_expires_at,
+        browser: None,
     };
     if !session::begin_without_browser(&provider.kv, &session, now).await? {
         return Err(OAuthError::invalid_grant("the customer may not sign in").detail("the account was disconnected"));

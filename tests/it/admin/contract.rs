@@ -179,6 +179,10 @@ on_both! {
         let link = format!("/customers/{ben}/links/{}", link.body["link"].as_str().unwrap());
         let (why, nothing) = (json!({ "reason": "x" }), json!({}));
         let brand = json!({ "reason": "x", "brand": "north" });
+        office.app.log_in(&crate::harness::Browser::new(), office.app.url("/account"), BEN).await;
+        office.app.log_in(&crate::harness::Browser::new(), office.app.url("/account"), BEN).await;
+        let sessions = office.get(&owner, &format!("/customers/{ben}/sessions")).await;
+        let end_one = format!("sessions/{}/end", sessions.body["items"][0]["sid"].as_str().unwrap());
         let (of_ann, of_ben) = (format!("/customers/{ann}"), format!("/customers/{ben}"));
         let pair = format!("/candidates/{ann}/{ben}");
         let mut tried = BTreeSet::new();
@@ -189,6 +193,8 @@ on_both! {
             ("conflict_close", &owner, &format!("/conflicts/{case}"), "close", &why),
             ("customer_link_enable", &owner, &link, "enable", &why),
             ("customer_link_remove", &owner, &link, "remove", &why),
+            ("customer_session_end", &owner, &of_ben, end_one.as_str(), &why),
+            ("customer_sessions_end", &owner, &of_ben, "sessions/end", &why),
             ("customer_brand", &owner, &of_ben, "brand", &brand),
             ("customer_hold", &owner, &of_ben, "hold", &why),
             ("customer_release", &owner, &of_ben, "release", &why),

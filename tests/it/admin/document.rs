@@ -13,7 +13,7 @@ use super::{ANN, BEN, Office};
 use crate::events::receiver::Receiver;
 use crate::events::{start, webhook};
 use crate::harness::relying_party::{Answer, answer};
-use crate::harness::{Env, TestApp, program};
+use crate::harness::{Browser, Env, TestApp, program};
 use crate::on_servers;
 use crate::store::samples::link;
 
@@ -105,6 +105,12 @@ async fn settling(office: &Office) -> Vec<Value> {
         samples.push(sample(id, office.get(&token, &path).await));
     }
     let brand = json!({ "reason": "x", "brand": "north" });
+    for _ in 0..2 {
+        office.app.log_in(&Browser::new(), office.app.url("/account"), "cleo@example.com").await;
+    }
+    let live = office.get(&token, &format!("/customers/{cleo}/sessions")).await;
+    let end_one = format!("/customers/{cleo}/sessions/{}/end", live.body["items"][0]["sid"].as_str().unwrap());
+    samples.push(sample("customer_sessions", live));
     for (number, (id, path, body)) in [
         ("candidate_watch", format!("{pair}/watch"), &why),
         ("candidate_dismiss", format!("{pair}/dismiss"), &why),
@@ -114,6 +120,10 @@ async fn settling(office: &Office) -> Vec<Value> {
         ("conflict_close", format!("/conflicts/{case}/close"), &why),
         ("customer_link_enable", format!("{link}/enable"), &why),
         ("customer_link_remove", format!("{link}/remove"), &why),
+        ("customer_session_end", end_one.clone(), &why),
+        ("customer_session_end", end_one, &why),
+        ("customer_sessions_end", format!("/customers/{cleo}/sessions/end"), &why),
+        ("customer_sessions_end", format!("/customers/{cleo}/sessions/end"), &why),
         ("customer_brand", format!("/customers/{cleo}/brand"), &brand),
         ("customer_hold", format!("/customers/{cleo}/hold"), &why),
         ("customer_brand", format!("/customers/{cleo}/brand"), &json!({ "reason": "x", "brand": null })),

@@ -18,6 +18,7 @@ mod merges;
 mod names;
 mod queues;
 mod roles;
+mod sessions;
 mod terminal;
 mod webhooks;
 

@@ -76,6 +76,7 @@ impl Office {
                 "Disconnect an identifier",
             ),
             page("enable", &format!("/admin/customers/{ann}/links/{google}/enable"), "Let an identifier log in again"),
+            page("sign-out", &format!("/admin/customers/{ann}/sign-out"), "Sign out everywhere"),
             page("hold", &format!("/admin/customers/{ann}/hold"), "Place a legal hold"),
             page("brand", &format!("/admin/customers/{ann}/brand"), "Change the brand"),
             page("erase", &format!("/admin/customers/{ann}/erase"), "Erase this customer"),

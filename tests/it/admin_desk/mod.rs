@@ -14,6 +14,7 @@ mod merging;
 mod roles;
 mod sessions;
 mod settling;
+mod signing_out;
 mod waiting;
 mod walk;
 

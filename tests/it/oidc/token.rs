@@ -176,7 +176,7 @@ on_both! {
 /// Rule 18: the `sub` of a client's own token is its ID, which may not look like a customer's.
 #[test]
 fn a_client_id_never_looks_like_a_customers_subject() {
-    let is_like = samesake::oidc::subject::is_subject_like;
+    let is_like = samesake::ids::is_subject_like;
     let clock = samesake::clock::Clock::system();
     assert!(is_like(&samesake::ids::CustomerId::new(clock.now()).to_string()));
     assert!(is_like(&samesake::secret::random_token()), "a pairwise subject has this form");

@@ -30,7 +30,7 @@ fn session(clock: &Clock, sid: &Sid, link: LinkId) -> SsoSession {
     };
     let expires_at = now + Duration::from_secs(3600);
     let (sid, customer) = (sid.clone(), CustomerId::new(now));
-    SsoSession { sid, customer, authentication, created_at: now, last_seen: now, expires_at }
+    SsoSession { sid, customer, authentication, created_at: now, last_seen: now, expires_at, browser: None }
 }
 
 /// Logging in again, in the same session.
@@ -112,6 +112,29 @@ on_both! {
         create(&store, &session(&env.clock, &sid, link)).await;
         assert!(!is_live(&kv, &sid).await);
         assert!(session::sids_of(&kv, &Of::Link(link), FOR_EVER).await.unwrap().is_empty());
+    }
+}
+
+on_both! {
+    /// Somebody is signed out everywhere while a login of theirs is on its last step, and once more in a session that goes on.
+    async fn a_login_that_a_sign_out_everywhere_overtakes_has_no_session(env: &Env) {
+        let kv = env.kv().await;
+        let store = KvSessionStore::new(kv.clone(), env.clock.clone());
+        let (sid, link) = (Sid::random(), LinkId::new(env.clock.now()));
+        let early = session(&env.clock, &sid, link);
+        let id = create(&store, &early).await;
+        let late = SsoSession { sid: Sid::random(), ..early.clone() };
+        session::end_all(&kv, &Of::Customer(early.customer), env.clock.now()).await.unwrap();
+        assert!(store.load(&id).await.unwrap().is_none() && !is_live(&kv, &sid).await);
+        let id = create(&store, &late).await;
+        assert!(store.load(&id).await.unwrap().is_none() && !is_live(&kv, &late.sid).await);
+        // Who logs in afterwards is not meant, and neither is anybody else.
+        let other = session(&env.clock, &Sid::random(), link);
+        for session in [renewed(&SsoSession { sid: Sid::random(), ..early }, &env.clock), other] {
+            let session = SsoSession { created_at: session.authentication.auth_time, ..session };
+            create(&store, &session).await;
+            assert!(is_live(&kv, &session.sid).await);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use samesake::board::dossier;
+use samesake::board;
 use samesake::config::MergedSessions;
 use samesake::events::Actor;
 use samesake::identity::merge::{self, Outcome, PlanRequest, Planned, Terms, sessions};
@@ -263,7 +263,7 @@ on_both! {
         let signed_in = async |customer: CustomerId| {
             house.as_bob(&Browser::new()).await;
             let members = store.begin_read().await.unwrap().members_of(customer).await.unwrap();
-            dossier::live_sessions(house.app.app.kv(), &members, house.app.clock.now()).await.unwrap()
+            board::sessions::live(house.app.app.kv(), &members, house.app.clock.now()).await.unwrap().len()
         };
         assert_eq!((count(house.ann, &[]).await.0, count(house.bob, &[]).await.0), (1, 1));
         house.app.clock.advance(Duration::from_secs(1));
