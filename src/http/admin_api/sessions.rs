@@ -74,13 +74,6 @@ pub const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// Why sessions are ended.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Why {
-    pub reason: Reason,
-}
-
 /// What ended.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct EndedNow {

@@ -47,7 +47,8 @@ pub async fn register(app: &TestApp, client_id: &str) -> RelyingParty {
 pub async fn token(party: &RelyingParty, audience: &str, scope: &str) -> String {
     let asked = [("grant_type", "client_credentials"), ("resource", audience), ("scope", scope)];
     let asked: Vec<_> = asked.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-    party.token(&asked).await.body["access_token"].as_str().unwrap().to_owned()
+    let answer = party.token(&asked).await;
+    answer.body["access_token"].as_str().unwrap_or_else(|| panic!("{}", answer.text)).to_owned()
 }
 
 pub async fn fetch(app: &TestApp, token: &str, query: &str) -> Answer {
