@@ -29,7 +29,6 @@ pub(super) async fn merge(command: &CustomerMerge) -> anyhow::Result<()> {
         by: Initiator::Operator { name: operator() },
         reason: reason(&command.reason)?.to_owned(),
         choices: command.choices.iter().cloned().collect(),
-        staff: Vec::new(),
         sessions: command.sessions,
     };
     let now = Clock::system().now();

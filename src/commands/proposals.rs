@@ -38,14 +38,12 @@ pub(super) async fn list(command: &Listing) -> anyhow::Result<()> {
 pub(super) async fn propose(command: &CustomerPropose) -> anyhow::Result<()> {
     let why = reason(&command.deed.reason)?;
     let (config, store) = open(&command.installation).await?;
-    let staff = store.begin_read().await?.admins().await?.into_iter().map(|admin| admin.customer).collect();
     let request = PlanRequest {
         survivor: command.survivor,
         absorbed: command.absorbed,
         by: Initiator::Admin { name: command.deed.admin.clone(), customer: None },
         reason: why.to_owned(),
         choices: command.choices.iter().cloned().collect(),
-        staff,
         sessions: None,
     };
     let now = Clock::system().now();

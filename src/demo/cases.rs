@@ -39,7 +39,6 @@ pub(super) async fn settle(
             by: Initiator::Admin { name: approver.to_string(), customer: Some(approver) },
             reason: "She has moved to Luleå, and wrote to us from both addresses.".to_owned(),
             choices: std::collections::BTreeMap::new(),
-            staff: Vec::new(),
             sessions: None,
         };
         merge::propose(app.store(), &app.config.merge, &request, Terms::default(), now).await?;

@@ -175,10 +175,13 @@ pub enum Event {
         merge: MergeId,
         from: CustomerId,
     },
-    /// The ways in of an absorbed side open the whole customer from here on.
+    /// The ways in of an absorbed side open its survivor too from here on. An audience that knew both the customer and the
+    /// side alone has its own line.
     KeysJoined {
         merge: MergeId,
         side: CustomerId,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        audiences: Vec<Audience>,
     },
     NotSameMarked {
         other: CustomerId,
@@ -201,6 +204,9 @@ pub enum Event {
     CustomerErased {
         members: Vec<CustomerId>,
         reason: String,
+        /// Everybody who knew one of them, by all names.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        audiences: Vec<Audience>,
     },
     TokenReuse {
         detail: BTreeMap<&'static str, String>,
@@ -252,13 +258,14 @@ impl Event {
     }
 }
 
-/// What one sector must know of a merge, in its own subjects only (rule 31).
+/// What one sector must know of a merge or an erasure, in its own subjects only (rule 31).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audience {
     pub sector: String,
     /// What it calls the customer from now on.
     pub sub: String,
-    /// What it called the other one before.
+    /// What else it called them before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged_from: Vec<String>,
 }
 

@@ -5,16 +5,18 @@
 //! not undone any more. Done twice it is done once. A job ends the sessions, and gives back to the
 //! providers what tokens they gave us to keep.
 
+use std::collections::BTreeMap;
+
 use super::merge::{self, Refusal};
 use super::unlinking;
 use crate::clock::Timestamp;
-use crate::events::{self, Actor, Event};
+use crate::events::{self, Actor, Audience, Event};
 use crate::ids::CustomerId;
 use crate::jobs::{self, First, Task};
 use crate::secret::DerivedKey;
 use crate::session::FOR_EVER;
 use crate::store::retry::retry;
-use crate::store::{self, CustomerState, Store, Tx};
+use crate::store::{self, CustomerState, Store, Subject, Tx};
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,9 +88,28 @@ pub async fn erase_in(
     merge::lapse(tx, root.id, None, (root.id, &by), now).await?;
     tx.customer_erase(root.id, now).await?;
     blank_history(tx, root.id, &members).await?;
-    let event = Event::CustomerErased { members: members.clone(), reason: reason.to_owned() };
+    let audiences = audiences(&tx.subjects_of(root.id).await?);
+    let event = Event::CustomerErased { members: members.clone(), reason: reason.to_owned(), audiences };
     events::record(tx, root.id, by, event, now).await?;
     Ok(Erased::Done { customer: root.id, members })
+}
+
+/// Every sector that ever knew one of the rows, with all the subjects by which it did: those that a merge retired long ago,
+/// and those that one side alone was given, are personal data there as well.
+fn audiences(subjects: &[Subject]) -> Vec<Audience> {
+    let mut audiences: BTreeMap<&str, Audience> = BTreeMap::new();
+    let mut in_order: Vec<&Subject> = subjects.iter().collect();
+    in_order.sort_by_key(|subject| (!subject.current, subject.own_side));
+    for subject in in_order {
+        match audiences.get_mut(subject.sector.as_str()) {
+            Some(audience) => audience.merged_from.push(subject.sub.clone()),
+            None => {
+                let (sector, sub) = (subject.sector.clone(), subject.sub.clone());
+                audiences.insert(&subject.sector, Audience { sector, sub, merged_from: Vec::new() });
+            }
+        }
+    }
+    audiences.into_values().collect()
 }
 
 /// What was recorded of these rows, under their own IDs and under those of whom they were a part for a time.

@@ -81,6 +81,42 @@ impl Profile {
         changed
     }
 
+    /// Takes out the values of which this is true, each with what says whether it is verified. What another link says
+    /// beside one takes its place.
+    pub(super) fn part(&mut self, is_gone: impl Fn(&str, &Attribute) -> bool) -> Self {
+        let gone: Vec<String> =
+            self.0.iter().filter(|(name, value)| is_gone(name, value)).map(|(name, _)| name.clone()).collect();
+        let mut parted = Self::default();
+        for name in gone.iter().flat_map(|name| [name.clone(), format!("{name}_verified")]) {
+            let Some(value) = self.0.remove(&name) else { continue };
+            let mut beside = value.beside.into_iter();
+            if let Some(next) = beside.next() {
+                let Beside { value, from, at } = next;
+                let next = Attribute { value, from: Some(from), at, beside: beside.collect() };
+                self.0.insert(name.clone(), next);
+            }
+            parted.0.insert(name, Attribute { value: value.value, from: value.from, at: value.at, beside: Vec::new() });
+        }
+        parted
+    }
+
+    /// Takes over those values of another profile that are wanted and not there; answers their names.
+    pub(super) fn fill(&mut self, other: Self, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut filled = Vec::new();
+        for (name, value) in other.0 {
+            if is_wanted(&name) && !self.0.contains_key(&name) {
+                filled.push(name.clone());
+                self.0.insert(name, value);
+            }
+        }
+        filled
+    }
+
+    /// Whether there is no value at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Forgets what a link says beside a value; `false` if it says nothing.
     pub(super) fn forget_beside(&mut self, name: &str, from: LinkId) -> bool {
         let Some(own) = self.0.get_mut(name) else { return false };

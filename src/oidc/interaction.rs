@@ -36,7 +36,7 @@ pub struct SessionFacts<'a> {
     pub acr: Option<&'a str>,
 }
 
-/// The customer an `id_token_hint` names.
+/// The customer an `id_token_hint` names, as the session that sees them has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hinted {
     Nobody,

@@ -10,6 +10,7 @@ use url::Url;
 use super::client::Client;
 use super::{Provider, authorize};
 use crate::clock::Timestamp;
+use crate::identity::merge::side;
 use crate::keys::{Expect, Expiry};
 use crate::protocol::params::Params;
 use crate::protocol::token::IdTokenClaims;
@@ -91,9 +92,10 @@ async fn is_about(
         return Ok(true);
     }
     let mut tx = provider.store.begin_read().await?;
-    let Some(hinted) = tx.subject_resolve(&client.sector, &claims.sub).await? else { return Ok(false) };
-    // The session may name a customer who was merged into another since.
-    Ok(hinted == session.customer || tx.customer_living(session.customer).await?.is_some_and(|it| it.id == hinted))
+    let Some(hinted) = tx.subject_holder(&client.sector, &claims.sub).await? else { return Ok(false) };
+    // Either may be of a customer who was merged into another since, and one side of a merge is not who the other is.
+    let rows = tx.members_of(session.customer).await?;
+    Ok(side::holds(&rows, session.customer, hinted))
 }
 
 /// RP-Initiated Logout §2: an expired ID token is accepted as a hint; its signature and issuer are not optional.

@@ -74,6 +74,19 @@ impl Tx {
         )
     }
 
+    /// Whose rows among those of two customers have a role.
+    pub async fn admins_among(&mut self, one: CustomerId, other: CustomerId) -> Result<Vec<CustomerId>> {
+        let found: Vec<(CustomerId,)> = fetch_all!(
+            self,
+            (CustomerId,),
+            "SELECT a.customer FROM customers m JOIN admin_roles a ON a.customer = m.id \
+             WHERE m.canonical IN ($1, $2) ORDER BY a.customer",
+            one,
+            other,
+        )?;
+        Ok(found.into_iter().map(|(customer,)| customer).collect())
+    }
+
     /// Gives a customer a role in the place of any other; `false` if it is the one they have.
     pub async fn admin_grant(&mut self, admin: &AdminRow) -> Result<bool> {
         let changed = exec!(

@@ -20,26 +20,30 @@ const TOMBSTONE: &str = "erased";
 const MARK: &str = "erased";
 const PAGE: i64 = 1000;
 
-/// What blanks everything of one root that holds personal data. `$1` is the root, `$2` the time.
+/// What blanks everything of one root that holds personal data. `$1` is the root, `$2` the time. What names two customers
+/// is found by each of them: a condition on the one or the other would go through the whole table.
 const BLANK: &[&str] = &[
     "DELETE FROM upstream_tokens WHERE $2 > 0 AND link IN (SELECT id FROM links WHERE root = $1)",
     "UPDATE flags SET cleared_at = COALESCE(cleared_at, $2) \
      WHERE customer IN (SELECT id FROM customers WHERE canonical = $1)",
-    "UPDATE merge_requests SET proofs = '[]', state = 'closed', closed_at = COALESCE(closed_at, $2) \
-     WHERE a IN (SELECT id FROM customers WHERE canonical = $1) OR b IN (SELECT id FROM customers WHERE canonical = $1)",
-    "DELETE FROM candidates WHERE $2 > 0 AND (a IN (SELECT id FROM customers WHERE canonical = $1) \
-     OR b IN (SELECT id FROM customers WHERE canonical = $1))",
+    "UPDATE merge_requests SET proofs = '[]', state = 'closed', closed_at = COALESCE(closed_at, $2) WHERE id IN (\
+     SELECT r.id FROM customers c JOIN merge_requests r ON r.a = c.id WHERE c.canonical = $1 UNION \
+     SELECT r.id FROM customers c JOIN merge_requests r ON r.b = c.id WHERE c.canonical = $1)",
+    "DELETE FROM candidates WHERE $2 > 0 AND a IN (SELECT id FROM customers WHERE canonical = $1)",
+    "DELETE FROM candidates WHERE $2 > 0 AND b IN (SELECT id FROM customers WHERE canonical = $1)",
+    "UPDATE not_same SET reason = '{}' WHERE $2 > 0 AND a IN (SELECT id FROM customers WHERE canonical = $1)",
+    "UPDATE not_same SET reason = '{}' WHERE $2 > 0 AND b IN (SELECT id FROM customers WHERE canonical = $1)",
     "UPDATE credentials SET state = 'ended', secret = '', updated_at = $2 WHERE root = $1",
-    "UPDATE merges SET plan = NULL, reason = '{}' WHERE $2 > 0 \
-     AND (survivor IN (SELECT id FROM customers WHERE canonical = $1) \
-     OR absorbed IN (SELECT id FROM customers WHERE canonical = $1))",
+    "UPDATE merges SET plan = NULL, reason = '{}' WHERE $2 > 0 AND id IN (\
+     SELECT m.id FROM customers c JOIN merges m ON m.survivor = c.id WHERE c.canonical = $1 UNION \
+     SELECT m.id FROM customers c JOIN merges m ON m.absorbed = c.id WHERE c.canonical = $1)",
     "UPDATE merge_proposals SET plan = '{}', request = '{}', closed_at = COALESCE(closed_at, $2), \
-     state = CASE WHEN state = 'open' THEN 'void' ELSE state END \
-     WHERE survivor IN (SELECT id FROM customers WHERE canonical = $1) \
-     OR absorbed IN (SELECT id FROM customers WHERE canonical = $1)",
-    "UPDATE conflicts SET detail = '{}', closed_at = COALESCE(closed_at, $2) \
-     WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) \
-     OR other IN (SELECT id FROM customers WHERE canonical = $1)",
+     state = CASE WHEN state = 'open' THEN 'void' ELSE state END WHERE id IN (\
+     SELECT p.id FROM customers c JOIN merge_proposals p ON p.survivor = c.id WHERE c.canonical = $1 UNION \
+     SELECT p.id FROM customers c JOIN merge_proposals p ON p.absorbed = c.id WHERE c.canonical = $1)",
+    "UPDATE conflicts SET detail = '{}', closed_at = COALESCE(closed_at, $2) WHERE id IN (\
+     SELECT k.id FROM customers c JOIN conflicts k ON k.customer = c.id WHERE c.canonical = $1 UNION \
+     SELECT k.id FROM customers c JOIN conflicts k ON k.other = c.id WHERE c.canonical = $1)",
     "UPDATE customers SET profile = '{}', choices = NULL, brand = NULL, sessions_from = $2, updated_at = $2 \
      WHERE canonical = $1",
     "UPDATE customers SET state = 'erased' WHERE id = $1 AND canonical = id AND $2 > 0",

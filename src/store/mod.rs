@@ -167,6 +167,7 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("merge_requests_settle", merge_requests::MERGE_REQUESTS_SETTLE),
     ("subject_find", subjects::SUBJECT_FIND),
     ("subject_resolve", subjects::SUBJECT_RESOLVE),
+    ("subject_holder", subjects::SUBJECT_HOLDER),
     ("subject_resolve_any", subjects::SUBJECT_RESOLVE_ANY),
     ("password_login", credentials::PASSWORD_LOGIN),
     ("consent_find", consents::CONSENT_FIND),

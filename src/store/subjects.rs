@@ -31,6 +31,8 @@ pub(super) const SUBJECT_FIND: &str = "SELECT sub FROM subjects WHERE sector = $
 
 pub(super) const SUBJECT_RESOLVE: &str = "SELECT root FROM subjects WHERE sector = $1 AND sub = $2";
 
+pub(super) const SUBJECT_HOLDER: &str = "SELECT customer FROM subjects WHERE sector = $1 AND sub = $2";
+
 pub(super) const SUBJECT_RESOLVE_ANY: &str =
     "SELECT sector, root FROM subjects WHERE sub = $1 ORDER BY sector LIMIT 50";
 
@@ -74,7 +76,7 @@ impl Tx {
     /// one. Answers the subject that this very row has there.
     ///
     /// # Errors
-    /// As `subject_issue`; `Contention` also if the row has another root by now.
+    /// As `subject_issue`; `Contention` also if the row has another root by now, or is no side of its own any more.
     pub async fn subject_issue_own_side(
         &mut self,
         sector: &str,
@@ -87,10 +89,10 @@ impl Tx {
             self,
             postgres: "INSERT INTO subjects (sector, sub, customer, root, current, own_side, issued_at, retired_at) \
                        SELECT $1, $4, c.id, c.canonical, FALSE, TRUE, $5, $5 FROM customers c \
-                       WHERE c.id = $2 AND c.canonical = $3 FOR SHARE ON CONFLICT DO NOTHING RETURNING sub",
+                       WHERE c.id = $2 AND c.canonical = $3 AND NOT c.keys_joined FOR SHARE ON CONFLICT DO NOTHING RETURNING sub",
             sqlite: "INSERT INTO subjects (sector, sub, customer, root, current, own_side, issued_at, retired_at) \
                      SELECT $1, $4, c.id, c.canonical, FALSE, TRUE, $5, $5 FROM customers c \
-                     WHERE c.id = $2 AND c.canonical = $3 ON CONFLICT DO NOTHING RETURNING sub",
+                     WHERE c.id = $2 AND c.canonical = $3 AND NOT c.keys_joined ON CONFLICT DO NOTHING RETURNING sub",
         );
         let issued: Option<(String,)> = fetch_optional!(self, (String,), sql, sector, member, root, sub, now,)?;
         if let Some((sub,)) = issued {
@@ -115,13 +117,29 @@ impl Tx {
         exec!(self, SUBJECTS_RETIRE, absorbed, survivor, now,)
     }
 
-    /// Makes a retired subject the one that its sector is given again.
-    pub async fn subject_restore(&mut self, sector: &str, sub: &str) -> Result<()> {
+    /// Makes a subject the one that its sector is given again. What was one side's alone is the customer's from `now` on:
+    /// of what happened before, the sector is not told by this name.
+    pub async fn subject_restore(&mut self, sector: &str, sub: &str, now: Timestamp) -> Result<()> {
         exec!(
             self,
-            "UPDATE subjects SET current = TRUE, own_side = FALSE, retired_at = NULL WHERE sector = $1 AND sub = $2",
+            "UPDATE subjects SET current = TRUE, retired_at = NULL, own_side = FALSE, \
+             issued_at = CASE WHEN own_side THEN $3 ELSE issued_at END WHERE sector = $1 AND sub = $2",
             sector,
             sub,
+            now,
+        )?;
+        Ok(())
+    }
+
+    /// Makes what was one side's alone a subject of the customer's that was retired at `now`.
+    pub async fn subject_retire(&mut self, sector: &str, sub: &str, now: Timestamp) -> Result<()> {
+        exec!(
+            self,
+            "UPDATE subjects SET own_side = FALSE, issued_at = $3, retired_at = $3 \
+             WHERE sector = $1 AND sub = $2 AND own_side",
+            sector,
+            sub,
+            now,
         )?;
         Ok(())
     }
@@ -130,6 +148,12 @@ impl Tx {
     pub async fn subject_resolve(&mut self, sector: &str, sub: &str) -> Result<Option<CustomerId>> {
         let found: Option<(CustomerId,)> = fetch_optional!(self, (CustomerId,), SUBJECT_RESOLVE, sector, sub,)?;
         Ok(found.map(|(root,)| root))
+    }
+
+    /// The very row that a subject was issued for, whoever that is today.
+    pub async fn subject_holder(&mut self, sector: &str, sub: &str) -> Result<Option<CustomerId>> {
+        let found: Option<(CustomerId,)> = fetch_optional!(self, (CustomerId,), SUBJECT_HOLDER, sector, sub,)?;
+        Ok(found.map(|(customer,)| customer))
     }
 
     /// Whom each sector that knows this subject means by it; at most 50.

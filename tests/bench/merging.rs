@@ -77,7 +77,6 @@ fn request(survivor: CustomerId, absorbed: CustomerId, now: Timestamp) -> PlanRe
         by: Initiator::Customer { proved: [now, now] },
         reason: "bench".to_owned(),
         choices: BTreeMap::new(),
-        staff: Vec::new(),
         sessions: None,
     }
 }

@@ -26,7 +26,7 @@ use crate::ids::{CustomerId, MergeId};
 use crate::protocol::params::Params;
 use crate::secret;
 use crate::session::pending::{AgreedMerge, DeskAction};
-use crate::store::{self, MergeKind};
+use crate::store::MergeKind;
 
 /// What stands before the name of a field in the names of parameters that decide it.
 const CHOICE: &str = "choice.";
@@ -78,7 +78,7 @@ pub async fn plan(visitor: Visitor) -> Result<Response, Failure> {
     let desk = visitor.to(Act::PreviewMerge)?;
     let Some((survivor, absorbed)) = pair(&desk.params) else { return Err(desk.missing()) };
     let decided = (choices(&desk.params), sessions(&desk.params));
-    let request = request(&desk, (survivor, absorbed), decided, String::new()).await?;
+    let request = request(&desk, (survivor, absorbed), decided, String::new());
     let plan = match merge::plan(desk.app.store(), &desk.app.config.merge, &request, desk.context.now).await? {
         Outcome::Done(Planned::New(plan))
         | Outcome::Refused(plan)
@@ -113,7 +113,7 @@ pub async fn post(Form(visitor): Form) -> Result<Response, Failure> {
 /// Makes the merge as it was agreed to. The same page's form twice is one merge.
 pub async fn execute(desk: &Desk, agreed: AgreedMerge) -> Result<Response, Ended> {
     let pair = (agreed.survivor, agreed.absorbed);
-    let request = request(desk, pair, (agreed.choices, agreed.sessions), agreed.reason).await?;
+    let request = request(desk, pair, (agreed.choices, agreed.sessions), agreed.reason);
     let key = effect_key(desk, &agreed.key);
     let terms = Terms { hash: Some(&agreed.hash), idempotency_key: Some(&key) };
     let outcome = merge::execute(desk.app.store(), &desk.app.config.merge, &request, terms, desk.context.now).await?;
@@ -185,14 +185,13 @@ pub fn to_merge(executed: &Executed) -> Response {
 }
 
 /// What is asked of the core, in the name of this admin.
-pub async fn request(
+pub fn request(
     desk: &Desk,
     (survivor, absorbed): (CustomerId, CustomerId),
     (choices, sessions): (BTreeMap<String, CustomerId>, Option<MergedSessions>),
     reason: String,
-) -> Result<PlanRequest, store::Error> {
-    let staff = desk.app.store().begin_read().await?.admins().await?.into_iter().map(|admin| admin.customer).collect();
-    Ok(PlanRequest { survivor, absorbed, by: desk.admin.initiator(), reason, choices, staff, sessions })
+) -> PlanRequest {
+    PlanRequest { survivor, absorbed, by: desk.admin.initiator(), reason, choices, sessions }
 }
 
 /// By which an effect knows its own repetition: another text for every admin and page.

@@ -139,7 +139,7 @@ pub async fn see(visitor: Visitor, At(id): At<ProposalId>) -> Result<Response, F
 pub async fn propose(desk: &Desk, agreed: AgreedMerge) -> Result<Response, Ended> {
     let (store, config, now) = (desk.app.store(), &desk.app.config.merge, desk.context.now);
     let decided = (agreed.choices, agreed.sessions);
-    let request = request(desk, (agreed.survivor, agreed.absorbed), decided, agreed.reason).await?;
+    let request = request(desk, (agreed.survivor, agreed.absorbed), decided, agreed.reason);
     let key = effect_key(desk, &agreed.key);
     let terms = Terms { hash: Some(&agreed.hash), idempotency_key: Some(&key) };
     match merge::propose(store, config, &request, terms, now).await? {

@@ -197,8 +197,7 @@ pub struct UndoDone {
 }
 
 /// What is asked of the core, in the name of who asks.
-pub async fn request(
-    app: &App,
+pub fn request(
     call: &Call,
     (survivor, absorbed): (CustomerId, CustomerId),
     (choices, sessions): (BTreeMap<String, CustomerId>, Option<SessionPolicy>),
@@ -210,16 +209,14 @@ pub async fn request(
     {
         return Err(Problem::new(ProblemKind::InvalidContent).fault("/choices", "holds what is no field"));
     }
-    let staff = app.store().begin_read().await?.admins().await?.into_iter().map(|admin| admin.customer).collect();
     let by = call.admin.initiator();
     let sessions = sessions.map(Into::into);
-    Ok(PlanRequest { survivor, absorbed, by, reason: reason.to_owned(), choices, staff, sessions })
+    Ok(PlanRequest { survivor, absorbed, by, reason: reason.to_owned(), choices, sessions })
 }
 
 async fn plan(State(app): State<App>, call: Call, Asked(wanted): Asked<Wanted>) -> Result<Json<PlanView>, Problem> {
     let choices = wanted.choices.clone();
-    let request =
-        request(&app, &call, (wanted.survivor, wanted.absorbed), (wanted.choices, wanted.sessions), "").await?;
+    let request = request(&call, (wanted.survivor, wanted.absorbed), (wanted.choices, wanted.sessions), "")?;
     let mut tx = app.store().begin().await?;
     let plan = match merge::plan_in(&mut tx, &app.config.merge, &request, call.now).await? {
         Outcome::Done(Planned::New(plan))
@@ -252,7 +249,7 @@ async fn plan(State(app): State<App>, call: Call, Asked(wanted): Asked<Wanted>) 
 async fn execute(State(app): State<App>, call: Call, change: Change<Agreed>) -> Result<Response, Problem> {
     let agreed = &change.body;
     let (both, reason) = ((agreed.survivor, agreed.absorbed), agreed.reason.as_str());
-    let request = request(&app, &call, both, (agreed.choices.clone(), agreed.sessions), reason).await?;
+    let request = request(&call, both, (agreed.choices.clone(), agreed.sessions), reason)?;
     let key = change.effect_key(&call);
     let terms = Terms { hash: Some(agreed.plan_hash.as_str()), idempotency_key: Some(&key) };
     let effect = async {

@@ -139,7 +139,7 @@ async fn see(State(app): State<App>, call: Call, Named(id): Named<ProposalId>, _
 async fn make(State(app): State<App>, call: Call, change: Change<Agreed>) -> Result<Response, Problem> {
     let agreed = &change.body;
     let (both, reason) = ((agreed.survivor, agreed.absorbed), agreed.reason.as_str());
-    let request = merges::request(&app, &call, both, (agreed.choices.clone(), agreed.sessions), reason).await?;
+    let request = merges::request(&call, both, (agreed.choices.clone(), agreed.sessions), reason)?;
     let key = change.effect_key(&call);
     let terms = Terms { hash: Some(agreed.plan_hash.as_str()), idempotency_key: Some(&key) };
     let effect = async {

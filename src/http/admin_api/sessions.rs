@@ -10,10 +10,11 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::access::Call;
-use super::change::{Answer, Change, Reason, Turn};
+use super::change::{Answer, Change, Turn};
+use super::keeping::Why;
 use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
 use super::query::{Named, Query};

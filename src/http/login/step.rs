@@ -30,7 +30,7 @@ use crate::protocol::token::{Audience, IdTokenClaims};
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::session::flow::{Flow, Target};
 use crate::session::{Authentication, SsoSession};
-use crate::store::CustomerState;
+use crate::store::{CustomerState, Member};
 
 /// How long a browser that has logged in is known to the throttle.
 const DEVICE_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -147,8 +147,8 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
     };
     let hinted = hinted(app, request, &client, walk.context.now).await?;
     let mut walk = walk;
-    // Whom a hint means is a living customer; a session names who that was at the login.
-    let mut living = None;
+    // A hint names a row, and a session who that was at the login: they fit if the session sees that row.
+    let mut seen = None;
     // One side of a merge has proved no level of the whole customer.
     let mut whole = true;
     let given = match &walk.session {
@@ -163,13 +163,17 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         Some(session) => {
             let rows = app.store().begin_read().await?.members_consenting(session.customer, client.id()).await?;
             let view = side::see_consent(&rows, session.customer, &app.config.merge, walk.context.now);
-            let auth_time = session.authentication.auth_time;
+            let (customer, auth_time) = (session.customer, session.authentication.auth_time);
             let view = view.filter(|view| view.seen.state == CustomerState::Active && view.seen.counts(auth_time));
             if view.is_none() {
                 // A session may be older than the blocking of its customer, or a merge: it counts for nothing.
                 walk.session = None;
             }
-            living = view.as_ref().map(|view| view.seen.root);
+            let members: Vec<Member> = rows.into_iter().map(|row| row.member).collect();
+            seen = view.as_ref().map(|view| match hinted {
+                Hinted::Customer(row) if side::holds(&members, customer, row) => row,
+                Hinted::Customer(_) | Hinted::Nobody | Hinted::Unusable => view.seen.side,
+            });
             whole = view.as_ref().is_none_or(|view| view.seen.is_whole());
             view.and_then(|view| view.scope).as_deref().map(Scope::parse)
         }
@@ -180,7 +184,7 @@ async fn authorization(walk: Walk<'_>, request: &AuthorizationRequest) -> Result
         began_at: walk.flow.began_at,
         now: walk.context.now,
         session: walk.session.as_ref().map(|sso| SessionFacts {
-            customer: living.unwrap_or(sso.customer),
+            customer: seen.unwrap_or(sso.customer),
             auth_time: sso.authentication.auth_time,
             acr: sso.authentication.acr.as_deref().filter(|_| whole),
         }),
@@ -269,7 +273,8 @@ async fn hinted(app: &App, request: &AuthorizationRequest, client: &Client, now:
     };
     let sector = audience.as_ref().map_or(&client.sector, |client| &client.sector);
     let mut tx = app.store().begin_read().await?;
-    let customer = tx.subject_resolve(sector, &claims.sub).await?;
+    // The row that it was issued for: one side of a merge is not who the other is (spec/identity.md rule 25).
+    let customer = tx.subject_holder(sector, &claims.sub).await?;
     Ok(customer.map_or(Hinted::Unusable, Hinted::Customer))
 }
 

@@ -9,7 +9,6 @@ use serde_json::json;
 use super::{Follower, ScanError};
 use crate::clock::Timestamp;
 use crate::identity::merge::{self, Initiator, Outcome, PlanRequest, Terms};
-use crate::ids::CustomerId;
 use crate::store::{Candidate, CandidateState, Store};
 
 /// Pairs looked at in one round.
@@ -27,7 +26,7 @@ pub(super) async fn merge_certain(follower: &mut Follower) -> Result<(), ScanErr
         let is_certain =
             |pair: &Candidate| pair.band == "automatic" && !pair.needs_review && pair.state == CandidateState::Open;
         if let Some(pair) = still.filter(is_certain) {
-            let request = request(&pair, staff(store).await?);
+            let request = request(&pair);
             let now = clock.now();
             let outcome = merge::execute(store, &rules.merge, &request, Terms::default(), now).await?;
             settle(store, &pair, outcome, now).await?;
@@ -37,20 +36,15 @@ pub(super) async fn merge_certain(follower: &mut Follower) -> Result<(), ScanErr
 }
 
 /// Who came first lives on: more apps know them, and for longer.
-fn request(pair: &Candidate, staff: Vec<CustomerId>) -> PlanRequest {
+fn request(pair: &Candidate) -> PlanRequest {
     PlanRequest {
         survivor: pair.a,
         absorbed: pair.b,
         by: Initiator::Rule { name: RULE.to_owned() },
         reason: format!("one person with a probability of {:.6} by model {}", pair.same, pair.model),
         choices: Default::default(),
-        staff,
         sessions: None,
     }
-}
-
-async fn staff(store: &Store) -> Result<Vec<CustomerId>, ScanError> {
-    Ok(store.begin_read().await?.admins().await?.into_iter().map(|admin| admin.customer).collect())
 }
 
 async fn settle<T>(store: &Store, pair: &Candidate, outcome: Outcome<T>, now: Timestamp) -> Result<(), ScanError> {

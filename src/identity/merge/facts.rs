@@ -47,6 +47,8 @@ pub(super) struct Facts {
     pub absorbed: Side,
     /// Pairs of their rows that are known not to be the same person.
     pub not_same: Vec<NotSame>,
+    /// Those of their rows with rights of administration: nobody but the operator merges one of them (rule 30).
+    pub staff: Vec<CustomerId>,
 }
 
 impl Facts {
@@ -55,6 +57,7 @@ impl Facts {
             survivor: Side::read(tx, survivor).await?,
             absorbed: Side::read(tx, absorbed).await?,
             not_same: tx.not_same_between(survivor, absorbed).await?,
+            staff: tx.admins_among(survivor, absorbed).await?,
         })
     }
 

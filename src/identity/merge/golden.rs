@@ -88,7 +88,7 @@ pub fn record(rows: &[&Member], config: &MergeConfig) -> Value {
 }
 
 /// The field that names the rule for this one.
-fn lead(name: &str) -> &str {
+pub(super) fn lead(name: &str) -> &str {
     TOGETHER.iter().find(|group| group.contains(&name)).and_then(|group| group.first()).map_or(name, |lead| lead)
 }
 

@@ -3,6 +3,7 @@
 //! Until then a login by the absorbed side sees its own side only. One step up the tree is proved at a time: who proves
 //! a channel of the very customer that absorbed the side has proved nothing of anyone further up.
 
+use super::subjects;
 use super::tree::Tree;
 use crate::clock::Timestamp;
 use crate::events::{self, Actor, Event};
@@ -60,7 +61,9 @@ async fn once(store: &Store, session: CustomerId, proved: CustomerId, now: Times
     let Some(merge) = tx.merge_of(lower).await? else { return Err(store::Error::Contention) };
     if tx.member_keys_join(lower).await? {
         tx.merge_keys_joined(merge.id, now).await?;
-        let joined = Event::KeysJoined { merge: merge.id, side: lower };
+        let upper = if lower == side { other } else { side };
+        let audiences = if upper == root.id { subjects::unite(&mut tx, root.id, now).await? } else { Vec::new() };
+        let joined = Event::KeysJoined { merge: merge.id, side: lower, audiences };
         events::record(&mut tx, root.id, Actor::Customer, joined, now).await?;
     }
     tx.commit().await?;

@@ -16,6 +16,7 @@ mod refusal;
 pub mod sessions;
 pub mod side;
 mod subjects;
+mod taking;
 pub mod tree;
 mod undo;
 
@@ -89,10 +90,6 @@ pub struct PlanRequest {
     /// Fields that somebody decided: name of the field to the customer whose value counts.
     #[serde(default)]
     pub choices: BTreeMap<String, CustomerId>,
-    /// Customers with rights of administration, as the caller knows them: nobody is merged into one of them but by the
-    /// operator (rule 30).
-    #[serde(default)]
-    pub staff: Vec<CustomerId>,
     /// What becomes of the absorbed side's sessions, if not what is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<MergedSessions>,

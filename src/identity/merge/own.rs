@@ -37,7 +37,6 @@ impl Own<'_> {
             by: Initiator::Customer { proved: [self.one.at, self.other.at] },
             reason: REASON.to_owned(),
             choices: std::collections::BTreeMap::new(),
-            staff: Vec::new(),
             sessions: None,
         }
     }

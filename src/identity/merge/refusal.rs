@@ -157,8 +157,7 @@ fn initiator(request: &PlanRequest, facts: &Facts, rows: &[&Member], now: Timest
         Initiator::Rule { .. } | Initiator::Operator { .. } => {}
     }
     if !matches!(request.by, Initiator::Operator { .. } | Initiator::Customer { .. }) {
-        let staff = rows.iter().filter(|row| request.staff.contains(&row.id));
-        refusals.extend(staff.map(|row| Refusal::UpwardInRights { customer: row.id }));
+        refusals.extend(facts.staff.iter().map(|customer| Refusal::UpwardInRights { customer: *customer }));
     }
     refusals
 }

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::golden;
+use super::subjects::{self, Standing};
 use super::tree::Tree;
 use crate::clock::Timestamp;
 use crate::config::MergeConfig;
@@ -72,7 +73,7 @@ pub fn see(rows: &[SectorMember], customer: CustomerId, config: &MergeConfig, no
         .filter_map(|member| rows.iter().find(|row| row.member.id == member.id && row.sub.is_some()))
         .collect();
     let is_whole = side == root.id;
-    let sub = if is_whole { current(&subjects) } else { of_a_side(&subjects, side) };
+    let sub = if is_whole { current(&subjects) } else { of_a_side(&subjects, side, &tree) };
     Some(Seen {
         root: root.id,
         side,
@@ -144,6 +145,12 @@ pub fn profile(rows: &[Member], customer: CustomerId, config: &MergeConfig) -> O
     Some(golden::record(&tree.branch_rows(tree.leader(customer)), config))
 }
 
+/// Whether what an ID sees holds another row of its customer.
+pub fn holds(rows: &[Member], customer: CustomerId, row: CustomerId) -> bool {
+    let tree = Tree::new(rows);
+    tree.get(customer).is_some() && tree.branch(tree.leader(customer)).contains(&row)
+}
+
 /// Whether the ways in of two IDs open the same.
 pub fn is_same(rows: &[Member], one: CustomerId, other: CustomerId) -> bool {
     let tree = Tree::new(rows);
@@ -200,14 +207,11 @@ fn current<'a>(subjects: &[&'a SectorMember]) -> Option<&'a SectorMember> {
     subjects.iter().copied().find(|row| row.sub_current)
 }
 
-/// What the sector calls a side: what it called it before the merge, which is the current one still, or the one retired
-/// last; else what was issued to the side alone.
-fn of_a_side<'a>(subjects: &[&'a SectorMember], side: CustomerId) -> Option<&'a SectorMember> {
-    let before = subjects.iter().copied().filter(|row| !row.sub_own_side);
-    current(subjects)
-        .or_else(|| before.max_by_key(|row| row.sub_retired_at))
-        .or_else(|| subjects.iter().copied().find(|row| row.member.id == side))
-        .or_else(|| subjects.first().copied())
+/// What the sector calls a side: never what was issued to another side below it for itself alone.
+fn of_a_side<'a>(subjects: &[&'a SectorMember], side: CustomerId, tree: &Tree<'_>) -> Option<&'a SectorMember> {
+    let its_own = |row: &&SectorMember| !row.sub_own_side || tree.leader(row.member.id) == side;
+    let standing = |row: &&SectorMember| Standing::of(row.sub_current, row.sub_own_side, row.sub_retired_at);
+    subjects::chosen(subjects.iter().copied().filter(its_own), standing)
 }
 
 fn retired(subjects: &[&SectorMember], config: &MergeConfig, now: Timestamp) -> Vec<String> {
@@ -257,6 +261,30 @@ mod tests {
         assert_eq!((absorbed.sub.as_deref(), absorbed.is_whole()), (Some("b"), false));
         assert_eq!(absorbed.profile["name"]["value"], "Bob");
         assert_eq!((absorbed.root, absorbed.side, absorbed.merged_from.len()), (id(1), id(2), 0));
+    }
+
+    #[test]
+    fn a_side_is_never_called_what_another_side_below_it_is() {
+        let mut rows = [
+            row(member(1, None), None),
+            row(member(2, Some((1, 5, false))), None),
+            row(member(3, Some((2, 5, false))), Some(("c", false))),
+        ];
+        rows[2].sub_own_side = true;
+        assert_eq!((look(&rows, 3).sub.as_deref(), look(&rows, 2).sub), (Some("c"), None));
+        rows[2].member.keys_joined = true;
+        assert_eq!(look(&rows, 2).sub.as_deref(), Some("c"), "its own by now");
+    }
+
+    #[test]
+    fn of_merges_at_one_moment_the_outer_one_says_what_a_side_was_called() {
+        let rows = [
+            row(member(1, None), Some(("a", true))),
+            row(member(2, Some((1, 5, false))), Some(("b", false))),
+            row(member(3, Some((2, 5, false))), Some(("c", false))),
+        ];
+        assert_eq!(look(&rows, 2).sub.as_deref(), Some("b"));
+        assert_eq!(look(&rows, 3).sub.as_deref(), Some("c"));
     }
 
     #[test]

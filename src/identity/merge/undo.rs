@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::facts::Side;
 use super::tree::Tree;
-use super::{Initiator, MovedLink, Refusal, subjects};
+use super::{Initiator, MovedLink, Refusal, subjects, taking};
 use crate::clock::{Timestamp, uuid_v7};
 use crate::config::MergeConfig;
 use crate::events::{self, Event, Parted};
@@ -303,9 +303,7 @@ async fn apply(
 ) -> Result<(), store::Error> {
     let (root, restored, actor) = (plan.from, plan.restored, request.by.actor());
     tx.merge_undone(plan.merge, &actor.as_text(), now).await?;
-    for link in &parts.take {
-        tx.link_reassign(link.id, restored).await?;
-    }
+    let taken = taking::take(tx, (root, restored), &parts.take, &parts.whole.rows, now).await?;
     let unmerged = Event::CustomerUnmerged {
         merge: plan.merge,
         restored,
@@ -313,13 +311,14 @@ async fn apply(
         links: plan.links.iter().map(|line| line.link).collect(),
         audiences: plan.sectors.clone(),
     };
-    events::record(tx, root, actor.clone(), unmerged, now).await?;
+    events::record_all(tx, root, actor.clone(), [Some(unmerged), taken.left].into_iter().flatten().collect(), now)
+        .await?;
     let state = parts.whole.rows.iter().find(|row| row.id == root).map_or(CustomerState::Active, |row| row.state);
     tx.members_release((root, restored), state, plan.version + 1, now).await?;
     tx.belongings_follow(root, restored).await?;
     let (gone, left) = parts.subjects();
     for subject in gone.values().chain(left.values()).filter(|subject| !subject.current) {
-        tx.subject_restore(&subject.sector, &subject.sub).await?;
+        tx.subject_restore(&subject.sector, &subject.sub, now).await?;
     }
     consents(tx, parts, plan, now).await?;
     tx.members_end_sessions(root, now).await?;
@@ -332,6 +331,7 @@ async fn apply(
         created_at: now,
     };
     let mut events = vec![Event::CustomerRestored { merge: plan.merge, from: root }];
+    events.extend(taken.restored);
     if tx.not_same_insert(&pair).await? {
         events.push(Event::NotSameMarked { other: pair.a });
     }

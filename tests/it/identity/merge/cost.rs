@@ -1,4 +1,4 @@
-//! What a merge costs (rules 2, 22): its own customers' rows, whatever the size of the company.
+//! What a merge and an erasure cost (rules 2, 22): their own customers' rows, whatever the size of the company.
 //!
 //! Every statement that a merge and its undoing send is caught as it is sent: the same ones with the same rows in a
 //! company of four customers and in one of twenty thousand, and each with a plan that uses an index.
@@ -7,19 +7,41 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use samesake::identity::merge::{Terms, Undone};
+use samesake::events::Actor;
+use samesake::identity::erase::{self, Erased};
+use samesake::identity::merge::{self, Terms, Undone};
 use samesake::identity::namespace::Namespace;
+use samesake::secret::MasterKey;
 use serde_json::Value;
 use sqlx::PgConnection;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
-use super::{Board, at, by_customer, done};
+use super::{Board, at, by_admin, by_customer, done};
 use crate::harness::Env;
 use crate::on_servers;
 use crate::store::plans::{fill, postgres_plan};
 use crate::store::samples::{execute, postgres};
+
+/// The tables with 20,000 rows and more.
+const FILLED: &[&str] = &[
+    "customers",
+    "links",
+    "subjects",
+    "credentials",
+    "consents",
+    "merges",
+    "not_same",
+    "outbox",
+    "grants",
+    "admin_roles",
+    "merge_requests",
+    "candidates",
+    "merge_proposals",
+    "conflicts",
+    "duplicate_keys",
+];
 
 /// One statement as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +108,36 @@ async fn cost(board: &Board, names: [&str; 2]) -> Vec<Sent> {
     all
 }
 
+/// The same of an erasure, of somebody whom a second person was asked about.
+async fn cost_of_erasing(board: &Board, names: [&str; 2]) -> Vec<Sent> {
+    let (one, other) = (board.customer(names[0], at(0)).await, board.customer(names[1], at(1)).await);
+    let request = by_admin("eve", one, other);
+    done(merge::propose(&board.store, &board.config, &request, Terms::default(), at(1)).await.unwrap());
+    let merge = board.merge(one, other, at(2)).await;
+    assert!(matches!(board.undo(merge.merge, at(3)).await, Undone::Done { repeated: false, .. }));
+    let key = MasterKey::generate().derive("task");
+    let (erased, all) = sent(erase::erase(&board.store, &key, other, (Actor::System, "on request"), at(4))).await;
+    assert!(matches!(erased.unwrap(), Erased::Done { .. }));
+    all
+}
+
+/// Whether each statement leads to its rows by an index where there are many.
+async fn check_plans(env: &Env, sent: Vec<Sent>) {
+    let is_plannable = |sql: &&String| !["BEGIN", "COMMIT", "ROLLBACK"].iter().any(|word| sql.starts_with(word));
+    let statements: BTreeSet<String> = sent.into_iter().map(|sent| sent.sql).collect();
+    let statements: BTreeSet<String> = statements.iter().filter(is_plannable).cloned().collect();
+    let mut connection = postgres(env).await;
+    sqlx::raw_sql("SET plan_cache_mode = force_generic_plan").execute(&mut connection).await.unwrap();
+    let found = scans(&mut connection, &statements, "free").await;
+    let of_big: Vec<&String> =
+        found.iter().filter(|step| FILLED.iter().any(|table| step.contains(&format!(" on {table}")))).collect();
+    assert!(of_big.is_empty(), "{of_big:#?}");
+    // Of tables that are all but empty here, only whether there is an index to use.
+    sqlx::raw_sql("SET enable_seqscan = off").execute(&mut connection).await.unwrap();
+    let found = scans(&mut connection, &statements, "forced").await;
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 /// What does not lead to its rows by an index.
 async fn scans(connection: &mut PgConnection, statements: &BTreeSet<String>, prefix: &str) -> Vec<String> {
     let mut scans = Vec::new();
@@ -107,19 +159,17 @@ on_servers! {
         assert!(small.len() > 40 && small.iter().all(|sent| sent.rows < 20), "{small:#?}");
         assert_eq!(small, big, "the same statements and rows, whatever else there is");
 
-        let is_plannable = |sql: &&String| !["BEGIN", "COMMIT", "ROLLBACK"].iter().any(|word| sql.starts_with(word));
-        let statements: BTreeSet<String> =
-            big.into_iter().map(|sent| sent.sql).collect::<BTreeSet<_>>().iter().filter(is_plannable).cloned().collect();
-        let mut connection = postgres(env).await;
-        sqlx::raw_sql("SET plan_cache_mode = force_generic_plan").execute(&mut connection).await.unwrap();
-        let tables = ["customers", "links", "subjects", "credentials", "consents", "merges", "not_same", "outbox", "grants"];
-        let found = scans(&mut connection, &statements, "free").await;
-        let of_big: Vec<&String> =
-            found.iter().filter(|step| tables.iter().any(|table| step.contains(&format!(" on {table}")))).collect();
-        assert!(of_big.is_empty(), "{of_big:#?}");
-        // Of tables that are all but empty here, only whether there is an index to use.
-        sqlx::raw_sql("SET enable_seqscan = off").execute(&mut connection).await.unwrap();
-        let found = scans(&mut connection, &statements, "forced").await;
-        assert!(found.is_empty(), "{found:#?}");
+        check_plans(env, big).await;
+    }
+
+    async fn an_erasure_costs_its_own_rows_whatever_the_size_of_the_company(env: &Env) {
+        let board = Board::new(env.store().await);
+        let small = cost_of_erasing(&board, ["ann", "bob"]).await;
+        fill(env).await;
+        execute(env, "VACUUM ANALYZE").await;
+        let big = cost_of_erasing(&board, ["cid", "dan"]).await;
+        assert!(small.len() > 20, "{small:#?}");
+        assert_eq!(small, big, "the same statements and rows, whatever else there is");
+        check_plans(env, big).await;
     }
 }

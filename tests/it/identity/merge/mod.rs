@@ -6,6 +6,7 @@ mod cost;
 mod erasing;
 mod keeping;
 mod merging;
+mod naming;
 pub mod program;
 mod proposals;
 mod random;
@@ -24,7 +25,8 @@ use samesake::identity::merge::{
 };
 use samesake::identity::namespace::Namespace;
 use samesake::ids::{CustomerId, LinkId, MergeId};
-use samesake::store::{Credential, Customer, Link, LinkState, Store};
+use samesake::protocol::admin_role::AdminRole;
+use samesake::store::{AdminRow, Credential, Customer, Link, LinkState, Store};
 use serde_json::{Value, json};
 
 use crate::harness::invariants::Graph;
@@ -135,6 +137,15 @@ impl Board {
         merge::undo(&self.store, &self.config, &undo_request(merge), None, now).await.unwrap()
     }
 
+    /// Gives a customer rights of administration.
+    pub async fn make_admin(&self, customer: CustomerId) {
+        let granted_by = "admin:root".to_owned();
+        let row = AdminRow { customer, role: AdminRole::Support, granted_by, granted_at: at(0) };
+        let mut tx = self.store.begin().await.unwrap();
+        assert!(tx.admin_grant(&row).await.unwrap());
+        tx.commit().await.unwrap();
+    }
+
     pub async fn living(&self, customer: CustomerId) -> CustomerId {
         self.store.begin_read().await.unwrap().customer_living(customer).await.unwrap().unwrap().id
     }
@@ -154,7 +165,6 @@ pub fn by_operator(survivor: CustomerId, absorbed: CustomerId) -> PlanRequest {
         by: Initiator::Operator { name: "root".to_owned() },
         reason: "the same person".to_owned(),
         choices: BTreeMap::new(),
-        staff: Vec::new(),
         sessions: None,
     }
 }

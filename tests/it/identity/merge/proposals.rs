@@ -83,6 +83,18 @@ on_both! {
         assert!(told.iter().all(|event| event.payload["state"] == "void"));
     }
 
+    /// Rule 30: who has come to rights since is not merged on the word of before.
+    async fn a_proposal_about_somebody_who_is_an_admin_by_now_is_void(env: &Env) {
+        let board = Board::new(env.store().await);
+        for upward in [true, false] {
+            let (one, other, proposal) = proposed(&board, if upward { "up" } else { "down" }).await;
+            board.make_admin(if upward { one } else { other }).await;
+            assert_eq!(approve(&board, proposal.id, "bob", 3).await, Approved::Voided);
+            assert_eq!(board.living(other).await, other);
+        }
+        invariants::check(env).await;
+    }
+
     /// The proposal that makes the merge was executed, and another one of the same two lapses.
     async fn what_is_executed_is_not_void(env: &Env) {
         let board = Board::new(env.store().await);

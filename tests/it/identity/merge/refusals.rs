@@ -86,8 +86,13 @@ on_both! {
         let mut request = by_admin("ann", bob, ann);
         request.by = Initiator::Admin { name: "ann".to_owned(), customer: Some(ann) };
         assert_eq!(refused(&board, &request).await, ["oneself"]);
-        let request = PlanRequest { staff: vec![bob], ..by_admin("cat", bob, ann) };
-        assert_eq!(refused(&board, &request).await, ["upward in rights"]);
+        board.make_admin(bob).await;
+        assert_eq!(refused(&board, &by_admin("cat", bob, ann)).await, ["upward in rights"]);
+        assert_eq!(refused(&board, &by_admin("cat", ann, bob)).await, ["upward in rights"], "nor are they merged away");
+        // Through a chain: whoever is a part of the customer today.
+        let (cid, dan) = pair(&board, "chain", [json!({}), json!({})]).await;
+        board.merge(cid, bob, at(2)).await;
+        assert_eq!(refused(&board, &by_admin("cat", cid, dan)).await, ["upward in rights"]);
     }
 
     /// Rule 25: only fresh proofs of both sides make a full union.

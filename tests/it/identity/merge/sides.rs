@@ -5,12 +5,13 @@ use std::time::Duration;
 use samesake::board;
 use samesake::config::MergedSessions;
 use samesake::events::Actor;
-use samesake::identity::merge::{self, Outcome, PlanRequest, Planned, Terms, sessions};
+use samesake::identity::merge::{self, Outcome, PlanRequest, Planned, Terms, UndoRequest, Undone, sessions};
+use samesake::identity::namespace::Namespace;
 use samesake::identity::not_same;
 use samesake::ids::CustomerId;
 use serde_json::{Value, json};
 
-use super::{by_customer, by_operator, done, undo_request};
+use super::{Board, by_customer, by_operator, done, undo_request};
 use crate::harness::relying_party::Tokens;
 use crate::harness::upstream::Upstream;
 use crate::harness::{Browser, Env, RelyingParty, TestApp, invariants, jwks, until};
@@ -168,6 +169,54 @@ on_both! {
         let answer = house.rp.refresh(bobs.refresh_token.as_deref().unwrap()).await;
         let refreshed = house.rp.token_response(answer).await;
         assert_eq!(house.rp.id_token(&refreshed.id_token).await["sub"], *sub(&bobs));
+        invariants::check(env).await;
+    }
+
+    /// Rule 25, OpenID Connect Core §3.1.2.1: one side of a merge is not who the other is, and the whole is who each was.
+    async fn a_hint_of_the_survivor_is_not_one_of_the_absorbed_side(env: &Env) {
+        let house = House::start(env).await;
+        house.merge().await;
+        let (ann, bob) = (Browser::new(), Browser::new());
+        as_ann(&house.app, &house.rp, &ann).await;
+        house.as_bob(&bob).await;
+        let silent = async |browser: &Browser, hint: &Tokens| {
+            let authorization = house.rp.authorization_with(&[("prompt", "none"), ("id_token_hint", &hint.id_token)]);
+            let callback = browser.get(&authorization.url).await;
+            match callback.parameter("code") {
+                Some(_) => Ok(sub(&house.rp.finish(&authorization, &callback).await).to_owned()),
+                None => Err(house.rp.error(&authorization, &callback)),
+            }
+        };
+        let subs = (Ok(sub(&house.ann_tokens).to_owned()), Ok(sub(&house.bob_tokens).to_owned()));
+        assert_eq!(silent(&bob, &house.ann_tokens).await, Err("login_required".to_owned()));
+        assert_eq!((silent(&ann, &house.ann_tokens).await, silent(&bob, &house.bob_tokens).await), subs);
+        assert_eq!(silent(&ann, &house.bob_tokens).await, subs.0, "Bob is a part of Ann by now");
+        // Nor does it sign the other side out without a word.
+        bob.get(house.rp.end_session(&[("id_token_hint", &house.ann_tokens.id_token)])).await;
+        assert_eq!(silent(&bob, &house.bob_tokens).await, subs.1);
+    }
+
+    /// Rules 19, 32 and 46: an account that goes along by choice opens nothing of the one it was with until now.
+    async fn an_account_that_goes_along_leaves_no_way_into_the_other(env: &Env) {
+        let house = House::start(env).await;
+        house.upstream.add_person("bob-2", json!({"name": "Bob Two"}));
+        let merge = house.merge().await;
+        house.app.clock.advance(Duration::from_secs(1));
+        let board = Board::new(house.app.store.background());
+        let namespace = Namespace::Social("google".to_owned());
+        let link = board.link(house.ann, namespace, "bob-2", house.app.clock.now()).await;
+        let by_link = log_in_as(&house.rp, &house.upstream, "google", "bob-2").await;
+        assert_eq!(sub(&by_link), sub(&house.ann_tokens));
+        let (config, now) = (&house.app.app.config.merge, house.app.clock.now());
+        let request = UndoRequest { take: vec![link], ..undo_request(merge) };
+        let undone = merge::undo(&board.store, config, &request, None, now).await.unwrap();
+        assert!(matches!(undone, Undone::Done { repeated: false, .. }), "{undone:?}");
+        let refused = house.rp.refresh(by_link.refresh_token.as_deref().unwrap()).await;
+        assert_eq!((refused.status.as_u16(), refused.error()), (400, "invalid_grant"), "{}", refused.text);
+        let anns = house.rp.refresh(house.ann_tokens.refresh_token.as_deref().unwrap()).await;
+        assert_eq!(anns.status.as_u16(), 200, "what came otherwise goes on: {}", anns.text);
+        let now_bobs = log_in_as(&house.rp, &house.upstream, "google", "bob-2").await;
+        assert_eq!(sub(&now_bobs), sub(&house.bob_tokens));
         invariants::check(env).await;
     }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use samesake::identity::merge::{self, Refusal, Undone};
+use samesake::identity::merge::{self, Refusal, UndoRequest, Undone};
 use samesake::identity::namespace::Namespace;
 use samesake::ids::{CustomerId, MergeId};
+use serde_json::json;
 
 use super::{Board, at, hex, picture, undo_request};
 use crate::harness::{Env, invariants};
@@ -178,6 +179,33 @@ on_both! {
         let cases = board.store.begin_read().await.unwrap().conflicts_open(10).await.unwrap();
         assert_eq!((cases.len(), cases[0].customer, cases[0].other), (1, bob, cat));
         assert_eq!(own, graph_link(&graph, "by-bob"));
+    }
+
+    /// Rules 5, 32 and 46: an address that goes along is no more told as the survivor's.
+    async fn what_a_link_brought_goes_along_with_it(env: &Env) {
+        let board = Board::new(env.store().await);
+        let (ann, bob) = (board.customer("ann", at(0)).await, board.customer("bob", at(0)).await);
+        let merge = board.merge(ann, bob, at(2)).await;
+        let late = board.link(ann, Namespace::Email, "late@shop.example", at(3)).await;
+        let name = json!({"value": "ann", "at": at(0)});
+        let profile = json!({
+            "name": name,
+            "email": {"value": "Late@shop.example", "at": at(3)},
+            "email_verified": {"value": true, "at": at(3), "from": late},
+            "locale": {"value": "fr", "at": at(3), "from": late},
+        });
+        let mut tx = board.store.begin().await.unwrap();
+        tx.member_profile_set(ann, &profile, at(3)).await.unwrap();
+        tx.commit().await.unwrap();
+        let request = UndoRequest { take: vec![late], ..undo_request(merge.merge) };
+        assert!(is_done(&merge::undo(&board.store, &board.config, &request, None, at(4)).await.unwrap()));
+        let graph = invariants::check(env).await;
+        assert_eq!(graph.customers[&hex(ann)].profile, json!({"name": name}));
+        let bobs = &graph.customers[&hex(bob)].profile;
+        assert_eq!((&bobs["email"]["value"], &bobs["email_verified"]["value"]), (&json!("Late@shop.example"), &json!(true)));
+        assert_eq!((&bobs["locale"]["value"], &bobs["name"]["value"]), (&json!("fr"), &json!("bob")));
+        let told = |id: CustomerId| graph.history(&hex(id)).iter().filter(|kind| **kind == "profile.updated").count();
+        assert_eq!((told(ann), told(bob)), (1, 1));
     }
 
     /// Rules 28, 32 and 34: a stale dry run, and when it is too late.
