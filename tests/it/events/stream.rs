@@ -186,7 +186,7 @@ on_both! {
     /// A cursor from another installation, or from before a database was put back: whoever kept it would wait for what
     /// has been.
     async fn a_cursor_behind_the_last_event_is_refused(env: &Env) {
-        let app = TestApp::start(env).await;
+        let app = TestApp::builder(env).start().await;
         let shop = register(&app, "shop").await;
         app.customer("ann@shop.example", "Ann").await;
         log_in(&app, &shop, "ann@shop.example").await;
