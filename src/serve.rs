@@ -22,7 +22,7 @@ use crate::handoff::known::Follower;
 use crate::http;
 use crate::http::context::Peer;
 use crate::identity::candidates::{Follower as Weigher, Rules};
-use crate::identity::other_names;
+use crate::identity::{merge, other_names};
 use crate::keys;
 use crate::mail::queue::MailJob;
 use crate::store::{self, Store};
@@ -204,8 +204,8 @@ async fn follow_customers(app: App, stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Rotates the signing keys when they are due, and removes grants that ended and keys that were used long ago. The database lets one replica
-/// do each.
+/// Rotates the signing keys when they are due, removes grants that ended and keys that were used long ago, and closes
+/// proposals that have lapsed. The database lets one replica do each.
 async fn keep_house(app: App, stopped: watch::Receiver<bool>) {
     let store = app.store().background();
     while !ended(&stopped, HOUSEKEEPING).await {
@@ -217,6 +217,11 @@ async fn keep_house(app: App, stopped: watch::Receiver<bool>) {
         }
         if let Err(error) = purge_grants(&store, now - GRANTS_KEPT).await {
             tracing::error!(%error, "ended grants could not be removed");
+        }
+        match merge::close_lapsed(&store, PURGE_BATCH, now).await {
+            Ok(0) => {}
+            Ok(proposals) => tracing::info!(proposals, "proposals have lapsed"),
+            Err(error) => tracing::error!(%error, "lapsed proposals could not be closed"),
         }
         if let Err(error) = purge_idempotency_keys(&store, now - IDEMPOTENCY_KEYS_KEPT).await {
             tracing::error!(%error, "old idempotency keys could not be removed");

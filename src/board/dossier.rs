@@ -9,7 +9,7 @@ use crate::config::MergeConfig;
 use crate::identity::merge::side;
 use crate::ids::CustomerId;
 use crate::store::{
-    self, AuditPlace, AuditRow, CredentialKind, CredentialState, Customer, Flag, Link, Member, Subject, Tx,
+    self, AuditPlace, AuditQuery, AuditRow, CredentialKind, CredentialState, Customer, Flag, Link, Member, Subject, Tx,
 };
 
 /// How much of each kind a dossier shows at most; what a customer may have is far less.
@@ -81,7 +81,16 @@ pub async fn timeline(
     limit: usize,
 ) -> Result<(Vec<AuditRow>, Option<AuditPlace>), store::Error> {
     let asked = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut entries = tx.audit_of_root(root, Timestamp::from_micros(0), before, asked).await?;
+    let wanted = AuditQuery {
+        root: Some(root),
+        actor: None,
+        action: None,
+        looks: false,
+        since: Timestamp::from_micros(0),
+        before,
+        limit: asked,
+    };
+    let mut entries = tx.audit_page(&wanted).await?;
     let next = entries.last().filter(|_| entries.len() == limit).map(AuditPlace::from);
     entries.retain(|entry| !entry.action.starts_with(ABOUT_ADMINS));
     Ok((entries, next))

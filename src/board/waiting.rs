@@ -2,6 +2,7 @@
 //!
 //! Identity specification, rules 13, 16, 30 and 36. It reads and never decides.
 
+use crate::clock::Timestamp;
 use crate::identity::merge::{self, Proposal};
 use crate::ids::CustomerId;
 use crate::store::{self, CandidateLine, Conflict, Member, MergeRequest, Tx};
@@ -24,11 +25,11 @@ pub struct Waiting {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn of(tx: &mut Tx, root: CustomerId) -> Result<Waiting, store::Error> {
+pub async fn of(tx: &mut Tx, root: CustomerId, now: Timestamp) -> Result<Waiting, store::Error> {
     Ok(Waiting {
         candidates: tx.candidates_of(root, None, SHOWN).await?,
         requests: tx.merge_requests_of_root(root, SHOWN).await?,
-        proposals: merge::proposals_of(tx, root, SHOWN).await?,
+        proposals: merge::proposals_of(tx, root, SHOWN, now).await?,
         conflicts: tx.conflicts_of_root(root, SHOWN).await?,
     })
 }

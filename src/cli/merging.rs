@@ -27,7 +27,7 @@ pub struct CustomerMerge {
     #[arg(long)]
     pub dry_run: bool,
     /// Only if the plan still has this hash, as the dry run printed it
-    #[arg(long, value_name = "HASH", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "HASH", conflicts_with = "dry_run", allow_hyphen_values = true)]
     pub hash: Option<String>,
     /// Whose value of a field counts, such as `locale=<customer ID>`; repeat for more
     #[arg(long = "choose", value_name = "FIELD=ID", value_parser = choice)]
@@ -56,7 +56,7 @@ pub struct CustomerUnmerge {
     #[arg(long)]
     pub dry_run: bool,
     /// Only if the plan still has this hash
-    #[arg(long, value_name = "HASH", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "HASH", conflicts_with = "dry_run", allow_hyphen_values = true)]
     pub hash: Option<String>,
     /// A link that came after the merge and goes with the restored customer; repeat for more
     #[arg(long = "take", value_name = "LINK_ID", value_parser = link)]

@@ -177,7 +177,7 @@ pub struct CustomerPropose {
     #[command(flatten)]
     pub deed: Deed,
     /// Only if the plan still has this hash, as `samesake customer merge --dry-run` printed it
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", allow_hyphen_values = true)]
     pub hash: Option<String>,
     /// Whose value of a field counts, such as `locale=<customer ID>`; repeat for more
     #[arg(long = "choose", value_name = "FIELD=ID", value_parser = choice)]

@@ -15,11 +15,12 @@ use crate::identity::merge::{self, Approved, Initiator, Outcome, PlanRequest, Te
 /// Lists the merges that wait for approval.
 pub(super) async fn list(command: &Listing) -> anyhow::Result<()> {
     let (_, store) = open(&command.installation).await?;
-    let (proposals, _) = merge::proposals_page(&store, None, i64::from(command.limit)).await?;
+    let now = Clock::system().now();
+    let (proposals, _) = merge::proposals_page(&store, None, i64::from(command.limit), now).await?;
     let mut views = Vec::new();
     for proposal in proposals {
         let approved_by = merge::approvers(&store, proposal.id).await?;
-        views.push((proposal.id, proposal.expires_at, ProposalView::new(proposal, approved_by)));
+        views.push((proposal.id, proposal.expires_at, ProposalView::new(proposal, approved_by, now)));
     }
     if command.json {
         return print_json(&views.into_iter().map(|(_, _, view)| view).collect::<Vec<_>>());
@@ -49,7 +50,7 @@ pub(super) async fn propose(command: &CustomerPropose) -> anyhow::Result<()> {
     let now = Clock::system().now();
     let terms = Terms { hash: command.hash.as_deref(), idempotency_key: None };
     match merge::propose(&store, &config.merge, &request, terms, now).await? {
-        Outcome::Done(proposal) if command.json => print_json(&ProposalLine::from(&proposal)),
+        Outcome::Done(proposal) if command.json => print_json(&ProposalLine::new(&proposal, now)),
         Outcome::Done(proposal) => {
             println!("proposal {}, lapses {}", proposal.id, proposal.expires_at);
             println!("  {} approval(s) needed: samesake customer approve {}", proposal.approvals_needed, proposal.id);

@@ -198,7 +198,10 @@ pub enum Event {
     },
     MergeProposalClosed {
         proposal: ProposalId,
+        /// As the proposal has it, or `lapsed`.
         state: String,
+        survivor: CustomerId,
+        absorbed: CustomerId,
     },
     /// Personal data is gone, that of everyone who was merged into the customer too.
     CustomerErased {
@@ -317,6 +320,26 @@ pub async fn record(
     record_all(tx, customer, actor, vec![event], now).await
 }
 
+/// Records one event that is of two customers: it is told once, as the first one's, and is on record of both. The other's
+/// row is not locked.
+///
+/// # Errors
+/// As [`record`].
+pub async fn record_of_both(
+    tx: &mut Tx,
+    (customer, other): (CustomerId, CustomerId),
+    actor: &Actor,
+    event: &Event,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    let (root, seq) = advance(tx, customer, 1, now).await?;
+    let entry = append(tx, root, actor, event, seq, now).await?;
+    match tx.customer_living(other).await? {
+        Some(other) if other.id != root => tx.audit_append(&AuditEntry { customer: Some(other.id), ..entry }).await,
+        _ => Ok(()),
+    }
+}
+
 /// Records one event and answers its number among those of its customer.
 ///
 /// # Errors
@@ -378,18 +401,18 @@ async fn append(
     event: &Event,
     root_seq: i64,
     now: Timestamp,
-) -> Result<(), store::Error> {
+) -> Result<AuditEntry, store::Error> {
     let id = EventId::new(now);
     let detail = serde_json::to_value(event).unwrap_or_default();
-    tx.audit_append(&AuditEntry {
+    let entry = AuditEntry {
         id,
         at: now,
         actor: actor.as_text(),
         action: event.name().to_owned(),
         customer: Some(root),
         detail: detail.clone(),
-    })
-    .await?;
+    };
+    tx.audit_append(&entry).await?;
     tx.outbox_append(&OutboxRow {
         id,
         aggregatetype: "customer".to_owned(),
@@ -401,5 +424,6 @@ async fn append(
         position: 0,
         created_at: now,
     })
-    .await
+    .await?;
+    Ok(entry)
 }

@@ -39,7 +39,9 @@ pub fn called(user_agent: &str) -> Option<String> {
     let of = |known: &[(&str, &'static str)]| known.iter().find(|(mark, _)| text.contains(mark)).map(|(_, name)| *name);
     match (of(BROWSERS), of(SYSTEMS)) {
         (Some(browser), Some(system)) => Some(format!("{browser} on {system}")),
-        (browser, system) => browser.or(system).map(str::to_owned),
+        (Some(browser), None) => Some(browser.to_owned()),
+        (None, Some(system)) => Some(format!("A browser on {system}")),
+        (None, None) => None,
     }
 }
 
@@ -61,6 +63,7 @@ mod tests {
             ),
             ("Mozilla/5.0 (Linux; Android 14) Gecko/133.0 Firefox/133.0".to_owned(), Some("Firefox on Android")),
             ("<script>alert(1)</script> Firefox/1".to_owned(), Some("Firefox")),
+            ("Mozilla/5.0 (X11; Linux x86_64) Test/1.0".to_owned(), Some("A browser on Linux")),
             ("curl/8.5".to_owned(), None),
             (String::new(), None),
             (format!("{} Firefox/1", "x".repeat(1000)), None),

@@ -4,6 +4,7 @@
 //! another. The hash of an entry is SHA-256 over the previous hash, the number as 8 bytes big-endian, and the SHA-256
 //! of the JSON array `[id, at, actor, action, customer, detail]`, `detail` being the stored text. Entries are chained
 //! at commit, in the order of the chains: a chain is held for the shortest time, and two transactions cannot deadlock.
+//! How the log is read page by page is `audit_log`'s.
 
 use serde_json::Value;
 
@@ -108,44 +109,6 @@ impl Tx {
             "SELECT chain, seq, id, at, actor, action, customer, detail, previous_hash, hash \
              FROM audit WHERE customer = $1 ORDER BY at DESC, seq DESC LIMIT $2",
             customer,
-            limit,
-        )
-    }
-
-    /// The entries about all who are a root today since a time, newest first, after a place; at most `limit`.
-    pub async fn audit_of_root(
-        &mut self,
-        root: CustomerId,
-        since: Timestamp,
-        before: AuditPlace,
-        limit: i64,
-    ) -> Result<Vec<AuditRow>> {
-        fetch_all!(
-            self,
-            AuditRow,
-            "SELECT chain, seq, id, at, actor, action, customer, detail, previous_hash, hash FROM audit \
-             WHERE customer IN (SELECT id FROM customers WHERE canonical = $1) AND (at, chain, seq) < ($2, $3, $4) \
-             AND at >= $6 ORDER BY at DESC, chain DESC, seq DESC LIMIT $5",
-            root,
-            before.at,
-            before.chain,
-            before.seq,
-            limit,
-            since,
-        )
-    }
-
-    /// All entries since a time, newest first, after a place; at most `limit`.
-    pub async fn audit_since(&mut self, since: Timestamp, before: AuditPlace, limit: i64) -> Result<Vec<AuditRow>> {
-        fetch_all!(
-            self,
-            AuditRow,
-            "SELECT chain, seq, id, at, actor, action, customer, detail, previous_hash, hash FROM audit \
-             WHERE at >= $1 AND (at, chain, seq) < ($2, $3, $4) ORDER BY at DESC, chain DESC, seq DESC LIMIT $5",
-            since,
-            before.at,
-            before.chain,
-            before.seq,
             limit,
         )
     }

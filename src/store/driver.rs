@@ -117,6 +117,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0016_retention.sql"),
         include_str!("../../migrations/sqlite/0016_retention.sql"),
     ),
+    (
+        17,
+        "audit_log",
+        include_str!("../../migrations/postgres/0017_audit_log.sql"),
+        include_str!("../../migrations/sqlite/0017_audit_log.sql"),
+    ),
 ];
 
 /// The pools of one database.

@@ -6,6 +6,7 @@
 
 mod admin_roles;
 mod audit;
+mod audit_log;
 mod candidates;
 mod clients;
 mod conflicts;
@@ -47,6 +48,7 @@ use sqlx::postgres::PgDatabaseError;
 
 pub use admin_roles::{AdminRow, AdminView};
 pub use audit::{AuditCheck, AuditEntry, AuditPlace, AuditRow};
+pub use audit_log::{AuditQuery, LOOKED};
 pub use candidates::{BandCount, Candidate, CandidateState, Decision, LiveIdentifier};
 pub use clients::ClientRow;
 pub use conflicts::{Conflict, ConflictKind};
@@ -186,6 +188,14 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("links_page", pages::LINKS_PAGE),
     ("merge_requests_of", pages::MERGE_REQUESTS_OF),
     ("proposals_of", pages::PROPOSALS_OF),
+    ("proposals_lapsed", proposals::PROPOSALS_LAPSED),
+    ("audit_all", audit_log::AUDIT_ALL),
+    ("audit_deeds", audit_log::AUDIT_DEEDS),
+    ("audit_by", audit_log::AUDIT_BY),
+    ("audit_deeds_by", audit_log::AUDIT_DEEDS_BY),
+    ("audit_kind", audit_log::AUDIT_KIND),
+    ("audit_of", audit_log::AUDIT_OF),
+    ("audit_deeds_of", audit_log::AUDIT_DEEDS_OF),
     ("conflicts_of", pages::CONFLICTS_OF),
 ];
 

@@ -105,7 +105,7 @@ pub(super) const PROPOSALS_OF: &str = of_either!(
     "merge_proposals",
     "survivor",
     "absorbed",
-    "state = 'open'",
+    "state = 'open' AND expires_at > $3",
     "created_at, id"
 );
 
@@ -197,9 +197,14 @@ impl Tx {
         fetch_all!(self, MergeRequest, MERGE_REQUESTS_OF, root, limit)
     }
 
-    /// The proposals that wait of which one side is this root today, oldest first; at most `limit`.
-    pub async fn proposals_of_root(&mut self, root: CustomerId, limit: i64) -> Result<Vec<MergeProposal>> {
-        fetch_all!(self, MergeProposal, PROPOSALS_OF, root, limit)
+    /// The proposals that wait at `now` of which one side is this root today, oldest first; at most `limit`.
+    pub async fn proposals_of_root(
+        &mut self,
+        root: CustomerId,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<MergeProposal>> {
+        fetch_all!(self, MergeProposal, PROPOSALS_OF, root, limit, now)
     }
 
     /// The conflict cases that wait of which one side is this root today, oldest first; at most `limit`.
@@ -221,9 +226,10 @@ impl Tx {
         )
     }
 
-    /// The proposals that wait, oldest first, behind one; at most `limit`.
+    /// The proposals that wait at `now`, oldest first, behind one; at most `limit`.
     pub async fn proposals_page(
         &mut self,
+        now: Timestamp,
         after: Option<(Timestamp, ProposalId)>,
         limit: i64,
     ) -> Result<Vec<MergeProposal>> {
@@ -233,10 +239,12 @@ impl Tx {
             MergeProposal,
             "SELECT id, survivor, absorbed, request, plan, plan_hash, approvals_needed, proposed_by, state, \
              created_at, expires_at, closed_at, merge, idempotency_key FROM merge_proposals \
-             WHERE state = 'open' AND (created_at, id) > ($1, $2) ORDER BY created_at, id LIMIT $3",
+             WHERE state = 'open' AND expires_at > $4 AND (created_at, id) > ($1, $2) \
+             ORDER BY created_at, id LIMIT $3",
             at,
             id,
             limit,
+            now,
         )
     }
 

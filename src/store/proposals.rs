@@ -67,6 +67,9 @@ macro_rules! proposal_columns {
     };
 }
 
+pub(super) const PROPOSALS_LAPSED: &str =
+    "SELECT id FROM merge_proposals WHERE state = 'open' AND expires_at <= $1 ORDER BY expires_at LIMIT $2";
+
 impl Tx {
     /// Adds a proposal; `false` if there is one of its idempotency key.
     pub async fn proposal_insert(&mut self, proposal: &MergeProposal) -> Result<bool> {
@@ -119,18 +122,25 @@ impl Tx {
         fetch_optional!(self, MergeProposal, sql, id)
     }
 
-    /// The proposals that wait, oldest first.
-    pub async fn proposals_open(&mut self, limit: i64) -> Result<Vec<MergeProposal>> {
+    /// The proposals that wait at `now`, oldest first.
+    pub async fn proposals_open(&mut self, now: Timestamp, limit: i64) -> Result<Vec<MergeProposal>> {
         fetch_all!(
             self,
             MergeProposal,
             concat!(
                 "SELECT ",
                 proposal_columns!(),
-                " FROM merge_proposals WHERE state = 'open' ORDER BY created_at, id LIMIT $1"
+                " FROM merge_proposals WHERE state = 'open' AND expires_at > $1 ORDER BY created_at, id LIMIT $2"
             ),
+            now,
             limit,
         )
+    }
+
+    /// The open proposals whose time is over at `now`, at most `limit`.
+    pub async fn proposals_lapsed(&mut self, now: Timestamp, limit: i64) -> Result<Vec<ProposalId>> {
+        let lapsed: Vec<(ProposalId,)> = fetch_all!(self, (ProposalId,), PROPOSALS_LAPSED, now, limit)?;
+        Ok(lapsed.into_iter().map(|(id,)| id).collect())
     }
 
     /// Closes an open proposal; `false` if it was closed.
@@ -152,23 +162,23 @@ impl Tx {
         Ok(closed == 1)
     }
 
-    /// Voids the open proposals that name a customer, but for one, and answers which those were.
+    /// Voids the open proposals that name a customer, but for one, and answers which those were, with their two.
     pub async fn proposals_void(
         &mut self,
         customer: CustomerId,
         except: Option<ProposalId>,
         now: Timestamp,
-    ) -> Result<Vec<ProposalId>> {
-        let voided: Vec<(ProposalId,)> = fetch_all!(
+    ) -> Result<Vec<(ProposalId, CustomerId, CustomerId)>> {
+        fetch_all!(
             self,
-            (ProposalId,),
+            (ProposalId, CustomerId, CustomerId),
             "UPDATE merge_proposals SET state = 'void', closed_at = $3 \
-             WHERE state = 'open' AND (survivor = $1 OR absorbed = $1) AND id IS DISTINCT FROM $2 RETURNING id",
+             WHERE state = 'open' AND (survivor = $1 OR absorbed = $1) AND id IS DISTINCT FROM $2 \
+             RETURNING id, survivor, absorbed",
             customer,
             except,
             now,
-        )?;
-        Ok(voided.into_iter().map(|(id,)| id).collect())
+        )
     }
 
     /// Notes an approval; `false` if this person had approved.

@@ -18,6 +18,7 @@ use crate::http::admin_api::page::{Page, Scope};
 use crate::http::error::Failure;
 use crate::http::pages::{Brand, View};
 use crate::ids::CustomerId;
+use crate::protocol::params::Params;
 use crate::store::{AuditCheck, AuditPlace, Tx};
 
 /// Entries on one page.
@@ -35,6 +36,8 @@ struct AuditPage<'a> {
     /// Whose entries these are, if one customer's.
     person: Option<Person>,
     asked: Asked,
+    /// The kinds of entries that can be asked for.
+    kinds: Vec<(&'static str, &'static str)>,
     problem: &'static str,
     lines: Vec<Line>,
     /// Where the next page is.
@@ -52,8 +55,42 @@ impl View for AuditPage<'_> {
 #[derive(Default)]
 struct Asked {
     customer: String,
+    actor: String,
+    action: String,
     since: String,
     until: String,
+    looks: bool,
+}
+
+impl Asked {
+    fn of(params: &Params) -> Self {
+        let text = |name: &str| words::cut(params.get(name).unwrap_or_default().trim(), MAX_FILTER);
+        Self {
+            customer: text("customer"),
+            actor: text("actor"),
+            action: text("action"),
+            since: text("since"),
+            until: text("until"),
+            looks: params.get("looks").is_some_and(|looks| !looks.is_empty()),
+        }
+    }
+
+    /// As parameters of an address, without those that ask for nothing.
+    fn parameters(&self) -> BTreeMap<String, String> {
+        let looks = if self.looks { "1" } else { "" };
+        let all = [
+            ("customer", self.customer.as_str()),
+            ("actor", &self.actor),
+            ("action", &self.action),
+            ("since", &self.since),
+            ("until", &self.until),
+            ("looks", looks),
+        ];
+        all.into_iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .collect()
+    }
 }
 
 /// An entry with whom it is about.
@@ -97,14 +134,13 @@ struct Chain {
     broken_at: Option<i64>,
 }
 
-/// The log: `customer`, `since` and `until` say which part of it.
+/// The log: `customer`, `actor`, `action`, `since`, `until` and `looks` say which part of it.
 pub async fn get(visitor: Visitor) -> Result<Response, Failure> {
     let desk = visitor.to(Act::SeeAudit)?;
-    let text = |name: &str| words::cut(desk.params.get(name).unwrap_or_default().trim(), MAX_FILTER);
-    let asked = Asked { customer: text("customer"), since: text("since"), until: text("until") };
+    let asked = Asked::of(&desk.params);
     let mut tx = desk.app.store().begin().await?;
     let (filter, problem) = filter(&mut tx, &asked).await?;
-    let scope = scope(&asked);
+    let scope = Scope::of("/admin/audit", &asked.parameters());
     let cursor = desk.params.get("cursor");
     let place: Option<(Timestamp, i32, i64)> = cursor.and_then(|cursor| scope.open(&desk.app.secrets.cursor, cursor));
     let place = place.map(|(at, chain, seq)| AuditPlace { at, chain, seq });
@@ -114,7 +150,7 @@ pub async fn get(visitor: Visitor) -> Result<Response, Failure> {
     };
     let (rows, next) = entries.map(|entries| (entries.rows, entries.next)).unwrap_or_default();
     let actors = Actors::of(&mut tx, rows.iter().map(|row| row.actor.as_str())).await?;
-    let person = match filter.and_then(|filter| filter.customer) {
+    let person = match filter.as_ref().and_then(|filter| filter.customer) {
         Some(customer) => tx.customer_living(customer).await?.as_ref().map(Person::from),
         None => None,
     };
@@ -133,6 +169,7 @@ pub async fn get(visitor: Visitor) -> Result<Response, Failure> {
     let page = AuditPage {
         frame: Frame::of(&desk, Here::Audit).await?,
         person,
+        kinds: timeline::kinds(),
         problem,
         lines: rows.iter().map(line).collect(),
         next: next.map(|cursor| address(&asked, &cursor)),
@@ -157,12 +194,24 @@ pub async fn chains(visitor: Visitor) -> Result<Response, Failure> {
 
 /// What is asked for; nothing, and why, if it cannot be understood.
 async fn filter(tx: &mut Tx, asked: &Asked) -> Result<(Option<audit::Filter>, &'static str), Failure> {
-    let mut filter = audit::Filter::default();
+    let mut filter = audit::Filter { looks: asked.looks, ..audit::Filter::default() };
     if !asked.customer.is_empty() {
         filter.customer = admin::find(tx, &asked.customer).await?;
         if filter.customer.is_none() {
             return Ok((None, "Nobody is known by this customer ID or proved address."));
         }
+    }
+    if !asked.actor.is_empty() {
+        filter.actor = actor(tx, &asked.actor).await?;
+        if filter.actor.is_none() {
+            return Ok((None, "Nobody who could have done something is known by this address."));
+        }
+    }
+    if !asked.action.is_empty() {
+        if !timeline::kinds().iter().any(|(name, _)| *name == asked.action) {
+            return Ok((None, "There is no such kind of entry."));
+        }
+        filter.action = Some(asked.action.clone());
     }
     for (text, place, add) in [
         (&asked.since, &mut filter.since, std::time::Duration::ZERO),
@@ -179,18 +228,29 @@ async fn filter(tx: &mut Tx, asked: &Asked) -> Result<(Option<audit::Filter>, &'
     Ok((Some(filter), ""))
 }
 
-fn scope(asked: &Asked) -> Scope {
-    let parameters = [("customer", &asked.customer), ("since", &asked.since), ("until", &asked.until)];
-    let parameters: BTreeMap<_, _> = parameters.map(|(name, text)| (name.to_owned(), text.clone())).into();
-    Scope::of("/admin/audit", &parameters)
+/// Who did it, as the log has them: an admin by customer ID or proved address, or by the name that the log shows.
+async fn actor(tx: &mut Tx, text: &str) -> Result<Option<String>, Failure> {
+    let admin = |name: &str| Some(format!("admin:{name}"));
+    if let Ok(id) = text.parse::<CustomerId>() {
+        return Ok(admin(&id.to_string()));
+    }
+    if text.contains('@') {
+        return Ok(admin::find(tx, text).await?.and_then(|id| admin(&id.to_string())));
+    }
+    Ok(match text {
+        "the customer" | "customer" => Some("customer".to_owned()),
+        "Samesake" | "samesake" | "system" => Some("system".to_owned()),
+        known if known.starts_with("admin:") || known.starts_with("rule:") => Some(known.to_owned()),
+        name => match (name.strip_prefix("program "), name.strip_prefix("rule ")) {
+            (Some(client), _) => admin(&format!("client:{client}")),
+            (None, Some(rule)) => Some(format!("rule:{rule}")),
+            (None, None) => admin(name),
+        },
+    })
 }
 
 fn address(asked: &Asked, cursor: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    for (name, text) in [("customer", &asked.customer), ("since", &asked.since), ("until", &asked.until)] {
-        if !text.is_empty() {
-            query.append_pair(name, text);
-        }
-    }
+    query.extend_pairs(asked.parameters());
     format!("/admin/audit?{}", query.append_pair("cursor", cursor).finish())
 }

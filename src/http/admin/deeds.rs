@@ -6,12 +6,13 @@
 //! experience specification, rule 12. What may be done is the functions' to say that the API calls too.
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
 use super::access::{At, Desk, Form, Visitor};
 use super::acts::{self, Ended, no_reason, reason};
 use super::customer::erased;
 use super::deed_view::{self, ending_of};
+use super::done::{self, Done};
 use super::plan_view::refusal;
 use crate::board::links::{self, Enabled, Removed};
 use crate::board::notices::Notices;
@@ -186,11 +187,11 @@ pub async fn perform(desk: &Desk, agreed: AgreedDeed) -> Result<Response, Ended>
     let mut tx = app.store().begin().await?;
     let Some(living) = tx.customer_lock(agreed.customer).await? else { return Err(desk.missing().into()) };
     if living.state == CustomerState::Erased {
-        return Ok(if agreed.deed == Deed::Erase { to_customer(&agreed) } else { erased(desk) });
+        return Ok(erased(desk));
     }
     match decide(&mut tx, desk, &agreed, &seen).await? {
         Outcome::Unknown => Err(desk.missing().into()),
-        Outcome::Already => Ok(to_customer(&agreed)),
+        Outcome::Already => Ok(to_customer(desk, &agreed, Done::Already).await),
         Outcome::Refused(words) => {
             // What was refused wrote nothing.
             drop(tx);
@@ -208,7 +209,7 @@ pub async fn perform(desk: &Desk, agreed: AgreedDeed) -> Result<Response, Ended>
             app.mail_queued.notify_one();
             app.task_queued.notify_one();
             app.worker.finish_all(queued).await.map_err(Failure::from)?;
-            Ok(to_customer(&agreed))
+            Ok(to_customer(desk, &agreed, Done::from(&agreed.deed)).await)
         }
     }
 }
@@ -303,10 +304,6 @@ fn of_hold(held: Held) -> Outcome {
 }
 
 /// Back to the customer, where the deed is to be seen.
-fn to_customer(agreed: &AgreedDeed) -> Response {
-    let place = match agreed.deed {
-        Deed::Disconnect(_) | Deed::Enable(_) => "#h-links",
-        _ => "",
-    };
-    Redirect::to(&format!("/admin/customers/{}{place}", agreed.customer)).into_response()
+async fn to_customer(desk: &Desk, agreed: &AgreedDeed, done: Done) -> Response {
+    done::to(desk, &format!("/admin/customers/{}", agreed.customer), done).await
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::access::Desk;
-use super::words;
+use super::{done, words};
 use crate::board::role::Act;
 use crate::clock::Timestamp;
 use crate::http::error::Failure;
@@ -36,6 +36,8 @@ pub struct Frame<'a> {
     pub roles: bool,
     /// What was searched for last.
     pub query: String,
+    /// What was done a moment ago, if this page is to say it.
+    pub done: Option<&'static str>,
 }
 
 impl<'a> Frame<'a> {
@@ -51,6 +53,7 @@ impl<'a> Frame<'a> {
             audit: desk.admin.may(Act::SeeAudit),
             roles: desk.admin.may(Act::SeeAdmins),
             query: String::new(),
+            done: done::read(desk).await?,
         })
     }
 

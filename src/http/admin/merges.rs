@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::access::{At, Desk, Form, Visitor};
 use super::acts::{self, Ended, no_reason, reason};
 use super::customer::person;
+use super::done::{self, Done};
 use super::frame::{Frame, Here, Moment, Person, Rights};
 use super::plan_view::PlanView;
 use super::proposals;
@@ -118,7 +119,7 @@ pub async fn execute(desk: &Desk, agreed: AgreedMerge) -> Result<Response, Ended
     let terms = Terms { hash: Some(&agreed.hash), idempotency_key: Some(&key) };
     let outcome = merge::execute(desk.app.store(), &desk.app.config.merge, &request, terms, desk.context.now).await?;
     match outcome {
-        Outcome::Done(executed) => Ok(to_merge(&executed)),
+        Outcome::Done(executed) => Ok(merged(desk, &executed).await),
         other => not_done(desk, other, &request).await,
     }
 }
@@ -179,9 +180,15 @@ pub async fn see(visitor: Visitor, At(id): At<MergeId>) -> Result<Response, Fail
     Ok(page.page().into_response())
 }
 
-/// The page of a merge that was made, now or before.
+/// The page of a merge that was made before.
 pub fn to_merge(executed: &Executed) -> Response {
     Redirect::to(&format!("/admin/merges/{}", executed.merge)).into_response()
+}
+
+/// The page of a merge, which says that it was made, now or before.
+pub async fn merged(desk: &Desk, executed: &Executed) -> Response {
+    let done = if executed.repeated { Done::Already } else { Done::Merged };
+    done::to(desk, &format!("/admin/merges/{}", executed.merge), done).await
 }
 
 /// What is asked of the core, in the name of this admin.

@@ -11,6 +11,7 @@ pub mod compare;
 pub mod customer;
 pub mod deed_view;
 pub mod deeds;
+pub mod done;
 pub mod frame;
 pub mod merges;
 pub mod not_same;

@@ -7,17 +7,17 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::access::{At, Desk, Form, Visitor};
 use super::acts::{self, Ended};
 use super::customer::person;
+use super::done::{self, Done};
 use super::frame::{Frame, Here, Moment, Person, Rights};
-use super::merges::{effect_key, not_done, request, to_merge};
+use super::merges::{effect_key, merged, not_done, request, to_merge};
 use super::plan_view::PlanView;
 use super::timeline::Actors;
 use crate::board::role::Act;
 use crate::http::error::Failure;
 use crate::http::pages::{Brand, View};
-use crate::identity::merge::{self, Approved, Outcome, Planned, Proposal, Terms};
+use crate::identity::merge::{self, Approved, Outcome, Planned, Proposal, Standing, Terms, Withdrawn};
 use crate::ids::ProposalId;
 use crate::session::pending::{AgreedMerge, DeskAction};
-use crate::store::ProposalState;
 
 /// Proposals on the page; more wait unseen until these are settled.
 const MOST: i64 = 50;
@@ -54,7 +54,7 @@ struct ProposalPage<'a> {
     frame: Frame<'a>,
     rights: Rights,
     id: ProposalId,
-    state: ProposalState,
+    standing: Standing,
     plan: PlanView,
     by: String,
     mine: bool,
@@ -75,14 +75,33 @@ impl View for ProposalPage<'_> {
 
 impl ProposalPage<'_> {
     fn is_open(&self) -> bool {
-        self.state == ProposalState::Open
+        self.standing == Standing::Open
+    }
+
+    fn has_lapsed(&self) -> bool {
+        self.standing == Standing::Lapsed
+    }
+
+    /// What became of it.
+    fn ended(&self) -> &'static str {
+        match self.standing {
+            Standing::Open => "",
+            Standing::Executed => "This proposal was approved, and the merge is made.",
+            Standing::Void => {
+                "This proposal is void: the merge would have been another one, or the two are no two any more."
+            }
+            Standing::Lapsed => {
+                "This proposal has lapsed: its time was over before enough had approved. It can be proposed again."
+            }
+            Standing::Withdrawn => "This proposal was withdrawn.",
+        }
     }
 }
 
 /// The ones that wait, oldest first.
 pub async fn list(visitor: Visitor) -> Result<Response, Failure> {
     let desk = visitor.to(Act::SeeQueue)?;
-    let waiting = merge::proposals(desk.app.store(), MOST).await?;
+    let waiting = merge::proposals(desk.app.store(), MOST, desk.context.now).await?;
     let mut tx = desk.app.store().begin_read().await?;
     let actors = Actors::of(&mut tx, waiting.iter().map(|proposal| proposal.proposed_by.as_str())).await?;
     let mut proposals = Vec::new();
@@ -121,7 +140,7 @@ pub async fn see(visitor: Visitor, At(id): At<ProposalId>) -> Result<Response, F
         frame: Frame::of(&desk, Here::Proposals).await?,
         rights: Rights::from(&desk),
         id,
-        state: proposal.state,
+        standing: proposal.standing(desk.context.now),
         plan: PlanView::read(&desk, &proposal.plan, &proposal.request.choices).await?,
         by: actors.name(&proposal.proposed_by),
         mine: proposal.proposed_by == me,
@@ -143,7 +162,7 @@ pub async fn propose(desk: &Desk, agreed: AgreedMerge) -> Result<Response, Ended
     let key = effect_key(desk, &agreed.key);
     let terms = Terms { hash: Some(&agreed.hash), idempotency_key: Some(&key) };
     match merge::propose(store, config, &request, terms, now).await? {
-        Outcome::Done(proposal) => Ok(to_proposal(proposal.id)),
+        Outcome::Done(proposal) => Ok(to_proposal(desk, proposal.id, Done::Proposed).await),
         // There is nothing to propose of a pair that became one customer while the page was open.
         Outcome::Unknown(id) => match merge::plan(store, config, &request, now).await? {
             Outcome::Done(Planned::Already(Some(executed))) => Ok(to_merge(&executed)),
@@ -167,8 +186,8 @@ pub async fn approve(desk: &Desk, id: ProposalId) -> Result<Response, Ended> {
         Ok(acts::refusal(desk, StatusCode::CONFLICT, title, text, on))
     };
     match merge::approve(store, config, id, &desk.admin.actor(), desk.context.now).await? {
-        Approved::Executed(executed) => Ok(to_merge(&executed)),
-        Approved::Waiting { .. } => Ok(to_proposal(id)),
+        Approved::Executed(executed) => Ok(merged(desk, &executed).await),
+        Approved::Waiting { .. } => Ok(to_proposal(desk, id, Done::Approved).await),
         Approved::Unknown => Err(desk.missing().into()),
         Approved::ByProposer => refused("You proposed this", "Nobody approves what they proposed: somebody else must."),
         Approved::Closed(_) | Approved::Changed => refused("This proposal is closed", "Nothing was done."),
@@ -182,11 +201,16 @@ pub async fn approve(desk: &Desk, id: ProposalId) -> Result<Response, Ended> {
 /// Takes it back.
 pub async fn withdraw(At(id): At<ProposalId>, Form(visitor): Form) -> Result<Response, Failure> {
     let desk = visitor.to(Act::ProposeMerge)?;
-    merge::withdraw(desk.app.store(), id, &desk.admin.actor(), desk.context.now).await?;
-    // If it was not open, its page says what it is.
-    Ok(to_proposal(id))
+    match merge::withdraw(desk.app.store(), id, &desk.admin.actor(), desk.context.now).await? {
+        Withdrawn::Done => Ok(to_proposal(&desk, id, Done::Withdrawn).await),
+        // Its page says what it is.
+        Withdrawn::Closed(_) | Withdrawn::Changed => {
+            Ok(Redirect::to(&format!("/admin/proposals/{id}")).into_response())
+        }
+        Withdrawn::Unknown => Err(desk.missing()),
+    }
 }
 
-fn to_proposal(id: ProposalId) -> Response {
-    Redirect::to(&format!("/admin/proposals/{id}")).into_response()
+async fn to_proposal(desk: &Desk, id: ProposalId, done: Done) -> Response {
+    done::to(desk, &format!("/admin/proposals/{id}"), done).await
 }

@@ -85,7 +85,7 @@ pub async fn get(visitor: Visitor) -> Result<Response, Failure> {
         Some(_) => (Vec::new(), Vec::new()),
     };
     drop(tx);
-    let proposals = merge::proposals(desk.app.store(), OTHERS).await?.len();
+    let proposals = merge::proposals(desk.app.store(), OTHERS, desk.context.now).await?.len();
     let pairs: Vec<Pair> = lines.iter().map(pair).collect();
     look(&desk, &pairs, requests.iter().chain(&conflicts)).await?;
     let page = QueuePage {

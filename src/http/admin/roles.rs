@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::access::{At, Desk, Form, Visitor};
 use super::acts::{self, Ended, no_reason, reason};
+use super::done::{self, Done};
 use super::frame::{Frame, Here, Moment, Person};
 use super::timeline::Actors;
 use super::words;
@@ -185,9 +186,9 @@ pub async fn perform(desk: &Desk, agreed: AgreedRole) -> Result<Response, Ended>
     match changed {
         Changed::To(Change::Done) => {
             tx.commit().await?;
-            Ok(Redirect::to(LIST).into_response())
+            Ok(done::to(desk, LIST, Done::RoleChanged).await)
         }
-        Changed::To(Change::Nothing) => Ok(Redirect::to(LIST).into_response()),
+        Changed::To(Change::Nothing) => Ok(done::to(desk, LIST, Done::Already).await),
         Changed::Stale => {
             again(desk, tx, (customer, role), "Nothing was done: their role was changed since you looked.", &reason)
                 .await

@@ -55,7 +55,8 @@ fn place(session: &Session) -> String {
 
 fn how(app: &App, session: &Session) -> String {
     let Some(told) = &session.record.told else { return String::new() };
-    let by = |method: &str| told.amr.iter().any(|known| known == method);
+    // What was done at a provider is the provider's to know.
+    let by = |method: &str| !told.via.starts_with("social:") && told.amr.iter().any(|known| known == method);
     if by("pwd") {
         return "by password".to_owned();
     }
@@ -75,7 +76,7 @@ fn stays(desk: &Desk) -> Vec<String> {
     let minutes = desk.app.provider.lifetimes.access_token.as_secs().div_ceil(60);
     let minutes = counted(minutes, "minute");
     vec![
-        format!("An app that keeps people signed in by itself notices when it next asks us: for {minutes} at most."),
+        format!("What apps keep by themselves: sessions of their own, and access tokens for {minutes} at most."),
         "Every way to sign in: whoever knows the password or has the account at a provider can sign in again."
             .to_owned(),
     ]

@@ -3,12 +3,13 @@
 //! Identity specification, rules 13, 16 and 39. Each is done once; of two admins at once the other one finds it done.
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use uuid::Uuid;
 
 use super::PREFIX;
 use super::access::{Desk, Form};
 use super::acts::{self, Ended, no_reason, reason};
+use super::done::{self, Done};
 use crate::board::notices::Notices;
 use crate::board::queue::{self, Settled};
 use crate::board::role::Act;
@@ -27,7 +28,7 @@ pub async fn watch(Form(visitor): Form) -> Result<Response, Failure> {
     let watched = queue::watch(&mut tx, (a.min(b), a.max(b)), (&actor, &reason), desk.context.now).await?;
     tx.commit().await?;
     let settled = if watched { Settled::Done } else { Settled::Already };
-    answer(&desk, Ok(settled))
+    answer(&desk, Ok(settled), Done::Watched).await
 }
 
 /// Declines a customer's `request` that two accounts become one, and tells both.
@@ -43,7 +44,7 @@ pub async fn decline(Form(visitor): Form) -> Result<Response, Failure> {
         tx.commit().await?;
         desk.app.mail_queued.notify_one();
     }
-    answer(&desk, settled)
+    answer(&desk, settled, Done::Declined).await
 }
 
 /// Closes a `conflict`: somebody has looked into it.
@@ -57,16 +58,16 @@ pub async fn close(Form(visitor): Form) -> Result<Response, Failure> {
     if matches!(settled, Ok(Settled::Done)) {
         tx.commit().await?;
     }
-    answer(&desk, settled)
+    answer(&desk, settled, Done::Closed).await
 }
 
 fn uuid(desk: &Desk, name: &str) -> Option<Uuid> {
     Uuid::parse_str(desk.params.get(name)?).ok()
 }
 
-fn answer(desk: &Desk, settled: Result<Settled, store::Error>) -> Result<Response, Failure> {
+async fn answer(desk: &Desk, settled: Result<Settled, store::Error>, done: Done) -> Result<Response, Failure> {
     match settled.map_err(Ended::from) {
-        Ok(Settled::Done) => Ok(Redirect::to(PREFIX).into_response()),
+        Ok(Settled::Done) => Ok(done::to(desk, PREFIX, done).await),
         Ok(Settled::Already) => {
             let text = "Somebody has settled it before, you perhaps. Nothing more was done.";
             Ok(acts::refusal(desk, StatusCode::CONFLICT, "It waits no more", text, None))

@@ -75,51 +75,60 @@ pub fn line(app: &App, actors: &Actors, row: &AuditRow) -> Line {
     }
 }
 
+/// Every kind of entry by its name, in words, and good, bad or neither.
+const KINDS: &[(&str, &str, &str)] = &[
+    ("customer.created", "Became a customer", "good"),
+    ("customer.merged", "Absorbed another customer", "join"),
+    ("customer.absorbed", "Was absorbed by another customer", "join"),
+    ("customer.unmerged", "A merge was undone", "part"),
+    ("customer.restored", "Was restored from a merge", "part"),
+    ("customer.keys_joined", "The ways to sign in became one", "join"),
+    ("customer.flagged", "Was flagged: somebody should look", "bad"),
+    ("admin.looked", "Looked at", ""),
+    ("admin.granted", "Was given a role", "good"),
+    ("admin.revoked", "Lost a role", "bad"),
+    ("admin.candidate_watched", "A pair was put on watch", ""),
+    ("customer.held", "Was put under a legal hold", "bad"),
+    ("customer.released", "The legal hold was lifted", "good"),
+    ("customer.brand_set", "The brand was changed", ""),
+    ("conflict.closed", "A conflict was closed", ""),
+    ("merge.request_declined", "A request to become one was declined", ""),
+    ("link.vouched", "Identifier added by the company", "good"),
+    ("customer.erased", "Was erased", "bad"),
+    ("link.added", "Identifier added", "good"),
+    ("link.removed", "Identifier removed", ""),
+    ("link.proved", "Identifier proved", "good"),
+    ("link.forced_off", "Identifier removed by an admin", "bad"),
+    ("link.disabled", "Identifier disabled: its provider spoke against it", "bad"),
+    ("link.enabled", "Identifier logs in again", "good"),
+    ("mail.stopped", "No mail is sent to an address any more", ""),
+    ("mail.resumed", "Mail is sent to an address again", ""),
+    ("session.ended_upstream", "The provider ended its session", ""),
+    ("session.ended", "Was signed out by an admin", "bad"),
+    ("provider.told", "The provider told something of the account", ""),
+    ("conflict.opened", "A conflict was opened", "bad"),
+    ("profile.updated", "Profile changed", ""),
+    ("credential.added", "Credential added", "good"),
+    ("credential.removed", "Credential removed", ""),
+    ("merge.requested", "Said that two accounts are theirs", "join"),
+    ("merge.proposed", "A merge was proposed", "join"),
+    ("merge.approved", "A merge was approved", "join"),
+    ("merge.proposal_closed", "A proposal was closed", ""),
+    ("not_same.marked", "Marked as not the same person as another", "part"),
+    ("not_same.lifted", "The mark \u{201c}not the same\u{201d} was lifted", ""),
+    ("consent.granted", "Allowed an app something", ""),
+    ("token.reuse", "A refresh token was used twice: its grant ended", "bad"),
+];
+
+/// The kinds of entries that have words, by their names, in the order of the words.
+pub fn kinds() -> Vec<(&'static str, &'static str)> {
+    let mut kinds: Vec<_> = KINDS.iter().map(|(name, words, _)| (*name, *words)).collect();
+    kinds.sort_by_key(|(_, words)| *words);
+    kinds
+}
+
 fn action(name: &str) -> (&'static str, &'static str) {
-    match name {
-        "customer.created" => ("Became a customer", "good"),
-        "customer.merged" => ("Absorbed another customer", "join"),
-        "customer.absorbed" => ("Was absorbed by another customer", "join"),
-        "customer.unmerged" => ("A merge was undone", "part"),
-        "customer.restored" => ("Was restored from a merge", "part"),
-        "customer.keys_joined" => ("The ways to sign in became one", "join"),
-        "customer.flagged" => ("Was flagged: somebody should look", "bad"),
-        "admin.looked" => ("Looked at", ""),
-        "admin.granted" => ("Was given a role", "good"),
-        "admin.revoked" => ("Lost a role", "bad"),
-        "admin.candidate_watched" => ("A pair was put on watch", ""),
-        "customer.held" => ("Was put under a legal hold", "bad"),
-        "customer.released" => ("The legal hold was lifted", "good"),
-        "customer.brand_set" => ("The brand was changed", ""),
-        "conflict.closed" => ("A conflict was closed", ""),
-        "merge.request_declined" => ("A request to become one was declined", ""),
-        "link.vouched" => ("Identifier added by the company", "good"),
-        "customer.erased" => ("Was erased", "bad"),
-        "link.added" => ("Identifier added", "good"),
-        "link.removed" => ("Identifier removed", ""),
-        "link.proved" => ("Identifier proved", "good"),
-        "link.forced_off" => ("Identifier removed by an admin", "bad"),
-        "link.disabled" => ("Identifier disabled: its provider spoke against it", "bad"),
-        "link.enabled" => ("Identifier logs in again", "good"),
-        "mail.stopped" => ("No mail is sent to an address any more", ""),
-        "mail.resumed" => ("Mail is sent to an address again", ""),
-        "session.ended_upstream" => ("The provider ended its session", ""),
-        "session.ended" => ("Was signed out by an admin", "bad"),
-        "provider.told" => ("The provider told something of the account", ""),
-        "conflict.opened" => ("A conflict was opened", "bad"),
-        "profile.updated" => ("Profile changed", ""),
-        "credential.added" => ("Credential added", "good"),
-        "credential.removed" => ("Credential removed", ""),
-        "merge.requested" => ("Said that two accounts are theirs", "join"),
-        "merge.proposed" => ("A merge was proposed", "join"),
-        "merge.approved" => ("A merge was approved", "join"),
-        "merge.proposal_closed" => ("A proposal was closed", ""),
-        "not_same.marked" => ("Marked as not the same person as another", "part"),
-        "not_same.lifted" => ("The mark \u{201c}not the same\u{201d} was lifted", ""),
-        "consent.granted" => ("Allowed an app something", ""),
-        "token.reuse" => ("A refresh token was used twice: its grant ended", "bad"),
-        _ => ("", ""),
-    }
+    KINDS.iter().find(|(known, ..)| *known == name).map_or(("", ""), |(_, words, class)| (*words, *class))
 }
 
 /// What of an entry's detail is shown, and as what.

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::access::{At, Desk, Form, Visitor};
 use super::acts::{self, Ended, no_reason, reason};
 use super::customer::person;
+use super::done::{self, Done};
 use super::frame::{Frame, Here, Person, Rights};
 use super::plan_view::refusal;
 use super::words;
@@ -96,7 +97,10 @@ pub async fn undo(desk: &Desk, agreed: AgreedUndo) -> Result<Response, Ended> {
     let request = request(desk, agreed);
     let (store, config) = (desk.app.store(), &desk.app.config.merge);
     let (plan, notice) = match merge::undo(store, config, &request, Some(&hash), desk.context.now).await? {
-        Undone::Done { merge, .. } => return Ok(to_merge(merge)),
+        Undone::Done { merge, repeated, .. } => {
+            let done = if repeated { Done::Already } else { Done::Undone };
+            return Ok(done::to(desk, &format!("/admin/merges/{merge}"), done).await);
+        }
         Undone::Unknown => return Err(desk.missing().into()),
         Undone::Refused(plan) => (plan, "Nothing was done: this merge cannot be undone as things are now."),
         Undone::Stale(plan) => {

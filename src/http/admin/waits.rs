@@ -31,7 +31,7 @@ pub struct Line {
 
 /// Everything that waits about a customer: what somebody asked for or proposed, conflicts, pairs.
 pub async fn lines(tx: &mut Tx, desk: &Desk, root: CustomerId, members: &[Member]) -> Result<Vec<Line>, Failure> {
-    let waiting = waiting::of(tx, root).await?;
+    let waiting = waiting::of(tx, root, desk.context.now).await?;
     let actors = Actors::of(tx, waiting.proposals.iter().map(|proposal| proposal.proposed_by.as_str())).await?;
     let compare = |other: CustomerId| format!("/admin/compare?a={root}&b={other}");
     let me = desk.admin.actor().as_text();

@@ -40,9 +40,14 @@ pub fn field(name: &str) -> String {
         "gender" => "Gender",
         "picture" => "Picture",
         "preferred_username" => "User name",
-        other => return cut(&other.replace('_', " "), 60),
+        other => return capitalized(&cut(&other.replace('_', " "), 60)),
     };
     known.to_owned()
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A value on one line.
@@ -161,6 +166,14 @@ mod tests {
         let long = value(&json!("x".repeat(1000)));
         assert_eq!(long.chars().count(), 300);
         assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn a_field_of_any_name_begins_with_a_capital() {
+        assert_eq!(
+            ["nickname", "given_name", "shoe_size", "élan", ""].map(field),
+            ["Nickname", "Given name", "Shoe size", "Élan", ""]
+        );
     }
 
     #[test]

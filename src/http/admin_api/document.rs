@@ -153,6 +153,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
             // Receivers of events are named in the configuration; whatever else there is has an ID of ours.
             let schema = match name {
                 "webhook" => json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]+$", "maxLength": 100 }),
+                "sid" => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": 64 }),
                 _ => json!({ "type": "string", "format": "uuid" }),
             };
             json!({ "name": name, "in": "path", "required": true, "schema": schema })

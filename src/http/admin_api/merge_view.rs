@@ -14,7 +14,9 @@ use crate::config::MergedSessions;
 use crate::events::Parted;
 use crate::identity::merge::golden::{Candidate, Field};
 use crate::identity::merge::sessions::SessionCount;
-use crate::identity::merge::{ConsentLine, Executed, MovedLink, Plan, Proposal, Refusal, SectorLine, UndoPlan};
+use crate::identity::merge::{
+    ConsentLine, Executed, MovedLink, Plan, Proposal, Refusal, SectorLine, Standing, UndoPlan,
+};
 use crate::store::{Merge, MergeKind, NotSame};
 
 /// What a merge joins.
@@ -292,7 +294,10 @@ pub struct ProposalLine {
 pub enum ProposalState {
     Open,
     Executed,
+    /// The plan would have been another by then, or the two are no two any more.
     Void,
+    /// Its time was over before enough had approved.
+    Lapsed,
     Withdrawn,
 }
 
@@ -434,22 +439,24 @@ impl From<UndoPlan> for UndoPlanView {
     }
 }
 
-impl From<crate::store::ProposalState> for ProposalState {
-    fn from(state: crate::store::ProposalState) -> Self {
-        match state {
-            crate::store::ProposalState::Open => Self::Open,
-            crate::store::ProposalState::Executed => Self::Executed,
-            crate::store::ProposalState::Void => Self::Void,
-            crate::store::ProposalState::Withdrawn => Self::Withdrawn,
+impl From<Standing> for ProposalState {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Open => Self::Open,
+            Standing::Executed => Self::Executed,
+            Standing::Void => Self::Void,
+            Standing::Lapsed => Self::Lapsed,
+            Standing::Withdrawn => Self::Withdrawn,
         }
     }
 }
 
-impl From<&Proposal> for ProposalLine {
-    fn from(proposal: &Proposal) -> Self {
+impl ProposalLine {
+    /// A proposal as it stands at `now`.
+    pub fn new(proposal: &Proposal, now: Timestamp) -> Self {
         Self {
             id: proposal.id.into(),
-            state: proposal.state.into(),
+            state: proposal.standing(now).into(),
             approvals_needed: proposal.approvals_needed,
             expires_at: proposal.expires_at.into(),
         }
@@ -457,11 +464,11 @@ impl From<&Proposal> for ProposalLine {
 }
 
 impl ProposalView {
-    /// A proposal, and who has approved it so far.
-    pub fn new(proposal: Proposal, approved_by: Vec<String>) -> Self {
+    /// A proposal as it stands at `now`, and who has approved it so far.
+    pub fn new(proposal: Proposal, approved_by: Vec<String>, now: Timestamp) -> Self {
         Self {
             id: proposal.id.into(),
-            state: proposal.state.into(),
+            state: proposal.standing(now).into(),
             reason: proposal.request.reason,
             proposed_by: proposal.proposed_by,
             approvals_needed: proposal.approvals_needed,

@@ -21,6 +21,7 @@ use super::query::{Named, Query};
 use crate::app::App;
 use crate::board::admin;
 use crate::board::role::Act;
+use crate::clock::Timestamp;
 use crate::identity::merge::{self, Approved, Decision, Outcome, Proposal, Terms, Withdrawn};
 use crate::ids::{CustomerId, ProposalId};
 use crate::protocol::problem::{Problem, ProblemKind};
@@ -116,12 +117,12 @@ pub enum Approval {
 
 async fn list(State(app): State<App>, call: Call, query: Query) -> Result<Json<Page<ProposalView>>, Problem> {
     let (place, limit) = (query.place(&app)?, i64::try_from(query.limit()?).unwrap_or(i64::MAX));
-    let (proposals, next) = merge::proposals_page(app.store(), place, limit).await?;
+    let (proposals, next) = merge::proposals_page(app.store(), place, limit, call.now).await?;
     let mut items = Vec::new();
     let mut seen = Vec::new();
     for proposal in proposals {
         seen.extend([proposal.plan.survivor, proposal.plan.absorbed]);
-        items.push(view(&app, proposal).await?);
+        items.push(view(&app, proposal, call.now).await?);
     }
     look(&app, &call, &seen).await?;
     Ok(Json(Page::new(&app, &query.scope, items, next)))
@@ -131,7 +132,7 @@ async fn see(State(app): State<App>, call: Call, Named(id): Named<ProposalId>, _
     let proposal = merge::proposal(app.store(), id).await?.ok_or_else(Problem::not_found)?;
     look(&app, &call, &[proposal.plan.survivor, proposal.plan.absorbed]).await?;
     let state = proposal.state;
-    let view = view(&app, proposal).await?;
+    let view = view(&app, proposal, call.now).await?;
     let version = merge::version(state, view.approved_by.len());
     Ok(([(ETAG, tag(version))], Json(view)).into_response())
 }
@@ -144,7 +145,7 @@ async fn make(State(app): State<App>, call: Call, change: Change<Agreed>) -> Res
     let terms = Terms { hash: Some(agreed.plan_hash.as_str()), idempotency_key: Some(&key) };
     let effect = async {
         match merge::propose(app.store(), &app.config.merge, &request, terms, call.now).await? {
-            Outcome::Done(proposal) => Ok(Answer::new(&ProposalLine::from(&proposal))),
+            Outcome::Done(proposal) => Ok(Answer::new(&ProposalLine::new(&proposal, call.now))),
             other => Err(merges::refused(other)),
         }
     };
@@ -187,7 +188,7 @@ async fn withdraw(
         match merge::withdraw(app.store(), id, decision, call.now).await? {
             Withdrawn::Done => {
                 let proposal = merge::proposal(app.store(), id).await?.ok_or_else(Problem::not_found)?;
-                Ok(Answer::new(&ProposalLine::from(&proposal)))
+                Ok(Answer::new(&ProposalLine::new(&proposal, call.now)))
             }
             Withdrawn::Unknown => Err(Problem::not_found()),
             Withdrawn::Changed => Err(Problem::new(ProblemKind::VersionMismatch)),
@@ -197,9 +198,9 @@ async fn withdraw(
     change.carry_out(app.store(), &call, effect).await
 }
 
-async fn view(app: &App, proposal: Proposal) -> Result<ProposalView, Problem> {
+async fn view(app: &App, proposal: Proposal, now: Timestamp) -> Result<ProposalView, Problem> {
     let approved_by = merge::approvers(app.store(), proposal.id).await?;
-    Ok(ProposalView::new(proposal, approved_by))
+    Ok(ProposalView::new(proposal, approved_by, now))
 }
 
 async fn look(app: &App, call: &Call, seen: &[CustomerId]) -> Result<(), Problem> {

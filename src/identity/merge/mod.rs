@@ -28,8 +28,8 @@ pub use execute::{Planned, execute, plan, plan_in};
 pub use keys::{Joined, channels, join_keys};
 pub(in crate::identity) use proposal::lapse;
 pub use proposal::{
-    Approved, Decision, Proposal, Withdrawn, approve, approvers, proposal, proposals, proposals_of, proposals_page,
-    propose, version, withdraw,
+    Approved, Decision, Proposal, Standing, Withdrawn, approve, approvers, close_lapsed, proposal, proposals,
+    proposals_of, proposals_page, propose, version, withdraw,
 };
 pub use refusal::Refusal;
 pub use undo::{UndoPlan, UndoRequest, Undone, undo, undo_plan, undo_plan_in};

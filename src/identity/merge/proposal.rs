@@ -2,7 +2,7 @@
 //!
 //! A proposal holds the plan as it was and its hash. The proposer cannot approve, two approvals by one person are one,
 //! a proposal lapses, and a plan that would be another by now voids it, as does the end of one of the two, however it came.
-//! The last approval executes, in its transaction. What somebody has seen is compared under the proposal's lock.
+//! Its end is on record of both. The last approval executes, in its transaction. What somebody has seen is compared under the proposal's lock.
 
 use serde::Serialize;
 
@@ -27,6 +27,49 @@ pub struct Proposal {
     pub approvals_needed: i64,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    pub closed_at: Option<Timestamp>,
+}
+
+/// How a proposal stands, in the words of whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Open,
+    Executed,
+    /// The plan had changed, or the two are no two any more.
+    Void,
+    /// Its time was over before enough had approved.
+    Lapsed,
+    Withdrawn,
+}
+
+impl Standing {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Executed => "executed",
+            Self::Void => "void",
+            Self::Lapsed => "lapsed",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    fn of(state: ProposalState, expires_at: Timestamp, at: Timestamp) -> Self {
+        match state {
+            ProposalState::Open | ProposalState::Void if at >= expires_at => Self::Lapsed,
+            ProposalState::Open => Self::Open,
+            ProposalState::Void => Self::Void,
+            ProposalState::Executed => Self::Executed,
+            ProposalState::Withdrawn => Self::Withdrawn,
+        }
+    }
+}
+
+impl Proposal {
+    /// How it stands at `now`: nobody may have closed it yet when its time is over.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        Standing::of(self.state, self.expires_at, self.closed_at.unwrap_or(now))
+    }
 }
 
 /// What an approval did.
@@ -171,16 +214,21 @@ pub async fn proposal(store: &Store, id: ProposalId) -> Result<Option<Proposal>,
 ///
 /// # Errors
 /// If the database fails.
-pub async fn proposals(store: &Store, limit: i64) -> Result<Vec<Proposal>, store::Error> {
-    Ok(store.begin_read().await?.proposals_open(limit).await?.into_iter().filter_map(read).collect())
+pub async fn proposals(store: &Store, limit: i64, now: Timestamp) -> Result<Vec<Proposal>, store::Error> {
+    Ok(store.begin_read().await?.proposals_open(now, limit).await?.into_iter().filter_map(read).collect())
 }
 
 /// The proposals that wait of which one side is this customer today, oldest first.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn proposals_of(tx: &mut Tx, root: CustomerId, limit: i64) -> Result<Vec<Proposal>, store::Error> {
-    Ok(tx.proposals_of_root(root, limit).await?.into_iter().filter_map(read).collect())
+pub async fn proposals_of(
+    tx: &mut Tx,
+    root: CustomerId,
+    limit: i64,
+    now: Timestamp,
+) -> Result<Vec<Proposal>, store::Error> {
+    Ok(tx.proposals_of_root(root, now, limit).await?.into_iter().filter_map(read).collect())
 }
 
 /// A page of the proposals that wait, oldest first, and the place where it ended if there may be more.
@@ -191,8 +239,9 @@ pub async fn proposals_page(
     store: &Store,
     after: Option<(Timestamp, ProposalId)>,
     limit: i64,
+    now: Timestamp,
 ) -> Result<(Vec<Proposal>, Option<(Timestamp, ProposalId)>), store::Error> {
-    let rows = store.begin_read().await?.proposals_page(after, limit).await?;
+    let rows = store.begin_read().await?.proposals_page(now, after, limit).await?;
     let full = i64::try_from(rows.len()) == Ok(limit);
     let next = rows.last().filter(|_| full).map(|last| (last.created_at, last.id));
     Ok((rows.into_iter().filter_map(read).collect(), next))
@@ -280,7 +329,8 @@ async fn complete(
     match within(&mut tx, config, &proposal.request, bound, now).await? {
         Outcome::Done(executed) => {
             tx.proposal_close(proposal.id, ProposalState::Executed, Some(executed.merge), now).await?;
-            closed(&mut tx, executed.survivor, proposal.id, ProposalState::Executed, approver, now).await?;
+            let two = (proposal.plan.survivor, proposal.plan.absorbed);
+            closed(&mut tx, two, (proposal.id, Standing::Executed), approver, now).await?;
             tx.commit().await?;
             Ok(Approved::Executed(executed))
         }
@@ -289,14 +339,38 @@ async fn complete(
 }
 
 async fn void(mut tx: Tx, id: ProposalId, approver: &Actor, now: Timestamp) -> Result<Approved, store::Error> {
-    let survivor = tx.proposal_find(id).await?.map(|row| row.survivor);
-    if tx.proposal_close(id, ProposalState::Void, None, now).await?
-        && let Some(survivor) = survivor
-    {
-        closed(&mut tx, survivor, id, ProposalState::Void, approver, now).await?;
+    let row = tx.proposal_find(id).await?.ok_or(store::Error::Missing)?;
+    if tx.proposal_close(id, ProposalState::Void, None, now).await? {
+        let standing = Standing::of(ProposalState::Void, row.expires_at, now);
+        closed(&mut tx, (row.survivor, row.absorbed), (id, standing), approver, now).await?;
     }
     tx.commit().await?;
     Ok(Approved::Voided)
+}
+
+/// Closes the proposals whose time is over, at most `limit`, and answers how many there were. Each is a transaction of its
+/// own; of several who do it at once, one closes each.
+///
+/// # Errors
+/// If the database fails, or others stand in the way for seconds.
+pub async fn close_lapsed(store: &Store, limit: i64, now: Timestamp) -> Result<usize, store::Error> {
+    let lapsed = store.begin_read().await?.proposals_lapsed(now, limit).await?;
+    for id in &lapsed {
+        retry(|| close_one(store, *id, now)).await?;
+    }
+    Ok(lapsed.len())
+}
+
+async fn close_one(store: &Store, id: ProposalId, now: Timestamp) -> Result<(), store::Error> {
+    let mut tx = store.begin().await?;
+    let Some(row) = tx.proposal_find(id).await? else { return Ok(()) };
+    let row = lock_proposal(&mut tx, &row).await?;
+    if row.state == ProposalState::Open && now >= row.expires_at {
+        tx.proposal_close(id, ProposalState::Void, None, now).await?;
+        closed(&mut tx, (row.survivor, row.absorbed), (id, Standing::Lapsed), &Actor::System, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Takes an open proposal back.
@@ -329,13 +403,13 @@ async fn withdraw_once(
     if !tx.proposal_close(id, ProposalState::Withdrawn, None, now).await? {
         return Ok(Withdrawn::Closed(row.state));
     }
-    closed(&mut tx, row.survivor, id, ProposalState::Withdrawn, decision.by, now).await?;
+    closed(&mut tx, (row.survivor, row.absorbed), (id, Standing::Withdrawn), decision.by, now).await?;
     tx.commit().await?;
     Ok(Withdrawn::Done)
 }
 
 /// Closes the open proposals, but for one, that name a customer who is none of their own any more: absorbed, or erased.
-/// It is told under `root`, which is locked; whoever else was named would have to be locked out of order.
+/// It is told under `root`, which is locked, and on record of the other one, who would have to be locked out of order.
 ///
 /// # Errors
 /// If the database fails.
@@ -346,22 +420,27 @@ pub(in crate::identity) async fn lapse(
     (root, by): (CustomerId, &Actor),
     now: Timestamp,
 ) -> Result<(), store::Error> {
-    for id in tx.proposals_void(gone, except, now).await? {
-        closed(tx, root, id, ProposalState::Void, by, now).await?;
+    for (proposal, survivor, absorbed) in tx.proposals_void(gone, except, now).await? {
+        let other = if survivor == gone { absorbed } else { survivor };
+        let event = ended((proposal, Standing::Void), (survivor, absorbed));
+        events::record_of_both(tx, (root, other), by, &event, now).await?;
     }
     Ok(())
 }
 
 async fn closed(
     tx: &mut Tx,
-    customer: CustomerId,
-    proposal: ProposalId,
-    state: ProposalState,
+    (survivor, absorbed): (CustomerId, CustomerId),
+    how: (ProposalId, Standing),
     by: &Actor,
     now: Timestamp,
 ) -> Result<(), store::Error> {
-    let event = Event::MergeProposalClosed { proposal, state: state.as_str().to_owned() };
-    events::record(tx, customer, by.clone(), event, now).await
+    let event = ended(how, (survivor, absorbed));
+    events::record_of_both(tx, (survivor, absorbed), by, &event, now).await
+}
+
+fn ended((proposal, standing): (ProposalId, Standing), (survivor, absorbed): (CustomerId, CustomerId)) -> Event {
+    Event::MergeProposalClosed { proposal, state: standing.as_str().to_owned(), survivor, absorbed }
 }
 
 /// What an approval made that comes again after a lost reply.
@@ -389,5 +468,6 @@ fn read(row: MergeProposal) -> Option<Proposal> {
         approvals_needed: row.approvals_needed,
         created_at: row.created_at,
         expires_at: row.expires_at,
+        closed_at: row.closed_at,
     })
 }

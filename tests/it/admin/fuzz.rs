@@ -30,7 +30,7 @@ on_servers! {
             assert!(output.status.success(), "{role}: {said}{}", String::from_utf8_lossy(&output.stderr));
             assert!(said.contains("passed"), "{role}: {said}");
         }
-        let log = office.get(&office.robot(AdminRole::Owner).await, &format!("/audit?customer={ann}&limit=100")).await;
+        let log = office.get(&office.robot(AdminRole::Owner).await, &format!("/audit?customer={ann}&limit=100&looks=true")).await;
         for what in ["customer_get", "customer_links", "customer_timeline"] {
             assert!(log.text.contains(what), "it asked for what is there: {what}");
         }

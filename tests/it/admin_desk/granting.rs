@@ -59,7 +59,7 @@ on_both! {
         let twice = choose(&browser, &page, "none", "left the team").await;
         assert_eq!((twice.status.as_u16(), role(&app, ann).await), (200, None));
         let log = open(&app, &browser, &format!("/admin/audit?customer={ann}")).await;
-        for words in ["Was given a role", "Lost a role", "joined the team", "left the team"] {
+        for words in ["Was given a role by", "Lost a role by", "joined the team", "left the team"] {
             assert!(log.contains(words), "{words}: {}", log.text());
         }
         invariants::check(env).await;

@@ -7,6 +7,7 @@ mod access;
 mod audit;
 mod customers;
 mod deeds;
+mod done;
 mod granting;
 mod keyboard;
 mod keys;

@@ -1,5 +1,7 @@
 //! A customer's page lists what waits for a decision about them (identity rules 13, 16, 30 and 36).
 
+use std::time::Duration;
+
 use samesake::clock::uuid_v7;
 use samesake::ids::CustomerId;
 use samesake::protocol::admin_role::AdminRole;
@@ -7,7 +9,8 @@ use samesake::store::{Conflict, ConflictKind, MergeRequest, MergeRequestState};
 use serde_json::json;
 
 use super::merging::propose_pair;
-use super::{ANN, BEN, CLEO, admin, agree, assert_sound, fill_in, hostile, open, plan_path};
+use super::{ANN, BEN, CLEO, DORA, admin, agree, assert_sound, fill_in, hostile, open, plan_path};
+use crate::admin::Office;
 use crate::harness::{Env, TestApp, invariants};
 use crate::on_both;
 
@@ -67,7 +70,7 @@ on_both! {
                 assert!(page.contains(words), "{words}: {}", page.text());
             }
             assert!(page.body.contains(&format!("/admin/compare?a={one}&#38;b={other}")), "{}", page.body);
-            assert_eq!(viewer.click(&page, &format!("Look at {name}")).await.url, proposal.url);
+            assert_eq!(viewer.click(&page, &format!("Look at {name}")).await.url.path(), proposal.url.path());
             assert_eq!(viewer.click(&page, &format!("Compare at {name}")).await.heading(), "Are they one person?");
         }
         let of_cleo = open(&app, &cleo, &format!("/admin/customers/{ann}")).await;
@@ -76,6 +79,45 @@ on_both! {
         assert_eq!(withdrawn.status.as_u16(), 200);
         let after = open(&app, &cleo, &format!("/admin/customers/{ann}")).await;
         assert!(!after.contains("proposed to merge the two") && after.contains("97.0 %"), "{}", after.text());
+    }
+
+    /// Rule 30: at the desk and by the API, from the moment on in which its time is over.
+    async fn a_lapsed_proposal_is_listed_nowhere_and_says_so(env: &Env) {
+        let app = TestApp::builder(env).configure(|config| {
+            config.merge.approval_from_risk = 0;
+            config.merge.proposal_lifetime = Duration::from_secs(60);
+            config.duplicates.follow = false;
+        });
+        let office = Office::of(app.start().await).await;
+        let app = &office.app;
+        let (ann, ben) = (app.customer(ANN, "Ann").await, app.customer(BEN, "Ben").await);
+        let cleo = admin(app, CLEO, AdminRole::Merger).await;
+        let proposal = agree(&cleo, &open(app, &cleo, &plan_path(ann, ben)).await, "propose").await;
+        let dora = admin(app, DORA, AdminRole::Approver).await;
+        let page = open(app, &dora, proposal.url.path()).await;
+        let token = office.robot(AdminRole::Viewer).await;
+        let id = proposal.url.path().rsplit('/').next().unwrap().to_owned();
+        let state = async || office.get(&token, &format!("/proposals/{id}")).await.body["state"].clone();
+        let listed = async || office.get(&token, "/proposals").await.body["items"].as_array().unwrap().len();
+        assert_eq!((state().await, listed().await), (json!("open"), 1));
+        env.clock.advance(Duration::from_secs(60));
+        assert_eq!((state().await, listed().await), (json!("lapsed"), 0));
+        assert!(open(app, &cleo, "/admin/proposals").await.contains("None waits."));
+        assert!(!open(app, &cleo, "/admin").await.contains("waits for approval"));
+        for customer in [ann, ben] {
+            assert!(!open(app, &cleo, &format!("/admin/customers/{customer}")).await.contains("proposed to merge the two"));
+        }
+        let late = open(app, &dora, proposal.url.path()).await;
+        assert!(late.contains("This proposal has lapsed") && late.contains("Lapsed 20"), "{}", late.text());
+        assert!(!late.body.contains("/approve") && !late.body.contains("/withdraw"), "{}", late.text());
+        let refused = dora.submit(&page, &format!("{}/approve", page.url.path()), &[]).await;
+        assert_eq!(refused.status.as_u16(), 409, "{}", refused.text());
+        assert_eq!((state().await, listed().await), (json!("lapsed"), 0), "closed, and still said so");
+        for customer in [ann, ben] {
+            let page = open(app, &cleo, &format!("/admin/customers/{customer}")).await;
+            assert!(page.contains("A proposal was closed") && page.contains("State lapsed"), "{}", page.text());
+        }
+        invariants::check(env).await;
     }
 
     /// Identity rule 20: what waited about somebody who was merged waits about whom they are today.

@@ -42,6 +42,10 @@ pub async fn fill(env: &Env) {
         Pair::SqliteInProcess => format!("CAST(printf('{salt}%015d', n) AS BLOB)"),
         Pair::PostgresRedis => format!("md5('{salt}' || n)::uuid"),
     };
+    let bytes = match env.pair {
+        Pair::SqliteInProcess => "CAST('h' AS BLOB)",
+        Pair::PostgresRedis => "CAST('h' AS BYTEA)",
+    };
     let statements = [
         format!(
             "INSERT INTO customers (id, canonical, state, version, event_seq, profile, created_at, updated_at) \
@@ -101,6 +105,11 @@ pub async fn fill(env: &Env) {
         format!(
             "INSERT INTO conflicts (id, kind, customer, other, detail, created_at) \
              {numbers} SELECT {id}, 'value_taken', {next}, {id}, '{{}}', n FROM {ids} WHERE n < 20000"
+        ),
+        format!(
+            "INSERT INTO audit (chain, seq, id, at, actor, action, customer, detail, previous_hash, hash) \
+             {numbers} SELECT n % 16, n + 100, {id}, n, 'admin:' || (n % 50), \
+             CASE WHEN n % 10 = 0 THEN 'link.added' ELSE 'admin.looked' END, {id}, '{{}}', {bytes}, {bytes} FROM {ids}"
         ),
         format!("INSERT INTO duplicate_keys (key, customer) {numbers} SELECT n / 3, {id} FROM {ids}"),
     ];

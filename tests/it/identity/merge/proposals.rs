@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use samesake::board::dossier;
+use samesake::clock::Timestamp;
 use samesake::events::Actor;
 use samesake::identity::erase;
-use samesake::identity::merge::{self, Approved, Outcome, Proposal, Terms, Withdrawn};
+use samesake::identity::merge::{self, Approved, Outcome, Proposal, Standing, Terms, Withdrawn};
 use samesake::identity::namespace::Namespace;
 use samesake::ids::{CustomerId, ProposalId};
 use samesake::secret::MasterKey;
-use samesake::store::ProposalState;
+use samesake::store::{AuditPlace, ProposalState};
 
 use super::{Board, at, by_admin, by_operator, done};
 use crate::harness::{Env, invariants};
@@ -48,7 +50,21 @@ async fn state(board: &Board, id: ProposalId) -> ProposalState {
 
 /// The proposals that wait.
 async fn waiting(board: &Board) -> Vec<ProposalId> {
-    merge::proposals(&board.store, 100).await.unwrap().into_iter().map(|proposal| proposal.id).collect()
+    waiting_at(board, 20).await
+}
+
+/// The proposals that wait then.
+async fn waiting_at(board: &Board, seconds: i64) -> Vec<ProposalId> {
+    merge::proposals(&board.store, 100, at(seconds)).await.unwrap().into_iter().map(|proposal| proposal.id).collect()
+}
+
+/// How often the timeline of a customer says that a proposal was closed.
+async fn closings(board: &Board, customer: CustomerId) -> usize {
+    let mut tx = board.store.begin_read().await.unwrap();
+    let root = tx.customer_living(customer).await.unwrap().unwrap().id;
+    let newest = AuditPlace::before(Timestamp::from_micros(i64::MAX));
+    let (entries, _) = dossier::timeline(&mut tx, root, newest, 100).await.unwrap();
+    entries.iter().filter(|entry| entry.action == "merge.proposal_closed").count()
 }
 
 on_both! {
@@ -115,7 +131,7 @@ on_both! {
         assert_eq!((executed.survivor, executed.repeated, board.living(other).await), (one, false, one));
         let Approved::Executed(again) = approve(&board, proposal.id, "bob", 4).await else { panic!() };
         assert_eq!((again.merge, again.repeated), (executed.merge, true));
-        assert_eq!(merge::proposals(&board.store, 10).await.unwrap(), []);
+        assert_eq!(merge::proposals(&board.store, 10, at(20)).await.unwrap(), []);
         assert_eq!(approve(&board, ProposalId::new(at(0)), "bob", 5).await, Approved::Unknown);
         invariants::check(env).await;
     }
@@ -144,6 +160,58 @@ on_both! {
         invariants::check(env).await;
     }
 
+    /// At once, whoever asks; and when somebody gets to it, it is closed, once, and both have it on record.
+    async fn a_lapsed_proposal_waits_no_more_and_is_closed(env: &Env) {
+        let mut board = Board::new(env.store().await);
+        board.config.proposal_lifetime = Duration::from_secs(10);
+        let (one, other, proposal) = proposed(&board, "lapsed").await;
+        let (_, _, later) = proposed(&board, "approved-late").await;
+        let now = |seconds| at(seconds);
+        assert_eq!(proposal.standing(now(10)), Standing::Open);
+        assert_eq!(waiting_at(&board, 10).await.len(), 2);
+        assert_eq!(waiting_at(&board, 11).await, []);
+        let found = async || merge::proposal(&board.store, proposal.id).await.unwrap().unwrap();
+        assert_eq!((found().await.state, found().await.standing(now(11))), (ProposalState::Open, Standing::Lapsed));
+        let of = async |customer, seconds| {
+            merge::proposals_of(&mut board.store.begin_read().await.unwrap(), customer, 10, at(seconds)).await.unwrap().len()
+        };
+        assert_eq!((of(one, 10).await, of(other, 10).await, of(one, 11).await), (1, 1, 0));
+        assert_eq!(merge::close_lapsed(&board.store, 100, now(10)).await.unwrap(), 0);
+        assert_eq!(approve(&board, later.id, "bob", 12).await, Approved::Voided);
+        let (first, second) =
+            tokio::join!(merge::close_lapsed(&board.store, 100, now(12)), merge::close_lapsed(&board.store, 100, now(12)));
+        assert!(first.unwrap() + second.unwrap() >= 1);
+        assert_eq!((found().await.state, found().await.standing(now(13))), (ProposalState::Void, Standing::Lapsed));
+        assert_eq!(withdraw(&board, proposal.id, 13).await, Withdrawn::Closed(ProposalState::Void));
+        let graph = invariants::check(env).await;
+        let told: Vec<_> = graph.events.iter().filter(|event| event.kind == "merge.proposal_closed").collect();
+        assert_eq!(told.len(), 2, "each once: {told:?}");
+        assert!(told.iter().all(|event| event.payload["state"] == "lapsed"), "{told:?}");
+        for customer in [one, other] {
+            assert_eq!(closings(&board, customer).await, 1, "on record of both");
+        }
+    }
+
+    /// However it ends: withdrawn, void by an approval, or with a merge of one of the two with somebody else.
+    async fn the_end_of_a_proposal_is_on_record_of_both(env: &Env) {
+        let board = Board::new(env.store().await);
+        let (one, other, back) = proposed(&board, "back").await;
+        assert_eq!(withdraw(&board, back.id, 2).await, Withdrawn::Done);
+        assert_eq!((closings(&board, one).await, closings(&board, other).await), (1, 1));
+        let (one, other, changed) = proposed(&board, "changed").await;
+        board.link(other, Namespace::App("shop".to_owned()), "new", at(2)).await;
+        assert_eq!(approve(&board, changed.id, "bob", 3).await, Approved::Voided);
+        assert_eq!((closings(&board, one).await, closings(&board, other).await), (1, 1));
+        let (one, other, _) = proposed(&board, "gone").await;
+        let third = board.customer("third", at(0)).await;
+        board.merge(third, other, at(4)).await;
+        assert_eq!((closings(&board, one).await, closings(&board, third).await), (1, 1));
+        let (one, other, made) = proposed(&board, "made").await;
+        assert!(matches!(approve(&board, made.id, "bob", 5).await, Approved::Executed(_)));
+        assert_eq!((closings(&board, one).await, closings(&board, other).await), (1, 1), "they are one");
+        invariants::check(env).await;
+    }
+
     async fn a_changed_plan_voids_the_approval(env: &Env) {
         let board = Board::new(env.store().await);
         let (_, other, proposal) = proposed(&board, "changed").await;
@@ -168,7 +236,7 @@ on_both! {
         let (first, second) = tokio::join!(propose(terms, 1), propose(terms, 2));
         let (first, second, third) = (done(first), done(second), done(propose(terms, 3).await));
         assert_eq!((second.id, third.id), (first.id, first.id));
-        assert_eq!(merge::proposals(&board.store, 10).await.unwrap().len(), 1);
+        assert_eq!(merge::proposals(&board.store, 10, at(20)).await.unwrap().len(), 1);
         let graph = invariants::check(env).await;
         assert_eq!(graph.events.iter().filter(|event| event.kind == "merge.proposed").count(), 1);
         // Even when it is closed.
