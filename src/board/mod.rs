@@ -10,6 +10,7 @@ pub mod dossier;
 pub mod links;
 pub mod notices;
 pub mod queue;
+pub mod reason;
 pub mod role;
 pub mod search;
 pub mod sessions;

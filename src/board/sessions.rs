@@ -45,17 +45,10 @@ impl Session {
 /// # Errors
 /// If the key-value store does not answer.
 pub async fn live(kv: &Kv, members: &[Member], now: Timestamp) -> Result<Vec<Session>, kv::Error> {
-    let rows: Vec<CustomerId> = members.iter().map(|member| member.id).collect();
+    let rows: Vec<_> = members.iter().map(|member| (member.id, member.sessions_from)).collect();
     let found = session::live_of(kv, &rows, now).await?;
-    let counts = |record: &SidRecord| {
-        let row = members.iter().find(|member| member.id == record.customer);
-        row.is_some_and(|row| row.sessions_from.is_none_or(|from| record.auth_time.is_some_and(|at| at >= from)))
-    };
-    let mut sessions: Vec<Session> =
-        found.into_iter().filter(|(_, record)| counts(record)).map(|(sid, record)| Session { sid, record }).collect();
+    let mut sessions: Vec<Session> = found.into_iter().map(|(sid, record)| Session { sid, record }).collect();
     sessions.sort_by(|one, other| one.order().cmp(&other.order()));
-    // Logging in twice lists a session once more; it is one.
-    sessions.dedup_by(|one, other| one.sid == other.sid);
     Ok(sessions)
 }
 

@@ -103,7 +103,7 @@ pub struct DuplicatesCalibrationApply {
 pub struct DuplicatesExport {
     #[command(flatten)]
     pub installation: Installation,
-    /// Where to [default: standard output]
+    /// Where to: Parquet if the name ends in .parquet, else CSV [default: standard output, as CSV]
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 }
@@ -111,13 +111,13 @@ pub struct DuplicatesExport {
 /// `samesake duplicates import`
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES, long_about = "\
-Read pairs that were scored elsewhere: CSV with the columns unique_id_l, unique_id_r and match_probability, the IDs being \
+Read pairs that were scored elsewhere: CSV or Parquet (plain or snappy) with the columns unique_id_l, unique_id_r and match_probability, the IDs being \
 customer IDs. Pairs that a person has decided on stay as they are; unknown customers are reported and left out. Running \
 it again changes nothing.")]
 pub struct DuplicatesImport {
     #[command(flatten)]
     pub installation: Installation,
-    /// CSV
+    /// CSV or Parquet
     #[arg(long, value_name = "FILE")]
     pub file: PathBuf,
 }

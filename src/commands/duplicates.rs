@@ -1,7 +1,7 @@
 //! `samesake duplicates`: finds customers that may be one person. What is found waits for a person; nothing is merged.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
@@ -14,10 +14,10 @@ use crate::cli::{
 };
 use crate::clock::Clock;
 use crate::identity::candidates::{self, Calibration, Refit, Rules};
-use crate::identity::duplicates::csv::{Pair, Reader, Writer};
 use crate::identity::duplicates::drift::ALARM;
 use crate::identity::duplicates::field::Pattern;
-use crate::identity::duplicates::{Blocks, Drift, Model, Score, splink};
+use crate::identity::duplicates::pairs::{Reader, Writer};
+use crate::identity::duplicates::{Blocks, Drift, Model, Pair, Score, splink};
 use crate::ids::CustomerId;
 use crate::store::{DuplicateScan, Store};
 
@@ -201,11 +201,8 @@ async fn calibrate(command: &DuplicatesCalibrationApply) -> anyhow::Result<()> {
 
 async fn export(command: &DuplicatesExport) -> anyhow::Result<()> {
     let (_, store) = open(&command.installation).await?;
-    let to: Box<dyn Write> = match &command.file {
-        Some(path) => Box::new(File::create(path).with_context(|| format!("{}", path.display()))?),
-        None => Box::new(std::io::stdout()),
-    };
-    let mut writer = Writer::new(BufWriter::new(to))?;
+    let name = command.file.as_ref().map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
+    let mut writer = Writer::to(command.file.as_deref()).with_context(|| name)?;
     let mut after = (CustomerId(Uuid::nil()), CustomerId(Uuid::nil()));
     loop {
         let page = store.begin_read().await?.candidates_after(after.0, after.1, PAGE).await?;
@@ -213,7 +210,8 @@ async fn export(command: &DuplicatesExport) -> anyhow::Result<()> {
         after = (last.a, last.b);
         for pair in &page {
             // What Splink calls the match weight is all evidence in bits.
-            let bits = (pair.same / (1.0 - pair.same)).log2();
+            let odds = pair.same.clamp(f64::EPSILON, 1.0 - f64::EPSILON);
+            let bits = (odds / (1.0 - odds)).log2();
             let unrelated = (1.0 - pair.same - pair.household).max(0.0);
             let (same, household) = (pair.same, pair.household);
             let score = Score { same, household, unrelated, bits, pattern: Pattern::default() };
@@ -227,12 +225,13 @@ async fn export(command: &DuplicatesExport) -> anyhow::Result<()> {
 async fn import(command: &DuplicatesImport) -> anyhow::Result<()> {
     let (config, store) = open(&command.installation).await?;
     let rules = Rules::new(&config.duplicates, &config.merge);
-    let file = File::open(&command.file).with_context(|| format!("{}", command.file.display()))?;
+    let name = || command.file.display().to_string();
+    let file = File::open(&command.file).with_context(name)?;
     let now = Clock::system().now();
     let mut counts = candidates::Imported::default();
     let mut batch: Vec<Pair> = Vec::new();
-    for pair in Reader::new(BufReader::new(file))? {
-        batch.push(pair?);
+    for pair in Reader::of(file).with_context(name)? {
+        batch.push(pair.with_context(name)?);
         if batch.len() as i64 == PAGE {
             counts += candidates::import(&store, &std::mem::take(&mut batch), &rules, now).await?;
         }
@@ -249,7 +248,8 @@ async fn settings(command: &DuplicatesSettings) -> anyhow::Result<()> {
     let (_, store) = open(&command.installation).await?;
     if let Some(path) = &command.import {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
-        let model = splink::import(&serde_json::from_str(&text)?)?;
+        let settings = serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        let model = splink::import(&settings).with_context(|| format!("{}", path.display()))?;
         candidates::keep_model(&store, &model, Clock::system().now()).await?;
         println!("model {}", model.version);
         return Ok(());

@@ -6,7 +6,7 @@
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use super::{open, operator, print_json, sessions_store};
+use super::{open, operator, print_json, reason, sessions_store};
 use crate::app::Secrets;
 use crate::board::audit;
 use crate::cli::{Audit, AuditVerify, CustomerErase, CustomerMerge, CustomerNotSame, CustomerUnmerge};
@@ -27,7 +27,7 @@ pub(super) async fn merge(command: &CustomerMerge) -> anyhow::Result<()> {
         survivor: command.survivor,
         absorbed: command.absorbed,
         by: Initiator::Operator { name: operator() },
-        reason: command.reason.clone(),
+        reason: reason(&command.reason)?.to_owned(),
         choices: command.choices.iter().cloned().collect(),
         sessions: command.sessions,
     };
@@ -79,7 +79,7 @@ pub(super) async fn unmerge(command: &CustomerUnmerge) -> anyhow::Result<()> {
     let request = UndoRequest {
         merge: command.merge,
         by: Initiator::Operator { name: operator() },
-        reason: command.reason.clone(),
+        reason: reason(&command.reason)?.to_owned(),
         take: command.take.clone(),
     };
     let now = Clock::system().now();
@@ -116,8 +116,8 @@ pub(super) async fn not_same(command: &CustomerNotSame) -> anyhow::Result<()> {
     let marked = if command.lift {
         not_same::lift(&store, command.one, command.other, by, now).await?
     } else {
-        let reason = command.reason.as_deref().unwrap_or_default();
-        not_same::mark(&store, command.one, command.other, by, reason, now).await?
+        let why = reason(command.reason.as_deref().unwrap_or_default())?;
+        not_same::mark(&store, command.one, command.other, by, why, now).await?
     };
     match (marked, command.lift) {
         (Marked::Done, false) => println!("remembered: they are not the same person"),
@@ -134,7 +134,7 @@ pub(super) async fn erase(command: &CustomerErase) -> anyhow::Result<()> {
     let (config, store) = open(&command.installation).await?;
     let master = config.secrets.master_key().context("no master key is configured")?;
     let (key, by) = (Secrets::derive(master).task, Actor::Admin(operator()));
-    match erase::erase(&store, &key, command.id, (by, &command.reason), Clock::system().now()).await? {
+    match erase::erase(&store, &key, command.id, (by, reason(&command.reason)?), Clock::system().now()).await? {
         Erased::Done { customer, members } => {
             println!("customer {customer} is erased, {} rows in all", members.len());
             Ok(())

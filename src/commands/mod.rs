@@ -24,8 +24,7 @@ mod webhooks;
 
 pub use check_config::check_config;
 
-use anyhow::bail;
-
+use crate::board;
 use crate::cli::{Command, Installation};
 use crate::config::Config;
 use crate::kv::Kv;
@@ -82,11 +81,7 @@ fn operator() -> String {
 
 /// Why something is done, for the audit log.
 fn reason(text: &str) -> anyhow::Result<&str> {
-    match text.trim() {
-        "" => bail!("--reason must say why"),
-        reason if reason.len() > 1000 => bail!("--reason is longer than 1,000 bytes"),
-        reason => Ok(reason),
-    }
+    board::reason::read(text).map_err(|wrong| anyhow::anyhow!("--reason {wrong}"))
 }
 
 /// Prints what programs read.

@@ -8,7 +8,6 @@ use crate::app;
 use crate::board::deliveries;
 use crate::cli::{Webhooks, WebhooksReplay, WebhooksResume, WebhooksRetry, WebhooksStatus};
 use crate::clock::{Clock, Timestamp};
-use crate::events::redelivery::Redelivered;
 use crate::events::relay::{self, Replay};
 use crate::store::{DeadLetter, Numbering, Store, WebhookState};
 
@@ -154,17 +153,19 @@ async fn begin(store: &Store, id: &str, from: Option<i64>) -> anyhow::Result<()>
 async fn retry(command: &WebhooksRetry) -> anyhow::Result<()> {
     let (config, store) = open(&command.installation).await?;
     let relay = app::relay(&config, &store).await?;
-    let Some(sequence) = command.event else {
-        let Some(all) = relay.redeliver_all(&command.id).await? else {
-            bail!("no webhook {} is configured", command.id);
-        };
-        println!("{} event(s) were delivered", all.taken);
-        return all.reason.map_or(Ok(()), |reason| Err(anyhow::anyhow!("the next one stays aside: {reason}")));
+    let redelivered = match command.event {
+        Some(sequence) => relay.redeliver(&command.id, sequence).await?.with_context(|| {
+            format!("no webhook {} is configured, or event {sequence} was not put aside", command.id)
+        })?,
+        None => {
+            let all = relay.redeliver_all(&command.id).await?;
+            all.with_context(|| format!("no webhook {} is configured", command.id))?
+        }
     };
-    match relay.redeliver(&command.id, sequence).await? {
-        Redelivered::Taken => println!("event {sequence} was delivered"),
-        Redelivered::Refused(reason) => bail!("event {sequence} stays aside: {reason}"),
-        Redelivered::Unknown => bail!("no webhook {} is configured, or event {sequence} was not put aside", command.id),
+    println!("{} event(s) were delivered", redelivered.taken);
+    match (redelivered.reason, command.event) {
+        (None, _) => Ok(()),
+        (Some(reason), Some(sequence)) => bail!("event {sequence} stays aside: {reason}"),
+        (Some(reason), None) => bail!("not all were taken: {reason}"),
     }
-    Ok(())
 }

@@ -235,7 +235,7 @@ impl<'a> Round<'a> {
 /// How one receiver is told things.
 pub(super) struct Sending<'a> {
     relay: &'a Relay,
-    receiver: &'a Receiver,
+    pub(super) receiver: &'a Receiver,
     /// With the receiver's time limit.
     pub(super) outbound: Outbound,
 }

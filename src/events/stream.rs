@@ -48,6 +48,10 @@ pub enum Fetched {
     Removed {
         to: i64,
     },
+    /// Its cursor is none that it was ever given here: this is the last event. It would wait for events that have been.
+    Beyond {
+        last: i64,
+    },
 }
 
 /// Behind which number the oldest event is that is kept.
@@ -56,6 +60,14 @@ pub enum Fetched {
 /// If the database fails.
 pub async fn beginning(store: &Store) -> Result<i64, store::Error> {
     Ok(store.begin_read().await?.outbox_numbering().await?.removed)
+}
+
+/// The last event's number.
+///
+/// # Errors
+/// If the database fails.
+pub async fn end(store: &Store) -> Result<i64, store::Error> {
+    relay::number(store, BATCHES).await
 }
 
 /// What concerns an app after a number, `limit` events at most.
@@ -69,7 +81,10 @@ pub async fn page(
     after: i64,
     limit: usize,
 ) -> Result<Fetched, store::Error> {
-    relay::number(store, BATCHES).await?;
+    let last = relay::number(store, BATCHES).await?;
+    if after > last {
+        return Ok(Fetched::Beyond { last });
+    }
     let is_own = |client: &str| clients.find(client).is_some_and(|client| client.sector == view.sector);
     let mut page = Page { messages: Vec::new(), next: after, more: true };
     for _ in 0..PAGES {

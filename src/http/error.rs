@@ -11,7 +11,11 @@ use super::pages::{Action, DeveloperDetail, ErrorPage, ExpiredPage, View};
 use crate::app::App;
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::protocol::{ErrorCode, OAuthError};
+use crate::store::retry::Contended;
 use crate::{kv, store};
+
+/// After how many seconds what cannot be done just now may be tried again.
+const COME_BACK: HeaderValue = HeaderValue::from_static("2");
 
 /// Why a handler of pages ends early: something of ours failed, or the request already has its answer.
 #[derive(Debug)]
@@ -79,7 +83,7 @@ pub fn failure_page(app: &App, status: StatusCode, request_id: &str) -> Response
     };
     let mut response = page.page().with_status(status).into_response();
     if busy {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        response.headers_mut().insert(RETRY_AFTER, COME_BACK);
     }
     response
 }
@@ -145,6 +149,9 @@ pub fn token_error(error: &OAuthError, basic: Scheme) -> Response {
     if status == StatusCode::UNAUTHORIZED && basic == Scheme::Basic {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"samesake\", charset=\"UTF-8\""));
     }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, COME_BACK);
+    }
     response
 }
 
@@ -162,11 +169,20 @@ pub fn bearer_error(error: &OAuthError) -> Response {
         ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
         ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
         ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNAUTHORIZED,
     };
     let code = error.code.as_str();
     let body = Json(json!({ "error": code, "error_description": error.description }));
     let mut response = (status, body).into_response();
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, COME_BACK);
+    }
+    if status.is_server_error() {
+        // Another token would help nobody.
+        return response;
+    }
     let mut challenge = format!("Bearer realm=\"samesake\", error=\"{code}\"");
     challenge.push_str(&format!(", error_description=\"{}\"", error.description));
     if error.code == ErrorCode::InsufficientScope {
@@ -175,7 +191,6 @@ pub fn bearer_error(error: &OAuthError) -> Response {
     if let Ok(value) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(WWW_AUTHENTICATE, value);
     }
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -201,7 +216,7 @@ impl IntoResponse for Problem {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+            headers.insert(RETRY_AFTER, COME_BACK);
         }
         response
     }
@@ -220,10 +235,26 @@ pub fn problem_instead(response: Response) -> Response {
     problem
 }
 
+/// For endpoints of programs: the same in the form of RFC 6749 §5.2. What a handler says is JSON already.
+pub fn oauth_instead(response: Response) -> Response {
+    let status = response.status();
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    let (code, words) = match status {
+        _ if is_json => return response,
+        StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::InvalidRequest, "the request is too large"),
+        StatusCode::SERVICE_UNAVAILABLE => (ErrorCode::TemporarilyUnavailable, "the request took too long: try again"),
+        StatusCode::INTERNAL_SERVER_ERROR => (ErrorCode::ServerError, "the server met an unexpected condition"),
+        _ => return response,
+    };
+    let mut answer = token_error(&OAuthError::new(code, words), Scheme::Absent);
+    *answer.status_mut() = status;
+    answer
+}
+
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Contention => Self::new(ProblemKind::InProgress).detail("Try again."),
+            store::Error::Contention => Self::new(ProblemKind::Contention),
             store::Error::Unavailable(_) => {
                 log_failure(&error);
                 Self::new(ProblemKind::Unavailable)
@@ -233,6 +264,12 @@ impl From<store::Error> for Problem {
                 Self::new(ProblemKind::ServerError)
             }
         }
+    }
+}
+
+impl Contended for Problem {
+    fn is_contention(&self) -> bool {
+        self.kind == ProblemKind::Contention
     }
 }
 

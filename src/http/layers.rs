@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use super::admin_api;
 use super::context::RequestId;
-use super::error::{Unrendered, failure_page, problem_instead};
+use super::error::{Unrendered, failure_page, oauth_instead, problem_instead};
 use crate::app::App;
 
 /// Puts the layers around a router.
@@ -40,6 +40,7 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
     let began = Instant::now();
     let method = request.method().clone();
     let of_api = admin_api::is_below(request.uri().path());
+    let of_programs = matches!(request.uri().path(), "/token" | "/userinfo");
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", id = id.0);
@@ -49,6 +50,8 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
     let bare = status.is_server_error() && !response.headers().contains_key(CONTENT_TYPE);
     if of_api {
         response = problem_instead(response);
+    } else if of_programs {
+        response = oauth_instead(response);
     } else if bare || response.extensions().get::<Unrendered>().is_some() {
         response = failure_page(&app, status, &id.0);
     }

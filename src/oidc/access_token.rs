@@ -50,7 +50,7 @@ pub(super) async fn check_live(
     if let Some(sid) = &claims.sid {
         ops.push(Op::Get { key: session::sid_key(sid) });
     }
-    let replies = provider.kv.run(ops).await.map_err(OAuthError::server_error)?;
+    let replies = provider.kv.run(ops).await?;
     let mut values = replies.into_iter().map(|reply| match reply {
         Reply::Value(value) => value,
         Reply::Done(_) | Reply::Count(_) | Reply::Members(_) => None,

@@ -130,6 +130,16 @@ pub async fn redeem(provider: &Provider, code: &str, now: Timestamp) -> Result<R
     }
 }
 
+/// Makes a redeemed code good again that could not be made anything of, for the rest of its time. Whoever came with it
+/// meanwhile has voided its grant, and that stays so.
+///
+/// # Errors
+/// If the key-value store does not answer: then the customer has to begin anew.
+pub async fn give_back(provider: &Provider, code: &str, record: &CodeRecord, now: Timestamp) -> Result<(), kv::Error> {
+    let (key, value, ttl) = (key(code), kv::to_json(record)?, record.expires_at.since(now));
+    provider.kv.run(vec![Op::Set { key, value, ttl, when: When::Present }]).await.map(drop)
+}
+
 /// Checks that the token request is the one the code was made for (RFC 6749 §4.1.3, RFC 7636 §4.6).
 ///
 /// # Errors

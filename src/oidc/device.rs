@@ -92,7 +92,7 @@ pub async fn begin(
             id: id.clone(),
             expires_at: now + LIFETIME,
         };
-        if write(&provider.kv, &request).await.map_err(OAuthError::server_error)? {
+        if write(&provider.kv, &request).await? {
             let verification_uri = format!("{}/device", provider.issuer);
             return Ok(DeviceAuthorization {
                 device_code,
@@ -193,16 +193,15 @@ pub async fn redeem(
     now: Timestamp,
 ) -> Result<Redeemed, OAuthError> {
     let (kv, id) = (&provider.kv, secret::token_hash(device_code));
-    let ask =
-        Op::Swap { key: asked_key(&id), value: kv::to_json(&now).map_err(OAuthError::server_error)?, ttl: LIFETIME };
+    let ask = Op::Swap { key: asked_key(&id), value: kv::to_json(&now)?, ttl: LIFETIME };
     let ops = vec![Op::Get { key: request_key(&id) }, ask, Op::Get { key: answer_key(&id) }];
-    let replies = kv.run(ops).await.map_err(OAuthError::server_error)?;
+    let replies = kv.run(ops).await?;
     let [Reply::Value(request), Reply::Value(asked), Reply::Value(answer)] = replies.as_slice() else {
         return Err(invalid("not there"));
     };
-    let request: Option<DeviceRequest> = kv::from_json(request.clone()).map_err(OAuthError::server_error)?;
-    let asked: Option<Timestamp> = kv::from_json(asked.clone()).map_err(OAuthError::server_error)?;
-    let decision: Option<Decision> = kv::from_json(answer.clone()).map_err(OAuthError::server_error)?;
+    let request: Option<DeviceRequest> = kv::from_json(request.clone())?;
+    let asked: Option<Timestamp> = kv::from_json(asked.clone())?;
+    let decision: Option<Decision> = kv::from_json(answer.clone())?;
     let request = request.ok_or_else(|| OAuthError::new(ErrorCode::ExpiredToken, EXPIRED).detail("not there"))?;
     if request.client_id != client.id() {
         return Err(invalid("another client's"));
@@ -216,11 +215,11 @@ pub async fn redeem(
     match decision {
         None => Err(OAuthError::new(ErrorCode::AuthorizationPending, "nobody has answered yet")),
         Some(Decision::Denied) => {
-            take(kv, &request, None).await.map_err(OAuthError::server_error)?;
+            take(kv, &request, None).await?;
             Err(OAuthError::new(ErrorCode::AccessDenied, "the end-user did not consent"))
         }
         Some(Decision::Allowed { customer, sid, authentication }) => {
-            let taken = take(kv, &request, Some((&sid, now))).await.map_err(OAuthError::server_error)?;
+            let taken = take(kv, &request, Some((&sid, now))).await?;
             if !taken {
                 return Err(invalid("used before, or the session it was allowed in has ended"));
             }

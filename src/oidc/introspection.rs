@@ -76,9 +76,9 @@ async fn access_token(
     };
     // A client's own token is about no customer.
     let Some(sub) = told.sub.clone().filter(|sub| sub != issued_to.id()) else { return Ok(Some(told)) };
-    let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
+    let mut tx = provider.store.begin_read().await?;
     let seen = userinfo::seen(provider, &mut tx, &issued_to.sector, &sub, &live, now).await;
-    Ok(seen.map_err(OAuthError::server_error)?.map(|seen| {
+    Ok(seen?.map(|seen| {
         name(&mut told, &seen, sub);
         told
     }))
@@ -91,11 +91,11 @@ async fn refresh_token(
     presented: RefreshToken,
     now: Timestamp,
 ) -> Result<Option<Introspection>, OAuthError> {
-    let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
-    let family = tx.grant_find(presented.grant).await.map_err(OAuthError::server_error)?;
+    let mut tx = provider.store.begin_read().await?;
+    let family = tx.grant_find(presented.grant).await?;
     let Some(family) = family.filter(|family| is_good(family, client, presented, now)) else { return Ok(None) };
     let Some(customer) = family.customer else { return Ok(None) };
-    let rows = tx.members_seen(&client.sector, customer).await.map_err(OAuthError::server_error)?;
+    let rows = tx.members_seen(&client.sector, customer).await?;
     let seen = side::see(&rows, customer, &provider.subject_key.merge, now);
     let sub = family.claims.get("sub").and_then(|sub| sub.as_str()).unwrap_or_default().to_owned();
     let theirs = |seen: &Seen| seen.state == CustomerState::Active && seen.subs.contains(&sub);

@@ -26,10 +26,12 @@ use crate::config::NamespacesConfig;
 use crate::connector::Registry;
 use crate::identity::upstream_tokens::Keeper;
 use crate::keys::KeyRing;
-use crate::kv::Kv;
+use crate::kv::{self, Kv};
+use crate::protocol::OAuthError;
 use crate::protocol::client_metadata::GrantType;
 use crate::secret::DerivedKey;
-use crate::store::Store;
+use crate::store::retry::Contended;
+use crate::store::{self, Store};
 
 /// How long what we issue is good for.
 #[derive(Clone, Copy, Debug)]
@@ -83,5 +85,27 @@ impl Provider {
             | GrantType::DeviceCode => true,
             GrantType::TokenExchange => self.connectors.take_native_tokens() || self.connectors.keep_tokens(),
         }
+    }
+}
+
+impl From<store::Error> for OAuthError {
+    fn from(error: store::Error) -> Self {
+        if error.passes() { Self::temporarily_unavailable(error) } else { Self::server_error(error) }
+    }
+}
+
+impl From<kv::Error> for OAuthError {
+    fn from(error: kv::Error) -> Self {
+        match error {
+            kv::Error::Unavailable(_) | kv::Error::Full => Self::temporarily_unavailable(error),
+            _ => Self::server_error(error),
+        }
+    }
+}
+
+impl Contended for OAuthError {
+    fn is_contention(&self) -> bool {
+        let cause = self.source.as_deref().and_then(|source| source.downcast_ref::<store::Error>());
+        cause.is_some_and(Contended::is_contention)
     }
 }

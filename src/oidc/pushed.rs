@@ -44,7 +44,7 @@ pub async fn push(provider: &Provider, client: &Client, params: &Params, now: Ti
     };
     let request_uri = format!("{PREFIX}{}", secret::random_token());
     let pushed = Pushed { request, expires_at: now + LIFETIME };
-    provider.kv.set_json(&key(&request_uri), &pushed, LIFETIME).await.map_err(OAuthError::server_error)?;
+    provider.kv.set_json(&key(&request_uri), &pushed, LIFETIME).await?;
     Ok(request_uri)
 }
 

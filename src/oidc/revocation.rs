@@ -25,8 +25,8 @@ pub async fn revoke(provider: &Provider, client: &Client, params: &Params, now: 
     let token = params.required("token")?;
     let grant = match RefreshToken::decode(token, &provider.refresh_key) {
         Some(presented) => {
-            let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
-            let family = tx.grant_find(presented.grant).await.map_err(OAuthError::server_error)?;
+            let mut tx = provider.store.begin_read().await?;
+            let family = tx.grant_find(presented.grant).await?;
             let Some(family) = family else { return Ok(()) };
             own(&family.client_id, client)?;
             family.id
@@ -53,8 +53,8 @@ fn own(issued_to: &str, client: &Client) -> Result<(), OAuthError> {
 /// The mark comes first: a failure after it leaves less standing, never more.
 async fn end(provider: &Provider, grant: GrantId, now: Timestamp) -> Result<(), OAuthError> {
     let lifetime = provider.lifetimes.access_token;
-    revoke_access_tokens(&provider.kv, grant, lifetime).await.map_err(OAuthError::server_error)?;
-    let mut tx = provider.store.begin().await.map_err(OAuthError::server_error)?;
-    tx.grant_revoke(grant, "revoked_by_client", now).await.map_err(OAuthError::server_error)?;
-    tx.commit().await.map_err(OAuthError::server_error)
+    revoke_access_tokens(&provider.kv, grant, lifetime).await?;
+    let mut tx = provider.store.begin().await?;
+    tx.grant_revoke(grant, "revoked_by_client", now).await?;
+    tx.commit().await.map_err(OAuthError::from)
 }

@@ -19,9 +19,8 @@ pub async fn answer(provider: &Provider, access_token: &str, now: Timestamp) -> 
     if !claims.scope.contains("openid") {
         return Err(OAuthError::new(ErrorCode::InsufficientScope, "the scope openid is needed"));
     }
-    let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
-    let seen =
-        seen(provider, &mut tx, &client.sector, &claims.sub, &live, now).await.map_err(OAuthError::server_error)?;
+    let mut tx = provider.store.begin_read().await?;
+    let seen = seen(provider, &mut tx, &client.sector, &claims.sub, &live, now).await?;
     let seen = seen.ok_or_else(|| invalid("no such customer"))?;
     Ok(UserinfoClaims {
         merged_from: seen.retired_beside(&claims.sub),

@@ -114,6 +114,16 @@ impl OAuthError {
             source: Some(source.into()),
         }
     }
+
+    /// Something of ours failed that passes: the client may ask again in a moment (RFC 6749 §4.1.2.1, where the token
+    /// endpoint has no such code of its own).
+    pub fn temporarily_unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self {
+            code: ErrorCode::TemporarilyUnavailable,
+            description: "the server cannot do this at the moment: try again".to_owned(),
+            ..Self::server_error(source)
+        }
+    }
 }
 
 impl fmt::Display for OAuthError {

@@ -16,7 +16,6 @@ pub enum ProblemKind {
     RoleTooLow,
     NotFound,
     MethodNotAllowed,
-    InProgress,
     Stale,
     Refused,
     ApprovalNeeded,
@@ -30,6 +29,7 @@ pub enum ProblemKind {
     VersionRequired,
     ServerError,
     Unavailable,
+    Contention,
 }
 
 impl ProblemKind {
@@ -43,7 +43,6 @@ impl ProblemKind {
         Self::RoleTooLow,
         Self::NotFound,
         Self::MethodNotAllowed,
-        Self::InProgress,
         Self::Stale,
         Self::Refused,
         Self::ApprovalNeeded,
@@ -57,6 +56,7 @@ impl ProblemKind {
         Self::VersionRequired,
         Self::ServerError,
         Self::Unavailable,
+        Self::Contention,
     ];
 
     /// The last part of the `type`.
@@ -83,7 +83,7 @@ impl ProblemKind {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::InvalidRequest => "A parameter, a header or the form of the body is wrong; `errors` names it.",
-            Self::InvalidCursor => "Cursors come from the page before of the same list. Begin at the first page.",
+            Self::InvalidCursor => "Cursors come from the page before of the same list. Begin at the first one.",
             Self::Unauthenticated => {
                 "There is no access token, it has expired, or it is not for this API. Get another."
             }
@@ -92,7 +92,6 @@ impl ProblemKind {
             Self::RoleTooLow => "`needs` names the lowest role that may do it; an owner gives roles.",
             Self::NotFound => "Nothing has this ID, or never had.",
             Self::MethodNotAllowed => "The header `Allow` names what can be done here.",
-            Self::InProgress => "The same thing is being changed at this moment. Repeat the request with the same key.",
             Self::Stale => "`plan` is what would be done now. Look at it, and agree to its hash.",
             Self::Refused => "`detail` says which rule speaks against it. Repeating the request changes nothing.",
             Self::ApprovalNeeded => "The merge is risky: propose it, and somebody else approves.",
@@ -106,6 +105,7 @@ impl ProblemKind {
             Self::VersionRequired => "A change of what is there names the version that was seen, by `If-Match`.",
             Self::ServerError => "It was put on record with the request ID. Repeat the request with the same key.",
             Self::Unavailable => "Wait as long as `Retry-After` says, and repeat the request with the same key.",
+            Self::Contention => "Nothing was done. Wait as long as `Retry-After` says, and repeat the request.",
         }
     }
 
@@ -119,7 +119,6 @@ impl ProblemKind {
             Self::RoleTooLow => ("role-too-low", "Your role may not do this", 403),
             Self::NotFound => ("not-found", "There is no such thing", 404),
             Self::MethodNotAllowed => ("method-not-allowed", "This cannot be done here", 405),
-            Self::InProgress => ("in-progress", "Something else stands in the way just now", 409),
             Self::Stale => ("stale-plan", "Something has changed since the plan was made", 409),
             Self::Refused => ("refused", "The rules do not allow it", 409),
             Self::ApprovalNeeded => ("approval-needed", "Somebody else must approve it first", 409),
@@ -132,8 +131,14 @@ impl ProblemKind {
             Self::KeyReused => ("idempotency-key-reused", "The key was used for another request", 422),
             Self::VersionRequired => ("version-required", "The version that was seen must be named", 428),
             Self::ServerError => ("server-error", "Something went wrong on our side", 500),
-            Self::Unavailable => ("unavailable", "Too many requests at once", 503),
+            Self::Unavailable => ("unavailable", "It cannot be done just now", 503),
+            Self::Contention => ("contention", "Others were changing the same thing all the while", 503),
         }
+    }
+
+    /// Whether what was asked may have been done all the same.
+    pub const fn leaves_open(self) -> bool {
+        matches!(self, Self::ServerError | Self::Unavailable)
     }
 
     /// The kind that says in general what a bare status says.

@@ -5,7 +5,7 @@
 //! session or the login finds the mark, and no session outlives what it came from (spec/identity.md rule 19,
 //! spec/protocol.md rule 34).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{SidRecord, SsoSession, sid_key};
@@ -131,33 +131,48 @@ pub async fn sids_of(kv: &Kv, of: &Of, until: Timestamp) -> kv::Result<Vec<(Sid,
     Ok(live)
 }
 
-/// The live sessions of these customers.
+/// The live sessions of these rows, each once. A login from before the time beside its row counts no more, though its
+/// session is still there (spec/identity.md rules 26 and 34).
 ///
 /// # Errors
 /// If the key-value store does not answer.
-pub async fn live_of(kv: &Kv, customers: &[CustomerId], now: Timestamp) -> kv::Result<Vec<(Sid, SidRecord)>> {
-    let lists = customers.iter().map(|customer| Op::Members { key: Of::Customer(*customer).list_key() }).collect();
-    let mut sids = Vec::new();
+pub async fn live_of(
+    kv: &Kv,
+    rows: &[(CustomerId, Option<Timestamp>)],
+    now: Timestamp,
+) -> kv::Result<Vec<(Sid, SidRecord)>> {
+    let lists = rows.iter().map(|(row, _)| Op::Members { key: Of::Customer(*row).list_key() }).collect();
+    // Logging in twice lists a session once more; it is one.
+    let mut sids = BTreeSet::new();
     for reply in kv.run(lists).await? {
         if let Reply::Members(members) = reply {
             sids.extend(members);
         }
     }
     let entries = kv.run(sids.iter().map(|sid| Op::Get { key: sid_key(sid) }).collect()).await?;
+    let still_counts = |record: &SidRecord| {
+        let row = rows.iter().find(|(row, _)| *row == record.customer);
+        row.is_some_and(|(_, from)| from.is_none_or(|from| record.auth_time.is_some_and(|at| at >= from)))
+    };
     let live = sids.into_iter().zip(entries).filter_map(|(sid, reply)| {
         let Reply::Value(value) = reply else { return None };
-        Some((Sid::from(sid), super::live_record(value.as_deref(), now)?))
+        let record = super::live_record(value.as_deref(), now).filter(still_counts)?;
+        Some((Sid::from(sid), record))
     });
     Ok(live.collect())
 }
 
-/// How many live sessions each of these customers has.
+/// How many of them each row has.
 ///
 /// # Errors
-/// If the key-value store does not answer.
-pub async fn count_live(kv: &Kv, customers: &[CustomerId], now: Timestamp) -> kv::Result<BTreeMap<CustomerId, u64>> {
+/// As [`live_of`].
+pub async fn count_live(
+    kv: &Kv,
+    rows: &[(CustomerId, Option<Timestamp>)],
+    now: Timestamp,
+) -> kv::Result<BTreeMap<CustomerId, u64>> {
     let mut counts = BTreeMap::new();
-    for (_, record) in live_of(kv, customers, now).await? {
+    for (_, record) in live_of(kv, rows, now).await? {
         *counts.entry(record.customer).or_default() += 1;
     }
     Ok(counts)

@@ -47,10 +47,16 @@ impl Tx {
         )
     }
 
-    /// Keeps the answer to the request that claimed a key.
-    pub async fn idempotency_settle(&mut self, actor: &str, key: &str, answer: &Value) -> Result<()> {
-        exec!(self, "UPDATE idempotency_keys SET answer = $3 WHERE actor = $1 AND key = $2", actor, key, answer)?;
-        Ok(())
+    /// Keeps the answer to the request that claimed a key; `false` if there is one, which stays.
+    pub async fn idempotency_settle(&mut self, actor: &str, key: &str, answer: &Value) -> Result<bool> {
+        let settled = exec!(
+            self,
+            "UPDATE idempotency_keys SET answer = $3 WHERE actor = $1 AND key = $2 AND answer IS NULL",
+            actor,
+            key,
+            answer,
+        )?;
+        Ok(settled == 1)
     }
 
     /// Gives a key back that was claimed and never answered for.

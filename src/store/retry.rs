@@ -6,24 +6,37 @@
 
 use std::time::Duration;
 
-use super::{Error, Result};
+use super::Error;
 use crate::clock;
 
 /// How often a transaction is tried.
 const TRIES: u32 = 12;
 
+/// An error that may say that others stood in the way: nothing was done, and the whole may be done again.
+pub trait Contended {
+    /// Whether it says that.
+    fn is_contention(&self) -> bool;
+}
+
+impl Contended for Error {
+    fn is_contention(&self) -> bool {
+        matches!(self, Self::Contention)
+    }
+}
+
 /// Does one transaction, from its beginning to its commit, until nobody stands in its way any more; at most
 /// twelve times.
 ///
 /// # Errors
-/// With whatever else than `Contention` a try ends with, and with that if the last one does.
-pub async fn retry<T, W>(mut attempt: impl FnMut() -> W) -> Result<T>
+/// With whatever else than contention a try ends with, and with that if the last one does.
+pub async fn retry<T, E, W>(mut attempt: impl FnMut() -> W) -> Result<T, E>
 where
-    W: Future<Output = Result<T>>,
+    E: Contended,
+    W: Future<Output = Result<T, E>>,
 {
     for number in 1..TRIES {
         match attempt().await {
-            Err(Error::Contention) => tokio::time::sleep(pause(number - 1)).await,
+            Err(error) if error.is_contention() => tokio::time::sleep(pause(number - 1)).await,
             settled => return settled,
         }
     }

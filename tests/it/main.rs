@@ -15,6 +15,7 @@ mod admin;
 mod admin_desk;
 mod budgets;
 mod connector;
+mod contention;
 mod crash;
 mod credential;
 mod demo;

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::access::{Desk, Visitor};
 use super::{PREFIX, deeds, merges, proposals, roles, undo};
 use crate::app::App;
+use crate::board::reason;
 use crate::board::role::Act;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
@@ -19,9 +20,6 @@ use crate::session::SsoSession;
 use crate::session::flow::{Flow, Target};
 use crate::session::pending::{Action, DeskAction};
 use crate::store;
-
-/// The longest reason.
-const MAX_REASON: usize = 500;
 
 /// Does what was pressed, or sends the admin to sign in first.
 ///
@@ -133,10 +131,7 @@ pub fn refusal(desk: &Desk, status: StatusCode, title: &str, text: &str, on: Opt
 /// Why an admin does something: a sentence for whoever reads the audit log. `None` if it says nothing or too much.
 pub fn reason(params: &Params) -> Option<String> {
     // Browsers send lines as CR LF.
-    let text = params.get("reason")?.replace("\r\n", "\n");
-    let text = text.trim();
-    let sound = !text.is_empty() && text.chars().count() <= MAX_REASON;
-    (sound && !text.chars().any(|c| c.is_control() && c != '\n')).then(|| text.to_owned())
+    reason::read(&params.get("reason")?.replace("\r\n", "\n")).ok().map(str::to_owned)
 }
 
 /// The page for a form without a reason.

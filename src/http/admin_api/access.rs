@@ -90,7 +90,7 @@ pub fn refused(app: &App, error: &OAuthError, scope: &str) -> Problem {
     let kind = match error.code {
         ErrorCode::InvalidRequest => ProblemKind::InvalidRequest,
         ErrorCode::InsufficientScope => ProblemKind::InsufficientScope,
-        ErrorCode::ServerError => {
+        ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable => {
             tracing::error!(cause = ?error.source, "an access token could not be checked");
             return Problem::new(ProblemKind::Unavailable);
         }

@@ -23,6 +23,7 @@ use crate::clock::Timestamp;
 use crate::ids::CustomerId;
 use crate::protocol::admin_role::AdminRole;
 use crate::protocol::problem::{Problem, ProblemKind};
+use crate::store::retry::retry;
 use crate::store::{AdminRow, Tx};
 
 /// The operations of this file.
@@ -173,19 +174,22 @@ async fn grant(
     Named(customer): Named<CustomerId>,
     change: Change<Grant>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    lock(&mut tx, &change, &call, customer).await?;
-    let (role, reason) = (change.body.role, change.body.reason.as_str());
-    match admin::grant(&mut tx, customer, role, &call.admin.actor(), Some(reason), call.now).await? {
-        admin::Change::Done | admin::Change::Nothing => {
-            let answer = Answer::new(&RoleNow { customer: customer.into(), role: Some(role) });
-            change.finish(tx, &call, answer).await
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
         }
-        refused => Err(refusal(refused)),
-    }
+        lock(&mut tx, &change, &call, customer).await?;
+        let (role, reason) = (change.body.role, change.body.reason.as_str());
+        match admin::grant(&mut tx, customer, role, &call.admin.actor(), Some(reason), call.now).await? {
+            admin::Change::Done | admin::Change::Nothing => {
+                let answer = Answer::new(&RoleNow { customer: customer.into(), role: Some(role) });
+                change.finish(tx, &call, answer).await
+            }
+            refused => Err(refusal(refused)),
+        }
+    })
+    .await
 }
 
 async fn revoke(
@@ -194,20 +198,23 @@ async fn revoke(
     Named(customer): Named<CustomerId>,
     change: Change<Revoke>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    lock(&mut tx, &change, &call, customer).await?;
-    let reason = change.body.reason.as_str();
-    match admin::revoke(&mut tx, customer, &call.admin.actor(), Some(reason), call.now).await? {
-        admin::Change::Done => {
-            let answer = Answer::new(&RoleNow { customer: customer.into(), role: None });
-            change.finish(tx, &call, answer).await
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
         }
-        admin::Change::Nothing => Err(Problem::not_found()),
-        refused => Err(refusal(refused)),
-    }
+        lock(&mut tx, &change, &call, customer).await?;
+        let reason = change.body.reason.as_str();
+        match admin::revoke(&mut tx, customer, &call.admin.actor(), Some(reason), call.now).await? {
+            admin::Change::Done => {
+                let answer = Answer::new(&RoleNow { customer: customer.into(), role: None });
+                change.finish(tx, &call, answer).await
+            }
+            admin::Change::Nothing => Err(Problem::not_found()),
+            refused => Err(refusal(refused)),
+        }
+    })
+    .await
 }
 
 fn refusal(change: admin::Change) -> Problem {

@@ -23,6 +23,7 @@ use crate::board::{admin, queue};
 use crate::identity::not_same::{self, Marked};
 use crate::ids::CustomerId;
 use crate::protocol::problem::{Problem, ProblemKind};
+use crate::store::retry::retry;
 use crate::store::{CandidateLine, CandidateState, Tx};
 
 /// The operations of this file.
@@ -227,19 +228,22 @@ async fn dismiss(
     Named(pair): Named<(CustomerId, CustomerId)>,
     change: Change<Judgment>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    let pair = open(&mut tx, &change, pair).await?;
-    let reason = change.body.reason.as_str();
-    match not_same::mark_within(&mut tx, pair, call.admin.actor(), reason, call.now).await? {
-        Marked::Done | Marked::Already => settle(tx, change, &call, pair).await,
-        Marked::Merged => {
-            Err(Problem::new(ProblemKind::Refused).detail("They are one customer: undo the merge first."))
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
         }
-        Marked::Unknown => Err(Problem::not_found()),
-    }
+        let pair = open(&mut tx, &change, pair).await?;
+        let reason = change.body.reason.as_str();
+        match not_same::mark_within(&mut tx, pair, call.admin.actor(), reason, call.now).await? {
+            Marked::Done | Marked::Already => settle(tx, &change, &call, pair).await,
+            Marked::Merged => {
+                Err(Problem::new(ProblemKind::Refused).detail("They are one customer: undo the merge first."))
+            }
+            Marked::Unknown => Err(Problem::not_found()),
+        }
+    })
+    .await
 }
 
 async fn watch(
@@ -248,21 +252,24 @@ async fn watch(
     Named(pair): Named<(CustomerId, CustomerId)>,
     change: Change<Judgment>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    let pair = open(&mut tx, &change, pair).await?;
-    let deed = (&call.admin.actor(), change.body.reason.as_str());
-    if !queue::watch(&mut tx, pair, deed, call.now).await? {
-        return Err(Problem::new(ProblemKind::Refused).detail("The pair is settled by now."));
-    }
-    settle(tx, change, &call, pair).await
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
+        }
+        let pair = open(&mut tx, &change, pair).await?;
+        let deed = (&call.admin.actor(), change.body.reason.as_str());
+        if !queue::watch(&mut tx, pair, deed, call.now).await? {
+            return Err(Problem::new(ProblemKind::Refused).detail("The pair is settled by now."));
+        }
+        settle(tx, &change, &call, pair).await
+    })
+    .await
 }
 
 async fn settle(
     mut tx: Tx,
-    change: Change<Judgment>,
+    change: &Change<Judgment>,
     call: &Call,
     (a, b): (CustomerId, CustomerId),
 ) -> Result<Response, Problem> {

@@ -1,27 +1,30 @@
 //! Changing requests: a JSON body of exactly the known members, the version that was seen, and a key for repeating.
 //!
 //! RFC 9110 §13.1.1 for `If-Match`. A key (`Idempotency-Key`) is claimed and its answer kept in the transaction that has
-//! the effect: a repetition gets the same answer, two at once have one effect, and a refusal leaves the key free.
+//! the effect: a repetition gets the same answer, two at once have one effect, and a refusal leaves the key free, also
+//! where others stood in the way. An effect with transactions of its own is carried out between claiming and answering.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::header::{CONTENT_TYPE, IF_MATCH};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::access::Call;
 use super::operation::Conditions;
 use crate::app::App;
+use crate::board::reason;
 use crate::ids::CustomerId;
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::secret;
+use crate::store::retry::retry;
 use crate::store::{Customer, Store, Tx};
 
 /// The longest key.
@@ -42,6 +45,8 @@ pub struct Change<T> {
 pub enum Turn {
     /// This request is to have it.
     Ours,
+    /// This one too: an earlier one claimed the key and has not come to answer, or not yet.
+    Inherited,
     /// An earlier one had it, and was answered with this.
     Answered(Response),
 }
@@ -54,45 +59,53 @@ impl<T: Send> Change<T> {
             return Ok(Turn::Ours);
         }
         let known = tx.idempotency_find(&actor, &self.key).await?;
-        let known = known.ok_or_else(|| Problem::new(ProblemKind::InProgress).detail("Try again."))?;
+        // It was given back since.
+        let known = known.ok_or_else(|| Problem::new(ProblemKind::Contention))?;
         if known.request_hash != self.hash {
             return Err(Problem::new(ProblemKind::KeyReused));
         }
-        // Whoever claimed it before did not come to answer: what the effect itself is keyed by keeps it from being had
-        // twice.
-        let Some(answer) = known.answer else { return Ok(Turn::Ours) };
-        let answer: Answer = serde_json::from_value(answer).map_err(|_| Problem::new(ProblemKind::ServerError))?;
-        let mut response = answer.into_response();
-        response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
-        Ok(Turn::Answered(response))
+        // What the effect itself is keyed by keeps it from being had twice.
+        match known.answer {
+            None => Ok(Turn::Inherited),
+            Some(answer) => Ok(Turn::Answered(replayed(answer)?)),
+        }
     }
 
-    /// Claims the key for an effect that has transactions of its own. [`Change::keep`] or [`Change::release`] follows.
-    pub async fn claim(&self, store: &Store, call: &Call) -> Result<Turn, Problem> {
-        let mut tx = store.begin().await?;
-        let turn = self.begin(&mut tx, call).await?;
-        tx.commit().await?;
-        Ok(turn)
+    /// Has an effect that has transactions of its own: claims the key before, and keeps the answer after. Where there was
+    /// no effect, the key is given back, and another request may use it.
+    pub async fn carry_out(
+        &self,
+        store: &Store,
+        call: &Call,
+        effect: impl Future<Output = Result<Answer, Problem>>,
+    ) -> Result<Response, Problem> {
+        let claim = || async {
+            let mut tx = store.begin().await?;
+            let turn = self.begin(&mut tx, call).await?;
+            tx.commit().await?;
+            Ok::<Turn, Problem>(turn)
+        };
+        let turn = retry(claim).await?;
+        if let Turn::Answered(response) = turn {
+            return Ok(response);
+        }
+        match effect.await {
+            Ok(answer) => retry(|| async { self.finish(store.begin().await?, call, answer.clone()).await }).await,
+            // It may have been had, or somebody else is having it: then the key stays theirs.
+            Err(problem) if problem.kind.leaves_open() || matches!(turn, Turn::Inherited) => Err(problem),
+            Err(problem) => {
+                let mut tx = store.begin().await?;
+                tx.idempotency_release(&call.admin.actor().as_text(), &self.key).await?;
+                tx.commit().await?;
+                Err(problem)
+            }
+        }
     }
 
     /// By which such an effect knows its own repetition: another text for every actor and key.
     pub fn effect_key(&self, call: &Call) -> String {
         let actor = call.admin.actor().as_text();
         secret::base64url(&secret::sha256(&[b"admin api\n", actor.as_bytes(), b"\n", self.key.as_bytes()]))
-    }
-
-    /// Keeps the answer to such an effect.
-    pub async fn keep(self, store: &Store, call: &Call, answer: Answer) -> Result<Response, Problem> {
-        let tx = store.begin().await?;
-        self.finish(tx, call, answer).await
-    }
-
-    /// Gives the key back: there was no effect, and a repetition may have it.
-    pub async fn release(self, store: &Store, call: &Call, problem: Problem) -> Result<Response, Problem> {
-        let mut tx = store.begin().await?;
-        tx.idempotency_release(&call.admin.actor().as_text(), &self.key).await?;
-        tx.commit().await?;
-        Err(problem)
     }
 
     /// Refuses unless the customer is as the request saw them.
@@ -118,13 +131,26 @@ impl<T: Send> Change<T> {
     }
 
     /// Keeps the answer beside the effect, and commits both.
-    pub async fn finish(self, mut tx: Tx, call: &Call, answer: Answer) -> Result<Response, Problem> {
+    pub async fn finish(&self, mut tx: Tx, call: &Call, answer: Answer) -> Result<Response, Problem> {
         let actor = call.admin.actor().as_text();
         let kept = serde_json::to_value(&answer).unwrap_or_default();
-        tx.idempotency_settle(&actor, &self.key, &kept).await?;
+        if !tx.idempotency_settle(&actor, &self.key, &kept).await?
+            && let Some(first) = tx.idempotency_find(&actor, &self.key).await?.and_then(|known| known.answer)
+        {
+            // Another one with the same key came to answer before.
+            return replayed(first);
+        }
         tx.commit().await?;
         Ok(answer.into_response())
     }
+}
+
+/// What was answered before.
+fn replayed(answer: Value) -> Result<Response, Problem> {
+    let answer: Answer = serde_json::from_value(answer).map_err(|_| Problem::new(ProblemKind::ServerError))?;
+    let mut response = answer.into_response();
+    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    Ok(response)
 }
 
 /// What a request that changed something is answered.
@@ -186,15 +212,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Change<T> {
         if call.operation.conditions == Conditions::KeyAndVersion && versions.is_none() {
             return Err(Problem::new(ProblemKind::VersionRequired).fault("If-Match", "is missing"));
         }
-        if parts.uri.query().is_some_and(|query| !query.is_empty()) {
-            return Err(Problem::new(ProblemKind::InvalidRequest).fault("query", "there are no parameters here"));
-        }
-        if !is_json(&parts.headers) {
-            return Err(Problem::new(ProblemKind::UnsupportedMediaType));
-        }
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
-        let bytes = Bytes::from_request(Request::from_parts(parts, body), app).await;
-        let bytes = bytes.map_err(|rejection| Problem::new(ProblemKind::of_status(rejection.status().as_u16())))?;
+        let bytes = sent(Request::from_parts(parts, body), app).await?;
         let hash = secret::sha256(&[method.as_str().as_bytes(), b"\n", path.as_bytes(), b"\n", &bytes]);
         Ok(Self { body: content(&bytes)?, key, hash, versions })
     }
@@ -207,13 +226,20 @@ impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            return Err(Problem::new(ProblemKind::UnsupportedMediaType));
-        }
-        let bytes = Bytes::from_request(request, app).await;
-        let bytes = bytes.map_err(|rejection| Problem::new(ProblemKind::of_status(rejection.status().as_u16())))?;
-        Ok(Self(content(&bytes)?))
+        Ok(Self(content(&sent(request, app).await?)?))
     }
+}
+
+/// The body of a POST, which is JSON, and all that the request says.
+async fn sent(request: Request, app: &App) -> Result<Bytes, Problem> {
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        return Err(Problem::new(ProblemKind::InvalidRequest).fault("query", "there are no parameters here"));
+    }
+    if !is_json(request.headers()) {
+        return Err(Problem::new(ProblemKind::UnsupportedMediaType));
+    }
+    let bytes = Bytes::from_request(request, app).await;
+    bytes.map_err(|rejection| Problem::new(ProblemKind::of_status(rejection.status().as_u16())))
 }
 
 /// A structured-field string or the bare text (draft-ietf-httpapi-idempotency-key-header §2.1).
@@ -231,14 +257,28 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
 
 fn is_json(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    // RFC 9110 §8.4: what is coded is not what its type says.
+    let is_plain = headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding == "identity");
+    is_plain && media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
+/// A body is one object. Left to itself, a list of the members' values would do as well.
 fn content<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let wrong = |error: &serde_json::Error| {
         let kind = if error.is_data() { ProblemKind::InvalidContent } else { ProblemKind::InvalidRequest };
         Problem::new(kind).fault("body", error.to_string())
-    })
+    };
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| wrong(&error))?;
+        return Err(Problem::new(ProblemKind::InvalidContent).fault("body", "is not an object"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| wrong(&error))
+}
+
+/// The same of an object within a body; for `deserialize_with`.
+pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let object: Option<serde_json::Map<String, Value>> = Option::deserialize(deserializer)?;
+    object.map(|object| T::deserialize(Value::Object(object)).map_err(D::Error::custom)).transpose()
 }
 
 /// Why an admin does something: a sentence for whoever reads the audit log.
@@ -256,12 +296,7 @@ impl Reason {
 impl TryFrom<String> for Reason {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.trim() {
-            "" => Err("a reason must not be empty"),
-            sound if sound.chars().count() > 500 => Err("a reason has at most 500 characters"),
-            sound if sound.chars().any(|c| c.is_control() && c != '\n') => Err("a reason holds no control character"),
-            sound => Ok(Self(sound.to_owned())),
-        }
+        reason::read(&text).map(|sound| Self(sound.to_owned()))
     }
 }
 
@@ -276,7 +311,8 @@ impl JsonSchema for Reason {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "Why, for whoever reads the audit log.", "type": "string", "minLength": 1, "maxLength": 500,
+            "description": "Why, for whoever reads the audit log.", "type": "string", "minLength": 1,
+            "maxLength": reason::LONGEST,
             "pattern": "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f-\\u009f]+$",
         })
     }
@@ -352,11 +388,25 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_a_sentence() {
-        let read = |text: &str| Reason::try_from(text.to_owned());
-        assert_eq!(read(" asked by mail \n").unwrap().as_str(), "asked by mail");
-        for bad in ["", "  ", "a\0b", &"x".repeat(501)] {
-            assert!(read(bad).is_err());
+    fn a_body_is_one_object() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Body {
+            name: String,
+            #[serde(default, deserialize_with = "object")]
+            inner: Option<Inner>,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Inner {
+            by: String,
+        }
+        let read = |text: &str| content::<Body>(text.as_bytes()).map_err(|problem| problem.kind);
+        assert!(read(r#" {"name":"a"}"#).unwrap().inner.is_none());
+        assert_eq!(read(r#"{"name":"a","inner":{"by":"b"}}"#).unwrap().inner.unwrap().by, "b");
+        for wrong in [r#"["a"]"#, "null", "7", r#""a""#, r#"{"name":"a","inner":["b"]}"#, r#"{"name":["a"]}"#, "{}"] {
+            assert_eq!(read(wrong), Err(ProblemKind::InvalidContent), "{wrong}");
+        }
+        for broken in ["", "[", "{", r#"{"name":"a"} x"#, "nul"] {
+            assert_eq!(read(broken), Err(ProblemKind::InvalidRequest), "{broken}");
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::board::role::Act;
 use crate::clock::Timestamp;
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::store::Conflict;
+use crate::store::retry::retry;
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[
@@ -148,16 +149,19 @@ async fn close(
     Named(id): Named<Uuid>,
     change: Change<Close>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    let conflict = tx.conflict_find(id).await?.ok_or_else(Problem::not_found)?;
-    change.check_tag(version(&conflict))?;
-    let deed = (&call.admin.actor(), change.body.reason.as_str());
-    match queue::close_conflict(&mut tx, id, deed, call.now).await? {
-        Settled::Done => change.finish(tx, &call, Answer::new(&Closed { conflict: id.into() })).await,
-        Settled::Already => Err(Problem::new(ProblemKind::Refused).detail("The case is closed already.")),
-        Settled::Unknown => Err(Problem::not_found()),
-    }
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
+        }
+        let conflict = tx.conflict_find(id).await?.ok_or_else(Problem::not_found)?;
+        change.check_tag(version(&conflict))?;
+        let deed = (&call.admin.actor(), change.body.reason.as_str());
+        match queue::close_conflict(&mut tx, id, deed, call.now).await? {
+            Settled::Done => change.finish(tx, &call, Answer::new(&Closed { conflict: id.into() })).await,
+            Settled::Already => Err(Problem::new(ProblemKind::Refused).detail("The case is closed already.")),
+            Settled::Unknown => Err(Problem::not_found()),
+        }
+    })
+    .await
 }

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Call;
-use super::change::{Answer, Change, Reason, Turn, tag};
+use super::change::{Answer, Change, Reason, Turn, object, tag};
 use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
 use super::query::{Named, Query};
@@ -30,7 +30,7 @@ use crate::identity::resolve::Identifier;
 use crate::ids::{CustomerId, LinkId};
 use crate::jobs::{self, First};
 use crate::protocol::problem::{Problem, ProblemKind};
-use crate::store;
+use crate::store::retry::retry;
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[
@@ -116,6 +116,7 @@ pub struct NewLink {
     #[schemars(regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"), length(min = 1, max = 255))]
     pub external_id: String,
     /// How and when the customer proved it; a number needs it.
+    #[serde(default, deserialize_with = "object")]
     pub proof: Option<Proof>,
     pub reason: Reason,
 }
@@ -181,9 +182,6 @@ async fn see(
     Ok(([(ETAG, tag(living.version))], Json(LinkView::new(link, Rules::of(&app.config, call.now)))).into_response())
 }
 
-/// How often a link that lost against others is tried again.
-const TRIES: usize = 5;
-
 async fn add(
     State(app): State<App>,
     call: Call,
@@ -199,21 +197,18 @@ async fn add(
         actor: call.admin.actor(),
         reason: change.body.reason.as_str(),
     };
-    for _ in 0..TRIES {
+    retry(|| async {
         let mut tx = app.store().begin().await?;
         if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
             return Ok(response);
         }
-        let attached = match attaching::attach(&mut tx, customer, &identifier, &said, rules).await {
-            Err(store::Error::Contention) => continue,
-            attached => attached?,
-        };
+        let attached = attaching::attach(&mut tx, customer, &identifier, &said, rules).await?;
         let (link, repeated) = settled(attached)?;
         let living = tx.customer_living(customer).await?.ok_or_else(Problem::not_found)?;
         let now = LinkNow { link: link.into(), customer: living.id.into(), live: true, repeated };
-        return change.finish(tx, &call, Answer::new(&now)).await;
-    }
-    Err(store::Error::Contention.into())
+        change.finish(tx, &call, Answer::new(&now)).await
+    })
+    .await
 }
 
 fn wrong(at: &str, words: impl Into<String>) -> Problem {
@@ -262,30 +257,33 @@ async fn remove(
     Named((customer, link)): Named<(CustomerId, LinkId)>,
     change: Change<LinkChange>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    let customer = change.lock(&mut tx, customer).await?.id;
-    let notices = Notices::new(&app.config, &app.secrets.mail);
-    let (name, reason) = (call.admin.name(), change.body.reason.as_str().to_owned());
-    let deed = Deed { admin: &name, reason: &reason };
-    let removed = links::remove(&mut tx, (&app.config, &notices), (customer, link), deed, call.now).await?;
-    let (tasks, repeated) = match removed {
-        Removed::Done { tasks, .. } => (tasks, false),
-        Removed::Already => (Vec::new(), true),
-        Removed::Unknown => return Err(Problem::not_found()),
-        Removed::NotThatKind => {
-            let words = "An address is the customer's to remove.";
-            return Err(Problem::new(ProblemKind::Refused).detail(words));
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
         }
-    };
-    let queued = jobs::queue_all(&mut tx, &app.secrets.task, tasks, First::Caller, call.now).await?;
-    let now = LinkNow { link: link.into(), customer: customer.into(), live: false, repeated };
-    let response = change.finish(tx, &call, Answer::new(&now)).await?;
-    app.mail_queued.notify_one();
-    app.worker.finish_all(queued).await?;
-    Ok(response)
+        let customer = change.lock(&mut tx, customer).await?.id;
+        let notices = Notices::new(&app.config, &app.secrets.mail);
+        let (name, reason) = (call.admin.name(), change.body.reason.as_str().to_owned());
+        let deed = Deed { admin: &name, reason: &reason };
+        let removed = links::remove(&mut tx, (&app.config, &notices), (customer, link), deed, call.now).await?;
+        let (tasks, repeated) = match removed {
+            Removed::Done { tasks, .. } => (tasks, false),
+            Removed::Already => (Vec::new(), true),
+            Removed::Unknown => return Err(Problem::not_found()),
+            Removed::NotThatKind => {
+                let words = "An address is the customer's to remove.";
+                return Err(Problem::new(ProblemKind::Refused).detail(words));
+            }
+        };
+        let queued = jobs::queue_all(&mut tx, &app.secrets.task, tasks, First::Caller, call.now).await?;
+        let now = LinkNow { link: link.into(), customer: customer.into(), live: false, repeated };
+        let response = change.finish(tx, &call, Answer::new(&now)).await?;
+        app.mail_queued.notify_one();
+        app.worker.finish_all(queued).await?;
+        Ok(response)
+    })
+    .await
 }
 
 async fn enable(
@@ -294,18 +292,21 @@ async fn enable(
     Named((customer, link)): Named<(CustomerId, LinkId)>,
     change: Change<LinkChange>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    let customer = change.lock(&mut tx, customer).await?.id;
-    let name = call.admin.name();
-    let deed = Deed { admin: &name, reason: change.body.reason.as_str() };
-    let repeated = match links::enable(&mut tx, (customer, link), deed, call.now).await? {
-        Enabled::Done => false,
-        Enabled::Already => true,
-        Enabled::Unknown => return Err(Problem::not_found()),
-    };
-    let now = LinkNow { link: link.into(), customer: customer.into(), live: true, repeated };
-    change.finish(tx, &call, Answer::new(&now)).await
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
+        }
+        let customer = change.lock(&mut tx, customer).await?.id;
+        let name = call.admin.name();
+        let deed = Deed { admin: &name, reason: change.body.reason.as_str() };
+        let repeated = match links::enable(&mut tx, (customer, link), deed, call.now).await? {
+            Enabled::Done => false,
+            Enabled::Already => true,
+            Enabled::Unknown => return Err(Problem::not_found()),
+        };
+        let now = LinkNow { link: link.into(), customer: customer.into(), live: true, repeated };
+        change.finish(tx, &call, Answer::new(&now)).await
+    })
+    .await
 }

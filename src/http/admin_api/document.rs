@@ -11,6 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
 use schemars::generate::SchemaSettings;
+use schemars::transform::ReplaceBoolSchemas;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
@@ -18,6 +19,7 @@ use super::access::SCOPE;
 use super::operation::{Access, Conditions, Method, Operation};
 use super::{PREFIX, audience, operations};
 use crate::app::App;
+use crate::http::event_stream::{self, SCOPE as EVENTS_SCOPE};
 use crate::protocol::admin_role::AdminRole;
 use crate::protocol::problem::ProblemKind;
 
@@ -46,7 +48,7 @@ async fn metadata(State(app): State<App>) -> Response {
     let document = json!({
         "resource": audience(&app),
         "authorization_servers": [app.provider.issuer],
-        "scopes_supported": [SCOPE],
+        "scopes_supported": [SCOPE, EVENTS_SCOPE],
         "bearer_methods_supported": ["header"],
         "resource_name": "Samesake admin API",
     });
@@ -70,6 +72,10 @@ struct Schemas {
 fn document(issuer: &str) -> Value {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
+    // There are generators of clients that know no `true` for "anything".
+    let mut anything = ReplaceBoolSchemas::default();
+    anything.skip_additional_properties = true;
+    let settings = settings.with_transform(anything);
     let mut schemas = Schemas {
         answers: settings.clone().for_serialize().into_generator(),
         bodies: settings.for_deserialize().into_generator(),
@@ -79,6 +85,12 @@ fn document(issuer: &str) -> Value {
         let described = describe(operation, &mut schemas);
         paths.entry(operation.path).or_default().insert(operation.method.as_str().to_lowercase(), described);
     }
+    paths
+        .entry(event_stream::described::PATH)
+        .or_default()
+        .insert("get".to_owned(), event_stream::described::operation());
+    let mut tags: Vec<&str> = paths.keys().map(|path| tag(path)).collect();
+    tags.dedup();
     let mut components = schemas.answers.take_definitions(true);
     components.extend(schemas.bodies.take_definitions(true));
     components.insert("Problem".to_owned(), problem_schema());
@@ -91,6 +103,7 @@ fn document(issuer: &str) -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": format!("{issuer}{PREFIX}") }],
+        "tags": tags.into_iter().map(|tag| json!({ "name": tag })).collect::<Vec<_>>(),
         "security": [{ "oauth": [SCOPE] }],
         "paths": paths,
         "components": {
@@ -100,7 +113,7 @@ fn document(issuer: &str) -> Value {
     })
 }
 
-const INTRODUCTION: &str = "Customers, links and the audit log of a Samesake installation. Access tokens come from the \
+const INTRODUCTION: &str = "Customers, links, merges and the audit log of a Samesake installation. Access tokens come from the \
     installation itself: scope `admin`, `resource` the address of this API. What may be done depends on the role \
     (`x-role`), which is read at each request. Problems are documents of RFC 9457; their `type` never changes, and the \
     schema `Problem` says what each means. Lists come in pages: `next` is the `cursor` of the next one. Whoever changes one \
@@ -109,6 +122,7 @@ const INTRODUCTION: &str = "Customers, links and the audit log of a Samesake ins
 
 fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
     let mut described = json!({
+        "tags": [tag(operation.path)],
         "operationId": operation.id,
         "summary": operation.summary,
         "parameters": parameters(operation),
@@ -125,6 +139,11 @@ fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
         members.insert("requestBody".to_owned(), body);
     }
     described
+}
+
+/// What an operation is about: the first part of its path.
+fn tag(path: &str) -> &str {
+    path.split('/').find(|part| !part.is_empty()).unwrap_or_default().trim_end_matches(".json")
 }
 
 fn parameters(operation: &Operation) -> Vec<Value> {
@@ -167,19 +186,43 @@ fn parameters(operation: &Operation) -> Vec<Value> {
 fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Map<String, Value> {
     let schema: Schema = (operation.answer)(generator);
     let mut success = json!({ "description": "Done.", "content": { "application/json": { "schema": schema } } });
-    if let (true, Some(members)) = (operation.tagged, success.as_object_mut()) {
-        let tag = json!({ "ETag": { "description": "The version, for `If-Match`.", "schema": { "type": "string" } } });
-        members.insert("headers".to_owned(), tag);
+    let headers = match operation.conditions {
+        Conditions::None if operation.tagged => Some(json!({ "ETag": header("The version, for `If-Match`.") })),
+        Conditions::None => None,
+        _ => Some(json!({ "Idempotency-Replayed": header("`true` if this was answered before, under the same key.") })),
+    };
+    if let (Some(headers), Some(members)) = (headers, success.as_object_mut()) {
+        members.insert("headers".to_owned(), headers);
     }
-    let mut responses = Map::from_iter([("200".to_owned(), success)]);
+    let mut responses = refusals(problems(operation));
+    responses.insert("200".to_owned(), success);
+    responses
+}
+
+fn header(words: &str) -> Value {
+    json!({ "description": words, "schema": { "type": "string" } })
+}
+
+/// The answers that these kinds of problems are, by status.
+pub fn refusals(kinds: impl IntoIterator<Item = ProblemKind>) -> Map<String, Value> {
+    let mut responses = Map::new();
     let mut by_status: BTreeMap<u16, Vec<ProblemKind>> = BTreeMap::new();
-    for kind in problems(operation) {
+    for kind in kinds {
         by_status.entry(kind.status()).or_default().push(kind);
     }
     for (status, kinds) in by_status {
         let words: Vec<String> = kinds.iter().map(|kind| format!("{} (`{}`)", kind.title(), kind.uri())).collect();
         let content = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-        responses.insert(status.to_string(), json!({ "description": words.join("; "), "content": content }));
+        let mut response = json!({ "description": words.join("; "), "content": content });
+        let told = match status {
+            401 => Some(("WWW-Authenticate", "RFC 6750, RFC 9470 and RFC 9728.")),
+            503 => Some(("Retry-After", "In seconds.")),
+            _ => None,
+        };
+        if let (Some((name, words)), Some(members)) = (told, response.as_object_mut()) {
+            members.insert("headers".to_owned(), json!({ name: header(words) }));
+        }
+        responses.insert(status.to_string(), response);
     }
     responses
 }
@@ -190,6 +233,7 @@ fn problems(operation: &Operation) -> Vec<ProblemKind> {
     let mut kinds = vec![Kind::ServerError, Kind::Unavailable];
     if let Access::Needs(act) = operation.access {
         kinds.extend([Kind::InvalidRequest, Kind::Unauthenticated, Kind::InsufficientScope, Kind::RoleTooLow]);
+        kinds.push(Kind::Contention);
         if act.needs_fresh_login() {
             kinds.push(Kind::LoginTooOld);
         }
@@ -198,9 +242,7 @@ fn problems(operation: &Operation) -> Vec<ProblemKind> {
         kinds.extend([Kind::TooLarge, Kind::UnsupportedMediaType, Kind::InvalidContent]);
     }
     if operation.conditions != Conditions::None {
-        let of_changes = [Kind::InProgress, Kind::TooLarge, Kind::UnsupportedMediaType, Kind::InvalidContent];
-        kinds.extend(of_changes);
-        kinds.push(Kind::KeyReused);
+        kinds.extend([Kind::TooLarge, Kind::UnsupportedMediaType, Kind::InvalidContent, Kind::KeyReused]);
     }
     if operation.conditions == Conditions::KeyAndVersion {
         kinds.extend([Kind::VersionMismatch, Kind::VersionRequired]);
@@ -234,13 +276,14 @@ fn problem_schema() -> Value {
             "needs": { "description": "The lowest role that may do it.", "type": "string", "enum": roles },
             "version": { "description": "The customer's version now.", "type": "integer" },
             "customer": { "description": "Whose it is already.", "type": "string", "format": "uuid" },
+            "after": { "description": "With which cursor events go on.", "type": "integer" },
             "plan": { "description": "What would be done now, in the form that plans have.", "type": "object" },
         },
     })
 }
 
 fn security_scheme(issuer: &str) -> Value {
-    let scopes = json!({ SCOPE: "What your role may do" });
+    let scopes = json!({ SCOPE: "What your role may do", EVENTS_SCOPE: "What happens to the customers of your app" });
     let token = format!("{issuer}/token");
     json!({
         "type": "oauth2",

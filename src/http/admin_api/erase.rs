@@ -16,6 +16,7 @@ use crate::board::role::Act;
 use crate::identity::erase::{self, Erased};
 use crate::ids::CustomerId;
 use crate::protocol::problem::{Problem, ProblemKind};
+use crate::store::retry::retry;
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[Operation {
@@ -55,22 +56,25 @@ async fn erase_customer(
     change: Change<Erase>,
 ) -> Result<Response, Problem> {
     // One transaction: whoever changes the customer waits, or was seen.
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    if let Some(root) = tx.customer_lock(id).await? {
-        change.check_version(root.version)?;
-    }
-    let by = (call.admin.actor(), change.body.reason.as_str());
-    let (customer, members) = match erase::erase_in(&mut tx, &app.secrets.task, id, by, call.now).await? {
-        Erased::Done { customer, members } => (customer, members),
-        Erased::Already { customer } => (customer, Vec::new()),
-        Erased::Unknown => return Err(Problem::not_found()),
-        Erased::Refused(refusal) => return Err(Problem::new(ProblemKind::Refused).detail(refusal.to_string())),
-    };
-    let gone = Gone { customer: customer.into(), members: members.into_iter().map(Id::from).collect() };
-    let response = change.finish(tx, &call, Answer::new(&gone)).await?;
-    app.task_queued.notify_one();
-    Ok(response)
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
+        }
+        if let Some(root) = tx.customer_lock(id).await? {
+            change.check_version(root.version)?;
+        }
+        let by = (call.admin.actor(), change.body.reason.as_str());
+        let (customer, members) = match erase::erase_in(&mut tx, &app.secrets.task, id, by, call.now).await? {
+            Erased::Done { customer, members } => (customer, members),
+            Erased::Already { customer } => (customer, Vec::new()),
+            Erased::Unknown => return Err(Problem::not_found()),
+            Erased::Refused(refusal) => return Err(Problem::new(ProblemKind::Refused).detail(refusal.to_string())),
+        };
+        let gone = Gone { customer: customer.into(), members: members.into_iter().map(Id::from).collect() };
+        let response = change.finish(tx, &call, Answer::new(&gone)).await?;
+        app.task_queued.notify_one();
+        Ok(response)
+    })
+    .await
 }

@@ -23,6 +23,7 @@ use crate::identity::hold::{self, Held};
 use crate::ids::CustomerId;
 use crate::protocol::problem::{Problem, ProblemKind};
 use crate::store::Tx;
+use crate::store::retry::retry;
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[
@@ -122,14 +123,17 @@ async fn place(
     Named(customer): Named<CustomerId>,
     change: Change<Why>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    change.lock(&mut tx, customer).await?;
-    let reason = change.body.reason.as_str();
-    let held = hold::place(&mut tx, customer, call.admin.actor(), reason, call.now).await?;
-    settle(tx, change, &call, held).await
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
+        }
+        change.lock(&mut tx, customer).await?;
+        let reason = change.body.reason.as_str();
+        let held = hold::place(&mut tx, customer, call.admin.actor(), reason, call.now).await?;
+        settle(tx, &change, &call, held).await
+    })
+    .await
 }
 
 async fn lift(
@@ -138,17 +142,20 @@ async fn lift(
     Named(customer): Named<CustomerId>,
     change: Change<Why>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    change.lock(&mut tx, customer).await?;
-    let reason = change.body.reason.as_str();
-    let held = hold::lift(&mut tx, customer, call.admin.actor(), reason, call.now).await?;
-    settle(tx, change, &call, held).await
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
+        }
+        change.lock(&mut tx, customer).await?;
+        let reason = change.body.reason.as_str();
+        let held = hold::lift(&mut tx, customer, call.admin.actor(), reason, call.now).await?;
+        settle(tx, &change, &call, held).await
+    })
+    .await
 }
 
-async fn settle(tx: Tx, change: Change<Why>, call: &Call, held: Held) -> Result<Response, Problem> {
+async fn settle(tx: Tx, change: &Change<Why>, call: &Call, held: Held) -> Result<Response, Problem> {
     let (customer, repeated) = match held {
         Held::Done { customer } => (customer, false),
         Held::Already { customer, .. } => (customer, true),
@@ -166,19 +173,22 @@ async fn set_brand(
 ) -> Result<Response, Problem> {
     let wrong = |words: &str| Problem::new(ProblemKind::InvalidContent).fault("/brand", words);
     let brand = change.body.brand.as_deref().map(str::parse::<BrandName>).transpose().map_err(wrong)?;
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    change.lock(&mut tx, customer).await?;
-    let deed = (call.admin.actor(), change.body.reason.as_str());
-    let set = brand::set(&mut tx, &app.config.merge, customer, brand.as_ref(), deed, call.now).await?;
-    let (customer, repeated) = match set {
-        Branded::Done { customer } => (customer, false),
-        Branded::Already { customer } => (customer, true),
-        Branded::Refused(refusal) => return Err(Problem::new(ProblemKind::Refused).detail(refusal.to_string())),
-        Branded::Erased { .. } => return Err(Problem::new(ProblemKind::Gone)),
-        Branded::Unknown => return Err(Problem::not_found()),
-    };
-    change.finish(tx, &call, Answer::new(&Kept { customer: customer.into(), repeated })).await
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
+        }
+        change.lock(&mut tx, customer).await?;
+        let deed = (call.admin.actor(), change.body.reason.as_str());
+        let set = brand::set(&mut tx, &app.config.merge, customer, brand.as_ref(), deed, call.now).await?;
+        let (customer, repeated) = match set {
+            Branded::Done { customer } => (customer, false),
+            Branded::Already { customer } => (customer, true),
+            Branded::Refused(refusal) => return Err(Problem::new(ProblemKind::Refused).detail(refusal.to_string())),
+            Branded::Erased { .. } => return Err(Problem::new(ProblemKind::Gone)),
+            Branded::Unknown => return Err(Problem::not_found()),
+        };
+        change.finish(tx, &call, Answer::new(&Kept { customer: customer.into(), repeated })).await
+    })
+    .await
 }

@@ -26,6 +26,7 @@ use crate::board::role::Act;
 use crate::clock::Timestamp;
 use crate::identity::merge_request::Proved;
 use crate::protocol::problem::{Problem, ProblemKind};
+use crate::store::retry::retry;
 use crate::store::{MergeRequest, MergeRequestState};
 
 /// The operations of this file.
@@ -181,21 +182,24 @@ async fn decline(
     Named(id): Named<Uuid>,
     change: Change<Decline>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-        return Ok(response);
-    }
-    let request = tx.merge_request_find(id).await?.ok_or_else(Problem::not_found)?;
-    change.check_tag(&version(&request))?;
-    let notices = Notices::new(&app.config, &app.secrets.mail);
-    let deed = (&call.admin.actor(), change.body.reason.as_str());
-    match queue::decline(&mut tx, &notices, id, deed, call.now).await? {
-        Settled::Done => {
-            let response = change.finish(tx, &call, Answer::new(&Declined { request: id.into() })).await?;
-            app.mail_queued.notify_one();
-            Ok(response)
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+            return Ok(response);
         }
-        Settled::Already => Err(Problem::new(ProblemKind::Refused).detail("The request is settled by now.")),
-        Settled::Unknown => Err(Problem::not_found()),
-    }
+        let request = tx.merge_request_find(id).await?.ok_or_else(Problem::not_found)?;
+        change.check_tag(&version(&request))?;
+        let notices = Notices::new(&app.config, &app.secrets.mail);
+        let deed = (&call.admin.actor(), change.body.reason.as_str());
+        match queue::decline(&mut tx, &notices, id, deed, call.now).await? {
+            Settled::Done => {
+                let response = change.finish(tx, &call, Answer::new(&Declined { request: id.into() })).await?;
+                app.mail_queued.notify_one();
+                Ok(response)
+            }
+            Settled::Already => Err(Problem::new(ProblemKind::Refused).detail("The request is settled by now.")),
+            Settled::Unknown => Err(Problem::not_found()),
+        }
+    })
+    .await
 }

@@ -108,7 +108,8 @@ pub struct LiveSessions {
     pub absorbed: SessionCountView,
 }
 
-/// The live sessions of two who part: all of them end.
+/// The live sessions of two who part: those of browsers end, on both sides. Families of refresh tokens go on, each with
+/// the side it belongs to, but for those whose subject goes to the other side.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct LivePartedSessions {
     pub from: SessionCountView,
@@ -151,7 +152,7 @@ pub struct FieldView {
     pub name: String,
     /// The rule that decides.
     pub rule: Value,
-    pub candidates: Vec<CandidateView>,
+    pub candidates: Vec<FieldCandidate>,
     /// The customer whose value counts.
     pub chosen: Id,
     /// Whether somebody said so, rather than the rule.
@@ -160,7 +161,7 @@ pub struct FieldView {
 
 /// One customer's value of a field.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct CandidateView {
+pub struct FieldCandidate {
     pub customer: Id,
     pub value: Value,
     pub verified: bool,
@@ -250,7 +251,7 @@ pub struct UndoPlanView {
     pub sectors: Vec<PartedView>,
     /// Clients to which consent was given meanwhile: both keep it, the stricter.
     pub consents: Vec<String>,
-    /// How many sessions there are now: all of them end. No part of what the hash stands for.
+    /// How many sessions there are now. No part of what the hash stands for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live_sessions: Option<LivePartedSessions>,
 }
@@ -351,14 +352,14 @@ impl From<Field> for FieldView {
         Self {
             name: field.name,
             rule: serde_json::to_value(field.rule).unwrap_or_default(),
-            candidates: field.candidates.into_iter().map(CandidateView::from).collect(),
+            candidates: field.candidates.into_iter().map(FieldCandidate::from).collect(),
             chosen: field.chosen.into(),
             by_choice: field.by_choice,
         }
     }
 }
 
-impl From<Candidate> for CandidateView {
+impl From<Candidate> for FieldCandidate {
     fn from(candidate: Candidate) -> Self {
         Self {
             customer: candidate.customer.into(),

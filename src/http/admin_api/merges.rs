@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Call;
-use super::change::{Answer, Asked, Change, PlanHash, Reason, Turn, tag};
+use super::change::{Answer, Asked, Change, PlanHash, Reason, tag};
 use super::merge_view::{
     LivePartedSessions, LiveSessions, MergeDone, MergeView, PlanView, SessionPolicy, UndoPlanView, line,
 };
@@ -215,6 +215,7 @@ pub fn request(
 }
 
 async fn plan(State(app): State<App>, call: Call, Asked(wanted): Asked<Wanted>) -> Result<Json<PlanView>, Problem> {
+    let choices = wanted.choices.clone();
     let request = request(&call, (wanted.survivor, wanted.absorbed), (wanted.choices, wanted.sessions), "")?;
     let mut tx = app.store().begin().await?;
     let plan = match merge::plan_in(&mut tx, &app.config.merge, &request, call.now).await? {
@@ -227,6 +228,15 @@ async fn plan(State(app): State<App>, call: Call, Asked(wanted): Asked<Wanted>) 
         }
         Outcome::Unknown(_) => return Err(Problem::not_found()),
     };
+    // Whoever chose it believes that it does something.
+    let has_value = |name: &String, customer: CustomerId| {
+        let field = plan.fields.iter().find(|field| field.name == *name);
+        field.is_some_and(|field| field.candidates.iter().any(|candidate| candidate.customer == customer))
+    };
+    if let Some((name, _)) = choices.iter().find(|(name, customer)| !has_value(name, **customer)) {
+        let words = "names a customer who has no value of this field";
+        return Err(Problem::new(ProblemKind::InvalidContent).fault(format!("/choices/{}", pointer(name)), words));
+    }
     let both = [plan.survivor, plan.absorbed];
     admin::record_look(&mut tx, &call.admin, call.operation.id, &both, call.now).await?;
     tx.commit().await?;
@@ -240,15 +250,15 @@ async fn execute(State(app): State<App>, call: Call, change: Change<Agreed>) -> 
     let agreed = &change.body;
     let (both, reason) = ((agreed.survivor, agreed.absorbed), agreed.reason.as_str());
     let request = request(&call, both, (agreed.choices.clone(), agreed.sessions), reason)?;
-    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
-        return Ok(response);
-    }
     let key = change.effect_key(&call);
-    let terms = Terms { hash: Some(change.body.plan_hash.as_str()), idempotency_key: Some(&key) };
-    match merge::execute(app.store(), &app.config.merge, &request, terms, call.now).await? {
-        Outcome::Done(executed) => change.keep(app.store(), &call, Answer::new(&MergeDone::from(executed))).await,
-        other => change.release(app.store(), &call, refused(other)).await,
-    }
+    let terms = Terms { hash: Some(agreed.plan_hash.as_str()), idempotency_key: Some(&key) };
+    let effect = async {
+        match merge::execute(app.store(), &app.config.merge, &request, terms, call.now).await? {
+            Outcome::Done(executed) => Ok(Answer::new(&MergeDone::from(executed))),
+            other => Err(refused(other)),
+        }
+    };
+    change.carry_out(app.store(), &call, effect).await
 }
 
 /// What an outcome that is not `Done` is called here.
@@ -325,23 +335,28 @@ async fn undo(
     change: Change<UndoAgreed>,
 ) -> Result<Response, Problem> {
     bound(&change.body.take)?;
-    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
-        return Ok(response);
-    }
     let (by, agreed) = (call.admin.initiator(), &change.body);
     let reason = agreed.reason.as_str().to_owned();
     let request = UndoRequest { merge, by, reason, take: agreed.take.clone() };
     let hash = Some(agreed.plan_hash.as_str());
-    let problem = match merge::undo(app.store(), &app.config.merge, &request, hash, call.now).await? {
-        Undone::Done { merge, from, restored, repeated } => {
-            let done = UndoDone { merge: merge.into(), from: from.into(), restored: restored.into(), repeated };
-            return change.keep(app.store(), &call, Answer::new(&done)).await;
+    let effect = async {
+        let refused = |plan: &UndoPlan| Problem::new(ProblemKind::Refused).detail(line(&plan.refusals));
+        match merge::undo(app.store(), &app.config.merge, &request, hash, call.now).await? {
+            Undone::Done { merge, from, restored, repeated } => {
+                let (merge, from, restored) = (merge.into(), from.into(), restored.into());
+                Ok(Answer::new(&UndoDone { merge, from, restored, repeated }))
+            }
+            Undone::Unknown => Err(Problem::not_found()),
+            Undone::Refused(plan) => Err(with_undo_plan(refused(&plan), *plan)),
+            Undone::Stale(plan) => Err(with_undo_plan(Problem::new(ProblemKind::Stale), *plan)),
         }
-        Undone::Unknown => Problem::not_found(),
-        Undone::Refused(plan) => with_undo_plan(Problem::new(ProblemKind::Refused).detail(line(&plan.refusals)), *plan),
-        Undone::Stale(plan) => with_undo_plan(Problem::new(ProblemKind::Stale), *plan),
     };
-    change.release(app.store(), &call, problem).await
+    change.carry_out(app.store(), &call, effect).await
+}
+
+/// A name as a part of a JSON pointer (RFC 6901 §3).
+fn pointer(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn bound(take: &[LinkId]) -> Result<(), Problem> {

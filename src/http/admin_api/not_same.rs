@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Call;
-use super::change::{Answer, Change, Reason, Turn};
+use super::change::{Answer, Change, Reason};
 use super::merge_view::NotSameView;
 use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
@@ -100,39 +100,28 @@ pub struct Marks {
 }
 
 async fn mark(State(app): State<App>, call: Call, change: Change<Mark>) -> Result<Response, Problem> {
-    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
-        return Ok(response);
-    }
     let Mark { a, b, reason } = &change.body;
-    let marked = not_same::mark(app.store(), *a, *b, call.admin.actor(), reason.as_str(), call.now).await?;
-    settle(&app, &call, change, marked, true).await
+    let effect = async {
+        let marked = not_same::mark(app.store(), *a, *b, call.admin.actor(), reason.as_str(), call.now).await?;
+        answer(marked, true)
+    };
+    change.carry_out(app.store(), &call, effect).await
 }
 
 async fn lift(State(app): State<App>, call: Call, change: Change<Lift>) -> Result<Response, Problem> {
-    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
-        return Ok(response);
-    }
     let Lift { a, b } = &change.body;
-    let marked = not_same::lift(app.store(), *a, *b, call.admin.actor(), call.now).await?;
-    settle(&app, &call, change, marked, false).await
+    let effect = async { answer(not_same::lift(app.store(), *a, *b, call.admin.actor(), call.now).await?, false) };
+    change.carry_out(app.store(), &call, effect).await
 }
 
-async fn settle<T: Send>(
-    app: &App,
-    call: &Call,
-    change: Change<T>,
-    marked: Marked,
-    not_same: bool,
-) -> Result<Response, Problem> {
-    let problem = match marked {
-        Marked::Done | Marked::Already => {
-            let answer = Answer::new(&Marks { not_same, repeated: marked == Marked::Already });
-            return change.keep(app.store(), call, answer).await;
+fn answer(marked: Marked, not_same: bool) -> Result<Answer, Problem> {
+    match marked {
+        Marked::Done | Marked::Already => Ok(Answer::new(&Marks { not_same, repeated: marked == Marked::Already })),
+        Marked::Merged => {
+            Err(Problem::new(ProblemKind::Refused).detail("They are one customer: undo the merge first."))
         }
-        Marked::Merged => Problem::new(ProblemKind::Refused).detail("They are one customer: undo the merge first."),
-        Marked::Unknown => Problem::not_found(),
-    };
-    change.release(app.store(), call, problem).await
+        Marked::Unknown => Err(Problem::not_found()),
+    }
 }
 
 async fn list(

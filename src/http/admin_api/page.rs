@@ -14,6 +14,7 @@ use crate::secret::{self, DerivedKey};
 
 /// One page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     pub items: Vec<T>,
     /// The cursor of the next page; absent on the last one.

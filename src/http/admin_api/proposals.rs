@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Call;
-use super::change::{Answer, Change, Turn, tag};
+use super::change::{Answer, Change, tag};
 use super::merge_view::{MergeDone, ProposalLine, ProposalView};
 use super::merges::{self, Agreed};
 use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
@@ -141,17 +141,15 @@ async fn make(State(app): State<App>, call: Call, change: Change<Agreed>) -> Res
     let agreed = &change.body;
     let (both, reason) = ((agreed.survivor, agreed.absorbed), agreed.reason.as_str());
     let request = merges::request(&call, both, (agreed.choices.clone(), agreed.sessions), reason)?;
-    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
-        return Ok(response);
-    }
     let key = change.effect_key(&call);
-    let terms = Terms { hash: Some(change.body.plan_hash.as_str()), idempotency_key: Some(&key) };
-    match merge::propose(app.store(), &app.config.merge, &request, terms, call.now).await? {
-        Outcome::Done(proposal) => {
-            change.keep(app.store(), &call, Answer::new(&ProposalLine::new(&proposal, call.now))).await
+    let terms = Terms { hash: Some(agreed.plan_hash.as_str()), idempotency_key: Some(&key) };
+    let effect = async {
+        match merge::propose(app.store(), &app.config.merge, &request, terms, call.now).await? {
+            Outcome::Done(proposal) => Ok(Answer::new(&ProposalLine::new(&proposal, call.now))),
+            other => Err(merges::refused(other)),
         }
-        other => change.release(app.store(), &call, merges::refused(other)).await,
-    }
+    };
+    change.carry_out(app.store(), &call, effect).await
 }
 
 async fn approve(
@@ -160,28 +158,21 @@ async fn approve(
     Named(id): Named<ProposalId>,
     change: Change<Nothing>,
 ) -> Result<Response, Problem> {
-    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
-        return Ok(response);
-    }
     let refused = |words: &str| Problem::new(ProblemKind::Refused).detail(words);
     let by = call.admin.actor();
     let decision = Decision { by: &by, has_seen: &|version| change.check_tag(version).is_ok() };
-    let problem = match merge::approve(app.store(), &app.config.merge, id, decision, call.now).await? {
-        Approved::Executed(executed) => {
-            let answer = Answer::new(&Approval::Executed { merge: executed.into() });
-            return change.keep(app.store(), &call, answer).await;
+    let effect = async {
+        match merge::approve(app.store(), &app.config.merge, id, decision, call.now).await? {
+            Approved::Executed(executed) => Ok(Answer::new(&Approval::Executed { merge: executed.into() })),
+            Approved::Waiting { missing } => Ok(Answer::new(&Approval::Waiting { missing })),
+            Approved::Unknown => Err(Problem::not_found()),
+            Approved::Changed => Err(Problem::new(ProblemKind::VersionMismatch)),
+            Approved::ByProposer => Err(refused("Nobody approves what they proposed.")),
+            Approved::Closed(state) => Err(refused(&format!("The proposal is {}.", state.as_str()))),
+            Approved::Voided => Err(Problem::new(ProblemKind::Stale).detail("The proposal is void.")),
         }
-        Approved::Waiting { missing } => {
-            let answer = Answer::new(&Approval::Waiting { missing });
-            return change.keep(app.store(), &call, answer).await;
-        }
-        Approved::Unknown => Problem::not_found(),
-        Approved::Changed => Problem::new(ProblemKind::VersionMismatch),
-        Approved::ByProposer => refused("Nobody approves what they proposed."),
-        Approved::Closed(state) => refused(&format!("The proposal is {}.", state.as_str())),
-        Approved::Voided => Problem::new(ProblemKind::Stale).detail("The proposal is void."),
     };
-    change.release(app.store(), &call, problem).await
+    change.carry_out(app.store(), &call, effect).await
 }
 
 async fn withdraw(
@@ -190,23 +181,21 @@ async fn withdraw(
     Named(id): Named<ProposalId>,
     change: Change<Nothing>,
 ) -> Result<Response, Problem> {
-    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
-        return Ok(response);
-    }
+    let refused = |words: String| Problem::new(ProblemKind::Refused).detail(words);
     let by = call.admin.actor();
     let decision = Decision { by: &by, has_seen: &|version| change.check_tag(version).is_ok() };
-    let problem = match merge::withdraw(app.store(), id, decision, call.now).await? {
-        Withdrawn::Done => {
-            let proposal = merge::proposal(app.store(), id).await?.ok_or_else(Problem::not_found)?;
-            return change.keep(app.store(), &call, Answer::new(&ProposalLine::new(&proposal, call.now))).await;
-        }
-        Withdrawn::Unknown => Problem::not_found(),
-        Withdrawn::Changed => Problem::new(ProblemKind::VersionMismatch),
-        Withdrawn::Closed(state) => {
-            Problem::new(ProblemKind::Refused).detail(format!("The proposal is {}.", state.as_str()))
+    let effect = async {
+        match merge::withdraw(app.store(), id, decision, call.now).await? {
+            Withdrawn::Done => {
+                let proposal = merge::proposal(app.store(), id).await?.ok_or_else(Problem::not_found)?;
+                Ok(Answer::new(&ProposalLine::new(&proposal, call.now)))
+            }
+            Withdrawn::Unknown => Err(Problem::not_found()),
+            Withdrawn::Changed => Err(Problem::new(ProblemKind::VersionMismatch)),
+            Withdrawn::Closed(state) => Err(refused(format!("The proposal is {}.", state.as_str()))),
         }
     };
-    change.release(app.store(), &call, problem).await
+    change.carry_out(app.store(), &call, effect).await
 }
 
 async fn view(app: &App, proposal: Proposal, now: Timestamp) -> Result<ProposalView, Problem> {

@@ -10,10 +10,11 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::access::Call;
-use super::change::{Answer, Change, Reason, Turn};
+use super::change::{Answer, Change, Turn};
+use super::keeping::Why;
 use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
 use super::query::{Named, Query};
@@ -26,6 +27,7 @@ use crate::clock::Timestamp;
 use crate::ids::{CustomerId, Sid};
 use crate::jobs::{self, First};
 use crate::protocol::problem::{Problem, ProblemKind};
+use crate::store::retry::retry;
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[
@@ -72,13 +74,6 @@ pub const OPERATIONS: &[Operation] = &[
         route: || post(end_one),
     },
 ];
-
-/// Why sessions are ended.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Why {
-    pub reason: Reason,
-}
 
 /// What ended.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -227,28 +222,31 @@ async fn end(
         None => return Err(Problem::not_found()),
     };
     let seen = sessions::live(app.kv(), &members, call.now).await?;
-    let mut tx = app.store().begin().await?;
-    if let Turn::Answered(response) = change.begin(&mut tx, call).await? {
-        return Ok(response);
-    }
-    change.lock(&mut tx, customer).await?;
-    let by = (call.admin.actor(), change.body.reason.as_str());
-    let ended = sessions::end(&mut tx, customer, which, Some(&seen), by, call.now).await?;
-    let (now, tasks) = match ended {
-        Ended::Done { customer, sessions, refresh_tokens, task } => {
-            let sessions = sessions.unwrap_or_default();
-            (EndedNow { customer: customer.into(), sessions, refresh_tokens, repeated: false }, vec![task])
+    retry(|| async {
+        let mut tx = app.store().begin().await?;
+        if let Turn::Answered(response) = change.begin(&mut tx, call).await? {
+            return Ok(response);
         }
-        // There is no such session of theirs.
-        Ended::Already { .. } if *which != Which::All => return Err(Problem::not_found()),
-        Ended::Already { customer } => {
-            (EndedNow { customer: customer.into(), sessions: 0, refresh_tokens: 0, repeated: true }, Vec::new())
-        }
-        Ended::Erased { .. } => return Err(Problem::new(ProblemKind::Gone)),
-        Ended::Unknown => return Err(Problem::not_found()),
-    };
-    let queued = jobs::queue_all(&mut tx, &app.secrets.task, tasks, First::Caller, call.now).await?;
-    let response = change.finish(tx, call, Answer::new(&now)).await?;
-    app.worker.finish_all(queued).await?;
-    Ok(response)
+        change.lock(&mut tx, customer).await?;
+        let by = (call.admin.actor(), change.body.reason.as_str());
+        let ended = sessions::end(&mut tx, customer, which, Some(&seen), by, call.now).await?;
+        let (now, tasks) = match ended {
+            Ended::Done { customer, sessions, refresh_tokens, task } => {
+                let sessions = sessions.unwrap_or_default();
+                (EndedNow { customer: customer.into(), sessions, refresh_tokens, repeated: false }, vec![task])
+            }
+            // There is no such session of theirs.
+            Ended::Already { .. } if *which != Which::All => return Err(Problem::not_found()),
+            Ended::Already { customer } => {
+                (EndedNow { customer: customer.into(), sessions: 0, refresh_tokens: 0, repeated: true }, Vec::new())
+            }
+            Ended::Erased { .. } => return Err(Problem::new(ProblemKind::Gone)),
+            Ended::Unknown => return Err(Problem::not_found()),
+        };
+        let queued = jobs::queue_all(&mut tx, &app.secrets.task, tasks, First::Caller, call.now).await?;
+        let response = change.finish(tx, call, Answer::new(&now)).await?;
+        app.worker.finish_all(queued).await?;
+        Ok(response)
+    })
+    .await
 }

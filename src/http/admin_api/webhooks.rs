@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::access::Call;
-use super::change::{Answer, Change, Turn, tag};
+use super::change::{Answer, Change, tag};
 use super::operation::{Access, CURSOR, Conditions, LIMIT, Method, Operation, schema_of};
 use super::page::Page;
 use super::query::{Named, Query};
@@ -71,7 +71,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "webhook_retry",
         method: Method::Post,
         path: "/webhooks/{webhook}/retry",
-        summary: "Deliver again what was put aside: one event, or all until one is refused.",
+        summary: "Deliver again what was put aside: one event, behind those that go before it, or all; in their order.",
         access: Access::Needs(Act::Redeliver),
         query: &[],
         conditions: Conditions::Key,
@@ -87,7 +87,7 @@ pub const OPERATIONS: &[Operation] = &[
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
-    /// Of one event; without it all of the receiver's.
+    /// Of one event; what was put aside of the same customer before goes first. Without it all of the receiver's.
     #[schemars(range(min = 1))]
     pub sequence: Option<i64>,
 }
@@ -97,7 +97,7 @@ pub struct Retry {
 pub struct Retried {
     /// How many were taken.
     pub delivered: i64,
-    /// Why the next one stays aside, if one was refused again.
+    /// Why the first that was refused again stays aside, and what has to come after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
@@ -211,22 +211,13 @@ async fn retry(
     Named(id): Named<String>,
     change: Change<Retry>,
 ) -> Result<Response, Problem> {
-    if let Turn::Answered(response) = change.claim(app.store(), &call).await? {
-        return Ok(response);
-    }
-    let retried = match change.body.sequence {
-        Some(sequence) => match app.relay.redeliver(&id, sequence).await? {
-            Redelivered::Taken => Some(Retried { delivered: 1, refused: None }),
-            Redelivered::Refused(reason) => Some(Retried { delivered: 0, refused: Some(reason) }),
-            Redelivered::Unknown => None,
-        },
-        None => {
-            let all = app.relay.redeliver_all(&id).await?;
-            all.map(|all| Retried { delivered: all.taken, refused: all.reason })
-        }
+    let effect = async {
+        let redelivered = match change.body.sequence {
+            Some(sequence) => app.relay.redeliver(&id, sequence).await?,
+            None => app.relay.redeliver_all(&id).await?,
+        };
+        let Redelivered { taken, reason } = redelivered.ok_or_else(Problem::not_found)?;
+        Ok(Answer::new(&Retried { delivered: taken, refused: reason }))
     };
-    match retried {
-        Some(retried) => change.keep(app.store(), &call, Answer::new(&retried)).await,
-        None => change.release(app.store(), &call, Problem::not_found()).await,
-    }
+    change.carry_out(app.store(), &call, effect).await
 }

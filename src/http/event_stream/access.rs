@@ -16,7 +16,7 @@ use crate::protocol::problem::{Problem, ProblemKind};
 use crate::protocol::{ErrorCode, OAuthError};
 
 /// The scope of a token for events.
-const SCOPE: &str = "events";
+pub const SCOPE: &str = "events";
 
 /// A client that was let in.
 pub(super) struct Caller {

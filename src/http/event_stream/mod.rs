@@ -5,6 +5,7 @@
 //! its sector may. The cursor is the number of the last event it has seen, in both forms the same.
 
 mod access;
+pub mod described;
 mod sse;
 
 use axum::extract::{RawQuery, State};
@@ -17,7 +18,10 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::events::stream::{self, Fetched, View};
 use crate::events::webhook::{Message, Selection};
+use crate::http::admin_api;
 use crate::protocol::problem::{Problem, ProblemKind};
+
+pub use self::access::SCOPE;
 
 /// How many events one answer holds at most.
 const MOST: usize = 100;
@@ -28,7 +32,7 @@ const MAX_TYPES: usize = 50;
 
 /// The routes of this surface.
 pub fn routes() -> Router<App> {
-    Router::new().route("/api/v1/events", routing::get(get))
+    Router::new().route(&format!("{}{}", admin_api::PREFIX, described::PATH), routing::get(get))
 }
 
 async fn get(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQuery) -> Result<Response, Problem> {
@@ -39,7 +43,12 @@ async fn get(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQue
         // A browser's or a library's EventSource says by itself where it stopped, whatever its address says.
         let beginning = stream::beginning(app.store()).await?;
         let after = last_event_id(&headers)?.or(asked.after).unwrap_or(beginning);
-        return if after < beginning { Err(removed(beginning)) } else { sse::open(&app, caller, view, after) };
+        let last = stream::end(app.store()).await?;
+        return match after {
+            _ if after < beginning => Err(removed(beginning)),
+            _ if after > last => Err(beyond(last)),
+            _ => sse::open(&app, caller, view, after),
+        };
     }
     let store = app.store();
     let after = match asked.after {
@@ -49,6 +58,7 @@ async fn get(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQue
     let page = match stream::page(store, &app.provider.clients, &view, after, asked.limit).await? {
         Fetched::Page(page) => page,
         Fetched::Removed { to } => return Err(removed(to)),
+        Fetched::Beyond { last } => return Err(beyond(last)),
     };
     let events: Vec<Value> = page.messages.iter().map(document).collect();
     let mut response = Json(json!({ "events": events, "next": page.next, "more": page.more })).into_response();
@@ -60,6 +70,11 @@ async fn get(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQue
 fn removed(to: i64) -> Problem {
     let detail = format!("The events up to {to} are not kept any more: read anew what they were about, then go on.");
     Problem::new(ProblemKind::EventsRemoved).detail(detail).with("after", to)
+}
+
+/// A cursor from another installation, or from before a database was put back.
+fn beyond(last: i64) -> Problem {
+    Problem::new(ProblemKind::InvalidCursor).detail(format!("The last event is {last}."))
 }
 
 /// One event: what a webhook has in its body, with the ID that it has in a header.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Rules, ScanError};
 use crate::clock::Timestamp;
-use crate::identity::duplicates::csv::Pair;
+use crate::identity::duplicates::Pair;
 use crate::ids::CustomerId;
 use crate::store::{Candidate, CandidateState, CustomerState, Store};
 

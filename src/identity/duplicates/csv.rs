@@ -1,22 +1,10 @@
-//! Scored pairs as CSV (RFC 4180), with the column names Splink gives its predictions: what Spark computed can be read,
-//! and what this found can be compared.
+//! Scored pairs as CSV (RFC 4180), and which record belongs to which person.
 
 use std::io::{self, Read, Write};
 
 use super::cluster::Clusters;
+use super::pairs::{HOUSEHOLD, LEFT, PROBABILITY, Pair, RIGHT, WEIGHT};
 use super::score::Score;
-
-const HEAD: [&str; 5] = ["unique_id_l", "unique_id_r", "match_weight", "match_probability", "household_probability"];
-
-/// A scored pair by the IDs of its records.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pair {
-    pub left: String,
-    pub right: String,
-    pub probability: f64,
-    /// Absent where the model that scored knew no households.
-    pub household: Option<f64>,
-}
 
 /// Why a line, or a file, cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +28,7 @@ impl<W: Write> Writer<W> {
     /// What writing meets.
     pub fn new(to: W) -> Result<Self, csv::Error> {
         let mut writer = csv::Writer::from_writer(to);
-        writer.write_record(HEAD)?;
+        writer.write_record([LEFT, RIGHT, WEIGHT, PROBABILITY, HOUSEHOLD])?;
         Ok(Self(writer))
     }
 
@@ -112,10 +100,10 @@ impl<R: Read> Reader<R> {
         let column = |name: &str| names.iter().position(|column| column.trim_start_matches('\u{feff}') == name);
         let needed = |name: &'static str| column(name).ok_or(CsvError::Column(name));
         let columns = Columns {
-            left: needed("unique_id_l")?,
-            right: needed("unique_id_r")?,
-            probability: needed("match_probability")?,
-            household: column("household_probability"),
+            left: needed(LEFT)?,
+            right: needed(RIGHT)?,
+            probability: needed(PROBABILITY)?,
+            household: column(HOUSEHOLD),
         };
         Ok(Self { from, columns })
     }
@@ -128,20 +116,15 @@ impl<R: Read> Reader<R> {
         let line = record.position().map_or(0, csv::Position::line);
         let bad = |reason: &'static str| CsvError::Line { line, reason };
         let field = |at: usize| record.get(at).ok_or_else(|| bad("too few fields"));
-        let probability = |text: &str| {
-            let value = text.trim().parse::<f64>().ok().filter(|value| (0.0..=1.0).contains(value));
-            value.ok_or_else(|| bad("a probability is no number between 0 and 1"))
-        };
+        let number =
+            |text: &str| text.trim().parse::<f64>().map_err(|_| bad("a probability is no number between 0 and 1"));
         let household = match self.columns.household.map(field).transpose()? {
-            Some(text) if !text.trim().is_empty() => Some(probability(text)?),
+            Some(text) if !text.trim().is_empty() => Some(number(text)?),
             _ => None,
         };
-        let (left, right) = (field(self.columns.left)?, field(self.columns.right)?);
-        if left == right || left.is_empty() || right.is_empty() {
-            return Err(bad("a pair needs two different IDs"));
-        }
-        let probability = probability(field(self.columns.probability)?)?;
-        Ok(Some(Pair { left: left.to_owned(), right: right.to_owned(), probability, household }))
+        let (left, right) = (field(self.columns.left)?.to_owned(), field(self.columns.right)?.to_owned());
+        let probability = number(field(self.columns.probability)?)?;
+        Pair::new(left, right, probability, household).map(Some).map_err(bad)
     }
 }
 

@@ -49,13 +49,13 @@ impl Counts {
     }
 }
 
-/// Counts the live sessions of a living customer. `kv` is where the sessions are, if it can be reached from here.
+/// Counts the live sessions of a living customer: those that a merge or an undoing has made worthless are none. `kv` is where the sessions are, if it can be reached from here.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn count(store: &Store, kv: Option<&Kv>, root: CustomerId, now: Timestamp) -> Result<Counts, store::Error> {
     let mut tx = store.begin_read().await?;
-    let rows: Vec<CustomerId> = tx.members_of(root).await?.iter().map(|row| row.id).collect();
+    let rows: Vec<_> = tx.members_of(root).await?.iter().map(|row| (row.id, row.sessions_from)).collect();
     let grants = tx.grants_live_by_row(root, now).await?;
     drop(tx);
     let sso = match kv {

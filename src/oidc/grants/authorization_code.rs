@@ -10,9 +10,10 @@ use crate::ids::GrantId;
 use crate::oidc::client::Client;
 use crate::oidc::code::{self, CodeRecord, Redeemed};
 use crate::oidc::{Provider, authorize, subject};
-use crate::protocol::OAuthError;
 use crate::protocol::client_metadata::GrantType;
 use crate::protocol::params::Params;
+use crate::protocol::{ErrorCode, OAuthError};
+use crate::store::retry::retry;
 use crate::store::{CustomerState, Grant};
 
 /// Redeems the code of a token request.
@@ -26,7 +27,7 @@ pub async fn redeem(
     now: Timestamp,
 ) -> Result<Granted, OAuthError> {
     let presented = params.required("code")?;
-    let record = match code::redeem(provider, presented, now).await.map_err(OAuthError::server_error)? {
+    let record = match code::redeem(provider, presented, now).await? {
         Redeemed::Fresh(record) => record,
         Redeemed::Replayed(grant) => {
             end_grant(provider, grant, client, now).await?;
@@ -39,7 +40,12 @@ pub async fn redeem(
     };
     code::check(&record, client.id(), params.get("redirect_uri"), params.get("code_verifier"))?;
     let resources = authorize::narrowed_resources(params, client, &record.resources)?;
-    grant(provider, client, *record, resources, GrantId::of_code(presented), now).await
+    let granted = grant(provider, client, &record, &resources, GrantId::of_code(presented), now).await;
+    if granted.as_ref().is_err_and(|error| error.code == ErrorCode::TemporarilyUnavailable) {
+        // Nobody got anything for it. If the grant was written all the same, the next try finds it and gives nothing.
+        code::give_back(provider, presented, &record, now).await?;
+    }
+    granted
 }
 
 /// What a record grants: tokens for its customer, with a refresh-token family where the client may have one.
@@ -49,41 +55,50 @@ pub async fn redeem(
 pub(super) async fn grant(
     provider: &Provider,
     client: &Client,
-    record: CodeRecord,
-    resources: Vec<String>,
+    record: &CodeRecord,
+    resources: &[String],
     id: GrantId,
     now: Timestamp,
 ) -> Result<Granted, OAuthError> {
-    let mut tx = provider.store.begin().await.map_err(OAuthError::server_error)?;
-    let view = subject::view(&mut tx, client.into(), record.customer, &provider.subject_key, now)
-        .await
-        .map_err(OAuthError::server_error)?;
+    retry(|| grant_once(provider, client, record, resources, id, now)).await
+}
+
+async fn grant_once(
+    provider: &Provider,
+    client: &Client,
+    record: &CodeRecord,
+    resources: &[String],
+    id: GrantId,
+    now: Timestamp,
+) -> Result<Granted, OAuthError> {
+    let mut tx = provider.store.begin().await?;
+    let view = subject::view(&mut tx, client.into(), record.customer, &provider.subject_key, now).await?;
     let Some((seen, sub)) = view.filter(|(view, _)| view.state == CustomerState::Active) else {
         return Err(OAuthError::invalid_grant(code::INVALID).detail("the customer is not active"));
     };
     let offline = record.scope.contains("offline_access");
     let mut refresh = None;
     if client.may_use(GrantType::RefreshToken) {
-        let row = family(provider, client, &record, &sub, id, now);
+        let row = family(provider, client, record, &sub, id, now);
         let came_by = record.authentication.link;
-        if !tx.grant_insert(&row, came_by).await.map_err(OAuthError::server_error)? {
+        if !tx.grant_insert(&row, came_by).await? {
             // A replay came first and left a tombstone: what this use would give is already void. Or the account that the
             // customer logged in with was disconnected since, and whatever came in through it ends.
             return Err(OAuthError::invalid_grant(code::INVALID).detail("voided by a replay, or its link has ended"));
         }
         refresh = Some(RefreshToken { grant: id, generation: row.generation }.encode(&provider.refresh_key));
     }
-    tx.commit().await.map_err(OAuthError::server_error)?;
+    tx.commit().await?;
     Ok(Granted {
         merged_from: seen.retired_beside(&sub),
         subject: sub,
-        scope: record.scope,
-        resources,
+        scope: record.scope.clone(),
+        resources: resources.to_vec(),
         grant: id,
-        authentication: Some(record.authentication.as_seen_by(&seen)),
+        authentication: Some(record.authentication.clone().as_seen_by(&seen)),
         bound_to: (!offline).then(|| record.sid.clone()),
-        sid: Some(record.sid),
-        nonce: record.nonce,
+        sid: Some(record.sid.clone()),
+        nonce: record.nonce.clone(),
         refresh_token: refresh,
         not_after: None,
     })
@@ -121,8 +136,8 @@ fn family(provider: &Provider, client: &Client, record: &CodeRecord, sub: &str, 
 /// A code that is no longer remembered may still have a grant, which then ends like any replayed code's.
 async fn end_grant_of_old(provider: &Provider, code: &str, client: &Client, now: Timestamp) -> Result<(), OAuthError> {
     let id = GrantId::of_code(code);
-    let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
-    let grant = tx.grant_find(id).await.map_err(OAuthError::server_error)?;
+    let mut tx = provider.store.begin_read().await?;
+    let grant = tx.grant_find(id).await?;
     drop(tx);
     match grant {
         Some(grant) if grant.revoked_at.is_none() => end_grant(provider, id, client, now).await,
@@ -133,16 +148,14 @@ async fn end_grant_of_old(provider: &Provider, code: &str, client: &Client, now:
 /// RFC 6749 §4.1.2: revoke all tokens issued from a code that is used twice. Commits even though the answer refuses.
 async fn end_grant(provider: &Provider, grant: GrantId, client: &Client, now: Timestamp) -> Result<(), OAuthError> {
     let lifetime = provider.lifetimes.access_token.max(provider.lifetimes.refresh_grace);
-    revoke_access_tokens(&provider.kv, grant, lifetime).await.map_err(OAuthError::server_error)?;
-    let mut tx = provider.store.begin().await.map_err(OAuthError::server_error)?;
-    let customer = tx.grant_void(grant, client.id(), "code_replayed", now).await.map_err(OAuthError::server_error)?;
+    revoke_access_tokens(&provider.kv, grant, lifetime).await?;
+    let mut tx = provider.store.begin().await?;
+    let customer = tx.grant_void(grant, client.id(), "code_replayed", now).await?;
     if let Some(customer) = customer {
         let detail = BTreeMap::from([("client_id", client.id().to_owned()), ("what", "authorization_code".to_owned())]);
-        events::record(&mut tx, customer, events::Actor::System, events::Event::TokenReuse { detail }, now)
-            .await
-            .map_err(OAuthError::server_error)?;
+        events::record(&mut tx, customer, events::Actor::System, events::Event::TokenReuse { detail }, now).await?;
     }
-    tx.commit().await.map_err(OAuthError::server_error)?;
+    tx.commit().await?;
     tracing::warn!(client.id = client.id(), "an authorization code was used twice; its tokens are revoked");
     Ok(())
 }

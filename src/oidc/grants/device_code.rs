@@ -25,5 +25,5 @@ pub async fn redeem(
     let resources = authorize::narrowed_resources(params, client, &redeemed.request.resources)?;
     let session = without_browser(provider, redeemed.customer, redeemed.authentication, now).await?;
     let record = CodeRecord::of_session(client, session, redeemed.request.scope, redeemed.request.resources, now);
-    authorization_code::grant(provider, client, record, resources, GrantId::of_code(device_code), now).await
+    authorization_code::grant(provider, client, &record, &resources, GrantId::of_code(device_code), now).await
 }

@@ -88,7 +88,7 @@ async fn without_browser(
         expires_at: now + provider.lifetimes.session,
         browser: None,
     };
-    if session::begin_without_browser(&provider.kv, &session, now).await.map_err(OAuthError::server_error)? {
+    if session::begin_without_browser(&provider.kv, &session, now).await? {
         return Ok(session);
     }
     Err(OAuthError::invalid_grant("the customer may not sign in").detail("the account was disconnected"))

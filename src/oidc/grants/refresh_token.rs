@@ -19,6 +19,7 @@ use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
 use crate::secret::{self, DerivedKey};
 use crate::session::{self, Authentication};
+use crate::store::retry::retry;
 use crate::store::{CustomerState, Grant, Tx};
 
 const INVALID: &str = "the refresh token is invalid, expired or revoked";
@@ -72,16 +73,23 @@ pub async fn rotate(
 ) -> Result<Granted, OAuthError> {
     let presented = RefreshToken::decode(params.required("refresh_token")?, &provider.refresh_key)
         .ok_or_else(|| OAuthError::invalid_grant(INVALID).detail("not one of ours"))?;
-    let mut tx = provider.store.begin().await.map_err(OAuthError::server_error)?;
+    retry(|| rotate_once(provider, client, params, presented, now)).await
+}
+
+async fn rotate_once(
+    provider: &Provider,
+    client: &Client,
+    params: &Params,
+    presented: RefreshToken,
+    now: Timestamp,
+) -> Result<Granted, OAuthError> {
+    let mut tx = provider.store.begin().await?;
     let idle = now + provider.lifetimes.refresh_idle;
-    let rotated = tx
-        .grant_rotate(presented.grant, client.id(), presented.generation, now, idle)
-        .await
-        .map_err(OAuthError::server_error)?;
+    let rotated = tx.grant_rotate(presented.grant, client.id(), presented.generation, now, idle).await?;
     let family = match rotated {
         Some(family) => family,
         None => {
-            let family = tx.grant_find(presented.grant).await.map_err(OAuthError::server_error)?;
+            let family = tx.grant_find(presented.grant).await?;
             let family = family.ok_or_else(|| OAuthError::invalid_grant(INVALID).detail("no such family"))?;
             match judge(&family, client.id(), presented.generation, provider.lifetimes.refresh_grace, now) {
                 Stale::Retry => family,
@@ -97,7 +105,7 @@ pub async fn rotate(
         }
     };
     let granted = granted(provider, &mut tx, client, params, &family, presented).await?;
-    tx.commit().await.map_err(OAuthError::server_error)?;
+    tx.commit().await?;
     Ok(granted)
 }
 
@@ -129,17 +137,15 @@ async fn end_family(provider: &Provider, client: &Client, family: &Grant, now: T
     if let Some(sid) = &family.sid {
         ops.push(mark(session::suspect_key(sid.as_str()), provider.lifetimes.refresh_absolute));
     }
-    provider.kv.run(ops).await.map_err(OAuthError::server_error)?;
-    let mut tx = provider.store.begin().await.map_err(OAuthError::server_error)?;
-    let ended = tx.grant_revoke(family.id, "refresh_token_reuse", now).await.map_err(OAuthError::server_error)?;
+    provider.kv.run(ops).await?;
+    let mut tx = provider.store.begin().await?;
+    let ended = tx.grant_revoke(family.id, "refresh_token_reuse", now).await?;
     // Of several at once, one says so.
     if let Some(customer) = family.customer.filter(|_| ended) {
         let detail = BTreeMap::from([("client_id", client.id().to_owned()), ("what", "refresh_token".to_owned())]);
-        events::record(&mut tx, customer, events::Actor::System, events::Event::TokenReuse { detail }, now)
-            .await
-            .map_err(OAuthError::server_error)?;
+        events::record(&mut tx, customer, events::Actor::System, events::Event::TokenReuse { detail }, now).await?;
     }
-    tx.commit().await.map_err(OAuthError::server_error)?;
+    tx.commit().await?;
     tracing::warn!(client.id = client.id(), "a rotated refresh token was used again; its family is revoked");
     Ok(())
 }
@@ -156,9 +162,7 @@ async fn granted(
     let invalid = |detail: &str| OAuthError::invalid_grant(INVALID).detail(detail);
     let customer = family.customer.ok_or_else(|| invalid("no customer"))?;
     let sector = Sector::from(client);
-    let view = subject::view(tx, sector, customer, &provider.subject_key, family.last_used_at)
-        .await
-        .map_err(OAuthError::server_error)?;
+    let view = subject::view(tx, sector, customer, &provider.subject_key, family.last_used_at).await?;
     let (seen, current) = view.ok_or_else(|| invalid("no such customer"))?;
     if seen.state != CustomerState::Active {
         return Err(invalid("the customer is not active"));

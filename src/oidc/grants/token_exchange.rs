@@ -103,7 +103,7 @@ async fn sign_in(
     let nonce = Some(nonce.as_str().to_owned());
     let record = CodeRecord { nonce, ..CodeRecord::of_session(client, session, scope, resources.clone(), now) };
     let id = GrantId(uuid::Uuid::from_bytes(clock::random()));
-    authorization_code::grant(provider, client, record, resources, id, now).await
+    authorization_code::grant(provider, client, &record, &resources, id, now).await
 }
 
 fn unverified(error: ConnectorError) -> OAuthError {
@@ -119,7 +119,7 @@ fn unverified(error: ConnectorError) -> OAuthError {
 /// A nonce counts once, on all replicas together.
 async fn use_up(provider: &Provider, nonce: &NativeNonce) -> Result<(), OAuthError> {
     let key = format!("native-nonce:{}", secret::token_hash(nonce.as_str()));
-    if provider.kv.set_new(&key, b"1".to_vec(), REMEMBERED).await.map_err(OAuthError::server_error)? {
+    if provider.kv.set_new(&key, b"1".to_vec(), REMEMBERED).await? {
         return Ok(());
     }
     Err(OAuthError::invalid_request("subject_token is not acceptable").detail("its nonce was used before"))
@@ -136,7 +136,7 @@ async fn customer(
     let typed = if connector.config().ask_email == AskEmail::Require { Typed::AskedFor } else { Typed::Nothing };
     let source =
         Source { links_automatically: false, typed, ..Source::of(connector.as_ref(), identity, &provider.namespaces) };
-    match sign_in::social(&provider.store, source, identity, now).await.map_err(OAuthError::server_error)? {
+    match sign_in::social(&provider.store, source, identity, now).await? {
         SignedIn::Known(customer, link) | SignedIn::Created(customer, link) => Ok((customer, link)),
         SignedIn::AccountExists(..) => Err(OAuthError::new(
             ErrorCode::InteractionRequired,
@@ -178,7 +178,7 @@ async fn upstream_token(
     };
     let seen = subject(provider, client, request.subject_token, now).await?;
     let asked = provider.keeper.access_token((seen.root, &seen.leading), connector.as_ref(), now).await;
-    match asked.map_err(OAuthError::server_error)? {
+    match asked? {
         Asked::Token(access) => Ok(upstream_response(access, now)),
         Asked::NotKept => Err(OAuthError::new(ErrorCode::InvalidTarget, "the customer has no token of this connector")),
         Asked::LoginNeeded => Err(OAuthError::new(
@@ -206,9 +206,9 @@ async fn subject(provider: &Provider, client: &Client, token: &str, now: Timesta
         ErrorCode::InvalidToken => refused(error.detail.as_deref().unwrap_or_default()),
         _ => error,
     })?;
-    let mut tx = provider.store.begin_read().await.map_err(OAuthError::server_error)?;
+    let mut tx = provider.store.begin_read().await?;
     let seen = userinfo::seen(provider, &mut tx, &client.sector, &claims.sub, &live, now).await;
-    seen.map_err(OAuthError::server_error)?.ok_or_else(|| refused("no such customer"))
+    seen?.ok_or_else(|| refused("no such customer"))
 }
 
 fn upstream_response(access: UpstreamAccess, now: Timestamp) -> TokenResponse {

@@ -3,7 +3,7 @@
 use samesake::clock::{Clock, Timestamp};
 use samesake::config::Config;
 use samesake::identity::candidates::{self, Imported, Loaded, Refit, Rules};
-use samesake::identity::duplicates::csv::Pair;
+use samesake::identity::duplicates::Pair;
 use samesake::identity::duplicates::{Blocks, Model};
 use samesake::ids::{CustomerId, LinkId};
 use samesake::store::{Candidate, CandidateState, Customer, Link, LinkState, Store};

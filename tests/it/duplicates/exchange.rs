@@ -1,8 +1,11 @@
 //! Splink's settings and CSV of pairs: what goes out comes back, and what others wrote is read or refused.
 
+use std::fs::File;
+
 use samesake::identity::duplicates::csv::{Reader, Writer};
 use samesake::identity::duplicates::score::Scorer;
 use samesake::identity::duplicates::splink;
+use samesake::identity::duplicates::{pairs, parquet};
 use serde_json::json;
 
 use super::{TOWN, by_key, scan};
@@ -70,9 +73,13 @@ fn pairs_that_splink_predicted_are_read_and_broken_lines_are_named() {
     assert_eq!(short, [("a", "b", 0.99), ("c\nd", "e", 0.5)]);
     assert!(pairs.iter().all(|pair| pair.household.is_none()));
     let head = "unique_id_l,unique_id_r,match_probability\n";
-    for (body, line) in
-        [("a,b,1.5\n", "line 2"), ("a,b\n", "line 2"), ("a,a,0.5\n", "line 2"), ("a,b,0.5\n\"c", "line 3")]
-    {
+    for (body, line) in [
+        ("a,b,1.5\n", "line 2"),
+        ("a,b,NaN\n", "line 2"),
+        ("a,b\n", "line 2"),
+        ("a,a,0.5\n", "line 2"),
+        ("a,b,0.5\n\"c", "line 3"),
+    ] {
         let text = format!("{head}{body}");
         let error = Reader::new(text.as_bytes()).unwrap().find_map(Result::err).unwrap().to_string();
         assert!(error.starts_with(line) || error.starts_with("line"), "{error}");
@@ -80,4 +87,68 @@ fn pairs_that_splink_predicted_are_read_and_broken_lines_are_named() {
     assert!(Reader::new("id_a,id_b\n".as_bytes()).is_err());
     let long = format!("{head}{}", "x".repeat(1 << 20));
     assert!(Reader::new(long.as_bytes()).unwrap().next().unwrap().is_err());
+}
+
+/// A directory of a test, gone at its end.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new() -> Scratch {
+        let name = format!("samesake-pairs-{}-{}", std::process::id(), samesake::secret::random_token());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// In more than one row group, and read by whichever name the file has.
+#[test]
+fn pairs_survive_parquet() {
+    let found = &TOWN.1;
+    let (scratch, scorer) = (Scratch::new(), Scorer::new(&found.model));
+    let score = scorer.score(&found.records, found.pairs[0].a, found.pairs[0].b);
+    let path = scratch.0.join("pairs.parquet");
+    let mut writer = pairs::Writer::to(Some(&path)).unwrap();
+    for number in 0..100_001 {
+        writer.pair(&number.to_string(), "\"x\",\u{e9}", &score).unwrap();
+    }
+    writer.finish().unwrap();
+    let other_name = scratch.0.join("pairs");
+    std::fs::rename(path, &other_name).unwrap();
+    let mut read = 0;
+    for (number, pair) in pairs::Reader::of(File::open(other_name).unwrap()).unwrap().enumerate() {
+        let pair = pair.unwrap();
+        assert_eq!((pair.left, pair.right.as_str()), (number.to_string(), "\"x\",\u{e9}"));
+        assert_eq!((pair.probability, pair.household), (score.same, Some(score.household)));
+        read += 1;
+    }
+    assert_eq!(read, 100_001);
+}
+
+/// `tests/interop/pairs.parquet` is what pandas made of Splink's columns, with an ID that is missing in the last row.
+#[test]
+fn parquet_that_others_wrote_is_read_and_a_broken_row_is_named() {
+    let read = |name: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name);
+        pairs::Reader::of(File::open(path).unwrap()).unwrap().collect::<Vec<_>>()
+    };
+    let all = read("pairs.parquet");
+    let [Ok(first), Ok(second), Err(broken)] = all.as_slice() else { panic!("{all:?}") };
+    assert_eq!((first.left.as_str(), first.right.as_str(), first.probability, first.household), ("a", "b", 0.99, None));
+    assert_eq!(second.right, "\u{e9}");
+    assert!(broken.to_string().starts_with("row 3"), "{broken}");
+    let scratch = Scratch::new();
+    let refused = |name: &str, bytes: &[u8]| {
+        std::fs::write(scratch.0.join(name), bytes).unwrap();
+        pairs::Reader::of(File::open(scratch.0.join(name)).unwrap()).err().map(|error| error.to_string())
+    };
+    assert!(refused("short", parquet::MAGIC).is_some());
+    assert!(refused("torn", b"PAR1 and nothing of the kind PAR1").is_some());
+    assert!(refused("none", b"").is_some_and(|said| said.contains("unique_id_l")), "CSV without a head");
 }

@@ -1,10 +1,8 @@
 //! `samesake webhooks`, by the program itself.
 
-use samesake::clock::uuid_v7;
-use samesake::ids::EventId;
-use samesake::store::DeadLetter;
 use serde_json::{Value, json};
 
+use super::order::put_aside;
 use super::receiver::{Receiver, Reply, SECRET};
 use super::{customer, happen, whats};
 use crate::harness::{Env, Gateway, until};
@@ -74,26 +72,20 @@ on_both! {
             happen(&store, &env.clock, ann, what).await;
         }
         until("it to be told", async || whats(&receiver) == ["one", "two"]).await;
-        let now = env.clock.now();
-        let mut tx = store.begin().await.unwrap();
-        for sequence in [1, 2, 3] {
-            let event = EventId(uuid_v7(now));
-            let letter = DeadLetter { sequence, event, reason: "it answered 422".to_owned(), put_aside_at: now };
-            tx.webhook_put_aside("crm", &letter).await.unwrap();
-        }
-        tx.commit().await.unwrap();
+        put_aside(env, &[1, 2, 3]).await;
         let retry = |more: &[&str]| {
             let output = gateway.run(&[&["webhooks", "retry", "crm"], more].concat());
             (output.status.code().unwrap(), told(&output))
         };
-        assert_eq!(retry(&["--event", "3"]), (0, "event 3 was delivered\n".to_owned()));
-        assert_eq!((whats(&receiver), status(&gateway)[0]["put_aside"].clone()), (vec!["one".into(), "two".into(), "two".into()], json!(2)));
-        let (code, said) = retry(&["--event", "3"]);
-        assert!(code == 1 && said.contains("event 3 was not put aside"), "{said}");
-        receiver.answer(|body| Reply::Status(if body["data"]["kind"] == "one" { 422 } else { 200 }));
+        // Events 1 and 2 are the same customer's, and go first.
+        assert_eq!(retry(&["--event", "2"]), (0, "2 event(s) were delivered\n".to_owned()));
+        assert_eq!((whats(&receiver), status(&gateway)[0]["put_aside"].clone()), (vec!["one".into(), "two".into(), "one".into()], json!(1)));
+        let (code, said) = retry(&["--event", "2"]);
+        assert!(code == 1 && said.contains("event 2 was not put aside"), "{said}");
+        receiver.answer(|body| Reply::Status(if body["data"]["kind"] == "two" { 422 } else { 200 }));
         let (code, said) = retry(&[]);
-        assert!(code == 1 && said.contains("1 event(s) were delivered") && said.contains("it answered 422"), "{said}");
-        assert_eq!(status(&gateway)[0]["dead_letters"][0]["sequence"], 2, "the refused one stays aside");
+        assert!(code == 1 && said.contains("0 event(s) were delivered") && said.contains("it answered 422"), "{said}");
+        assert_eq!(status(&gateway)[0]["dead_letters"][0]["sequence"], 3, "the refused one stays aside");
         receiver.take_all();
         assert_eq!(retry(&[]), (0, "1 event(s) were delivered\n".to_owned()));
         assert_eq!(retry(&[]), (0, "0 event(s) were delivered\n".to_owned()));

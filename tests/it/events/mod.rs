@@ -6,7 +6,7 @@ mod command;
 mod interop;
 mod lease;
 mod merging;
-mod order;
+pub mod order;
 mod power_cut;
 pub mod receiver;
 mod replay;

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use samesake::clock::Clock;
-use samesake::events::{self, Actor, Event};
+use samesake::events::redelivery::Redelivered;
+use samesake::events::{self, Actor, Event, relay};
 use samesake::ids::{CustomerId, EventId};
-use samesake::store::{OutboxRow, Store};
+use samesake::store::{DeadLetter, OutboxRow, Store};
 use serde_json::{Value, json};
 
 use super::receiver::{Delivery, Receiver, Reply};
@@ -128,7 +129,71 @@ on_servers! {
     }
 }
 
+/// Puts these events aside, as if the receiver had refused them.
+pub async fn put_aside(env: &Env, sequences: &[i64]) {
+    let store = env.store().await;
+    let mut tx = store.begin().await.unwrap();
+    for &sequence in sequences {
+        let event = tx.outbox_sequenced(sequence - 1, "", 1).await.unwrap().remove(0).id;
+        let letter =
+            DeadLetter { sequence, event, reason: "it answered 422".to_owned(), put_aside_at: env.clock.now() };
+        tx.webhook_put_aside("crm", &letter).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
 on_both! {
+    /// Rule 31: what was put aside comes late, but none of a customer's before an older one of theirs.
+    async fn what_was_put_aside_goes_in_the_order_of_each_customer(env: &Env) {
+        let (store, receiver) = (env.store().await, Receiver::start().await);
+        let (ann, bob) = (customer(&store, &env.clock).await, customer(&store, &env.clock).await);
+        let relay = relay(env, vec![internal("crm", &receiver)]).await;
+        for (whose, what) in [(ann, "ann 1"), (bob, "bob 1"), (ann, "ann 2"), (bob, "bob 2"), (ann, "ann 3")] {
+            happen(&store, &env.clock, whose, what).await;
+        }
+        relay::number(&store, usize::MAX).await.unwrap();
+        put_aside(env, &[3, 4, 5, 6, 7]).await;
+        let refuses = |what: &'static str| receiver.answer(move |body| Reply::Status(if body["data"]["kind"] == what { 422 } else { 200 }));
+        let redelivered = |taken, reason: Option<&str>| Some(Redelivered { taken, reason: reason.map(str::to_owned) });
+        // One is asked for: those of the same customer before it go first, and where one of them is refused, it waits.
+        refuses("ann 1");
+        let waits = redelivered(0, Some("event 3 goes before it: it answered 422"));
+        assert_eq!(relay.redeliver("crm", 5).await.unwrap(), waits);
+        assert_eq!(relay.redeliver("crm", 6).await.unwrap(), redelivered(2, None), "Bob's do not wait for Ann's");
+        assert_eq!(whats(&receiver), ["bob 1", "bob 2"]);
+        put_aside(env, &[4, 6]).await;
+        assert_eq!(relay.redeliver_all("crm").await.unwrap(), redelivered(2, Some("it answered 422")));
+        assert_eq!(whats(&receiver)[2..], ["bob 1", "bob 2"], "the others go on");
+        receiver.take_all();
+        assert_eq!(relay.redeliver("crm", 5).await.unwrap(), redelivered(2, None));
+        assert_eq!(relay.redeliver_all("crm").await.unwrap(), redelivered(1, None));
+        assert_eq!(whats(&receiver)[4..], ["ann 1", "ann 2", "ann 3"]);
+        assert_eq!(relay.redeliver("crm", 5).await.unwrap(), None);
+    }
+
+    /// A merge goes behind everything before it and before everything after it, also from there.
+    async fn a_merge_that_was_put_aside_is_passed_by_nothing(env: &Env) {
+        let (store, receiver) = (env.store().await, Receiver::start().await);
+        let (ann, bob) = (customer(&store, &env.clock).await, customer(&store, &env.clock).await);
+        let relay = relay(env, vec![internal("crm", &receiver)]).await;
+        happen(&store, &env.clock, bob, "bob before").await;
+        happen_as(&store, &env.clock, ann, "customer.merged", json!({ "kind": "merged", "audiences": [] })).await;
+        happen(&store, &env.clock, ann, "ann after").await;
+        relay::number(&store, usize::MAX).await.unwrap();
+        put_aside(env, &[3, 4, 5]).await;
+        for refused in ["bob before", "merged"] {
+            receiver.answer(move |body| Reply::Status(if body["data"]["kind"] == refused { 422 } else { 200 }));
+            let all = relay.redeliver_all("crm").await.unwrap().unwrap();
+            assert_eq!(all.reason.as_deref(), Some("it answered 422"), "{refused}");
+            let last = relay.redeliver("crm", 5).await.unwrap().unwrap();
+            assert!(last.reason.is_some_and(|reason| reason.contains("goes before it")), "{refused}");
+        }
+        assert_eq!(whats(&receiver), ["bob before"]);
+        receiver.take_all();
+        assert_eq!(relay.redeliver("crm", 5).await.unwrap(), Some(Redelivered { taken: 2, reason: None }));
+        assert_eq!(whats(&receiver), ["bob before", "merged", "ann after"]);
+    }
+
     /// Customers do not wait for one another, but for whoever becomes one with them.
     async fn what_joins_customers_comes_after_all_before_it_and_before_all_after_it(env: &Env) {
         let (store, receiver) = (env.store().await, Receiver::start().await);

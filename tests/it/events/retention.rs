@@ -6,12 +6,13 @@ use std::time::Duration;
 use samesake::clock::uuid_v7;
 use samesake::config::Config;
 use samesake::events::redelivery::Redelivered;
-use samesake::events::relay::{self, Replay};
+use samesake::events::relay::{self, Relay, Replay};
 use samesake::events::retention::Retention;
-use samesake::ids::EventId;
-use samesake::store::{DeadLetter, Store};
+use samesake::ids::CustomerId;
+use samesake::store::Store;
 use serde_json::json;
 
+use super::order::put_aside;
 use super::receiver::{Receiver, Reply};
 use super::stream::{audience, fetch, log_in, register, token};
 use super::{customer, happen, internal, relay, state, webhook, whats};
@@ -34,64 +35,84 @@ async fn removed(store: &Store) -> i64 {
     store.begin_read().await.unwrap().outbox_numbering().await.unwrap().removed
 }
 
-on_both! {
-    async fn old_events_go_when_they_were_told_and_the_numbers_go_on(env: &Env) {
+/// A receiver that is told of Ann, and a gateway that keeps events for 30 days.
+struct House<'a> {
+    env: &'a Env,
+    store: Store,
+    receiver: Receiver,
+    relay: Relay,
+    retention: Retention,
+    ann: CustomerId,
+}
+
+impl House<'_> {
+    async fn start(env: &Env) -> House<'_> {
         let (store, receiver) = (env.store().await, Receiver::start().await);
         let relay = relay(env, vec![internal("crm", &receiver)]).await;
         let retention = retention(env, &store, &receiver, false);
         let ann = customer(&store, &env.clock).await;
-        for what in ["one", "two", "three"] {
-            happen(&store, &env.clock, ann, what).await;
+        House { env, store, receiver, relay, retention, ann }
+    }
+
+    /// These happen to Ann, and the receiver is told.
+    async fn tell(&self, all: &[&str]) {
+        for what in all {
+            happen(&self.store, &self.env.clock, self.ann, what).await;
         }
-        relay.run_once().await.unwrap();
+        self.relay.run_once().await.unwrap();
+    }
+
+    /// Removes what may go; answers how many that were, and up to which number everything is gone.
+    async fn remove(&self) -> (u64, i64) {
+        (self.retention.run_once().await.unwrap(), removed(&self.store).await)
+    }
+
+    /// Has the receiver told again.
+    async fn replay(&self, from: Option<i64>) -> Replay {
+        relay::replay(&self.store, "crm", from, self.env.clock.now()).await.unwrap()
+    }
+}
+
+on_both! {
+    async fn old_events_go_when_they_were_told_and_the_numbers_go_on(env: &Env) {
+        let house = House::start(env).await;
+        house.tell(&["one", "two", "three"]).await;
         env.clock.advance(29 * DAY);
-        assert_eq!(retention.run_once().await.unwrap(), 0, "too young");
+        assert_eq!(house.remove().await, (0, 0), "too young");
         env.clock.advance(2 * DAY);
-        happen(&store, &env.clock, ann, "new").await;
-        assert_eq!((retention.run_once().await.unwrap(), retention.run_once().await.unwrap()), (4, 0));
-        let graph = invariants::check(env).await;
-        assert_eq!((graph.events.len(), removed(&store).await), (1, 4));
+        happen(&house.store, &env.clock, house.ann, "new").await;
+        assert_eq!((house.remove().await, house.remove().await), ((4, 4), (0, 4)));
+        assert_eq!(invariants::check(env).await.events.len(), 1);
         // The last one stays, however old it is.
-        relay.run_once().await.unwrap();
+        house.tell(&[]).await;
         env.clock.advance(99 * DAY);
-        assert_eq!(retention.run_once().await.unwrap(), 0);
-        happen(&store, &env.clock, ann, "newest").await;
-        relay.run_once().await.unwrap();
-        assert_eq!(whats(&receiver), ["one", "two", "three", "new", "newest"]);
-        assert_eq!(receiver.taken().last().unwrap().sequence(), 6);
-        assert_eq!((retention.run_once().await.unwrap(), removed(&store).await), (1, 5));
+        assert_eq!(house.remove().await, (0, 4));
+        house.tell(&["newest"]).await;
+        assert_eq!(whats(&house.receiver), ["one", "two", "three", "new", "newest"]);
+        assert_eq!(house.receiver.taken().last().unwrap().sequence(), 6);
+        assert_eq!(house.remove().await, (1, 5));
         invariants::check(env).await;
     }
 
     /// Rule 17: an outage costs nobody anything; only who was given up as gone is not waited for.
     async fn a_receiver_that_is_still_tried_holds_events_back(env: &Env) {
-        let (store, receiver) = (env.store().await, Receiver::start().await);
-        let relay = relay(env, vec![internal("crm", &receiver)]).await;
-        let retention = retention(env, &store, &receiver, false);
-        let ann = customer(&store, &env.clock).await;
-        for what in ["one", "two"] {
-            happen(&store, &env.clock, ann, what).await;
-        }
-        relay.run_once().await.unwrap();
-        receiver.answer(|_| Reply::Status(503));
-        for what in ["three", "four"] {
-            happen(&store, &env.clock, ann, what).await;
-        }
-        relay.run_once().await.unwrap();
+        let house = House::start(env).await;
+        house.tell(&["one", "two"]).await;
+        house.receiver.answer(|_| Reply::Status(503));
+        house.tell(&["three", "four"]).await;
         env.clock.advance(99 * DAY);
-        assert_eq!((retention.run_once().await.unwrap(), removed(&store).await), (3, 3), "what it was told");
+        assert_eq!(house.remove().await, (3, 3), "what it was told");
         // Told again from there on, it needs what comes after.
-        let now = env.clock.now();
-        assert_eq!(relay::replay(&store, "crm", Some(3), now).await.unwrap(), Replay::Beyond { first: 4, last: 5 });
-        assert_eq!(relay::replay(&store, "crm", Some(4), now).await.unwrap(), Replay::Begun);
-        receiver.answer(|_| Reply::Status(410));
-        relay.run_once().await.unwrap();
-        assert!(state(&store, "crm").await.stopped_at.is_some());
-        assert_eq!((retention.run_once().await.unwrap(), removed(&store).await), (1, 4));
-        receiver.take_all();
-        assert_eq!(relay::replay(&store, "crm", None, env.clock.now()).await.unwrap(), Replay::Begun);
-        relay.run_once().await.unwrap();
-        assert_eq!(whats(&receiver), ["one", "two", "four"], "what there is");
+        assert_eq!(house.replay(Some(3)).await, Replay::Beyond { first: 4, last: 5 });
+        assert_eq!(house.replay(Some(4)).await, Replay::Begun);
+        house.receiver.answer(|_| Reply::Status(410));
+        house.tell(&[]).await;
+        assert!(state(&house.store, "crm").await.stopped_at.is_some());
+        assert_eq!(house.remove().await, (1, 4));
+        house.receiver.take_all();
+        assert_eq!(house.replay(None).await, Replay::Begun);
+        house.tell(&[]).await;
+        assert_eq!(whats(&house.receiver), ["one", "two", "four"], "what there is");
         invariants::check(env).await;
     }
 
@@ -118,28 +139,18 @@ on_both! {
     }
 
     async fn what_was_put_aside_is_kept_until_it_is_delivered(env: &Env) {
-        let (store, receiver) = (env.store().await, Receiver::start().await);
-        let relay = relay(env, vec![internal("crm", &receiver)]).await;
-        let retention = retention(env, &store, &receiver, false);
-        let ann = customer(&store, &env.clock).await;
-        for what in ["one", "two", "three"] {
-            happen(&store, &env.clock, ann, what).await;
-        }
-        relay.run_once().await.unwrap();
-        let now = env.clock.now();
-        let letter = DeadLetter { sequence: 2, event: EventId(uuid_v7(now)), reason: "no".to_owned(), put_aside_at: now };
-        let mut tx = store.begin().await.unwrap();
-        tx.webhook_put_aside("crm", &letter).await.unwrap();
-        tx.commit().await.unwrap();
+        let house = House::start(env).await;
+        house.tell(&["one", "two", "three"]).await;
+        put_aside(env, &[2]).await;
         env.clock.advance(31 * DAY);
-        assert_eq!((retention.run_once().await.unwrap(), removed(&store).await), (2, 3));
+        assert_eq!(house.remove().await, (2, 3));
         assert_eq!(invariants::check(env).await.events.len(), 2, "that and the last one");
-        assert_eq!(relay.redeliver("crm", 2).await.unwrap(), Redelivered::Taken);
-        assert_eq!(whats(&receiver), ["one", "two", "three", "one"]);
-        happen(&store, &env.clock, ann, "more").await;
-        relay.run_once().await.unwrap();
+        let redelivered = house.relay.redeliver("crm", 2).await.unwrap();
+        assert_eq!(redelivered, Some(Redelivered { taken: 1, reason: None }));
+        house.tell(&["more"]).await;
+        assert_eq!(whats(&house.receiver), ["one", "two", "three", "one", "more"]);
         env.clock.advance(31 * DAY);
-        assert_eq!((retention.run_once().await.unwrap(), removed(&store).await), (2, 4));
+        assert_eq!(house.remove().await, (2, 4));
         assert_eq!(invariants::check(env).await.events.len(), 1);
     }
 
@@ -179,26 +190,23 @@ on_both! {
 on_servers! {
     /// Two replicas remove and somebody wants everything told again: each event goes once, or all stay for the receiver.
     async fn a_replay_and_the_removing_do_not_miss_each_other(env: &Env) {
-        let (store, receiver) = (env.store().await, Receiver::start().await);
-        let relay = relay(env, vec![internal("crm", &receiver)]).await;
-        let one = retention(env, &store, &receiver, false);
-        let two = retention(env, &env.store().await, &receiver, false);
-        let ann = customer(&store, &env.clock).await;
+        let house = House::start(env).await;
+        let other = retention(env, &env.store().await, &house.receiver, false);
         let mut kept = 0;
         for round in 0..8 {
             for number in 0..5 {
-                happen(&store, &env.clock, ann, &format!("{round}-{number}")).await;
+                happen(&house.store, &env.clock, house.ann, &format!("{round}-{number}")).await;
             }
-            while relay.run_once().await.unwrap() > 0 {}
+            while house.relay.run_once().await.unwrap() > 0 {}
             env.clock.advance(31 * DAY);
-            let (before, last) = (kept, store.begin_read().await.unwrap().outbox_numbering().await.unwrap().last);
-            let now = env.clock.now();
+            let last = house.store.begin_read().await.unwrap().outbox_numbering().await.unwrap().last;
+            let before = kept;
             let (first, second, replay) =
-                tokio::join!(one.run_once(), two.run_once(), relay::replay(&store, "crm", Some(before + 1), now));
+                tokio::join!(house.retention.run_once(), other.run_once(), house.replay(Some(before + 1)));
             let gone = i64::try_from(first.unwrap() + second.unwrap()).unwrap();
-            kept = removed(&store).await;
+            kept = removed(&house.store).await;
             assert_eq!(kept, before + gone, "each once");
-            match replay.unwrap() {
+            match replay {
                 Replay::Begun => assert_eq!(kept, before, "nothing went that is told again"),
                 Replay::Beyond { first, .. } => assert_eq!((first, kept), (last, last - 1)),
                 Replay::Unknown => panic!("the receiver is known"),

@@ -47,7 +47,8 @@ pub async fn register(app: &TestApp, client_id: &str) -> RelyingParty {
 pub async fn token(party: &RelyingParty, audience: &str, scope: &str) -> String {
     let asked = [("grant_type", "client_credentials"), ("resource", audience), ("scope", scope)];
     let asked: Vec<_> = asked.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-    party.token(&asked).await.body["access_token"].as_str().unwrap().to_owned()
+    let answer = party.token(&asked).await;
+    answer.body["access_token"].as_str().unwrap_or_else(|| panic!("{}", answer.text)).to_owned()
 }
 
 pub async fn fetch(app: &TestApp, token: &str, query: &str) -> Answer {
@@ -180,6 +181,24 @@ on_both! {
             .map(|event| (event["id"].as_str().unwrap().to_owned(), event["data"].to_string()))
             .collect();
         assert_eq!(told, fetched);
+    }
+
+    /// A cursor from another installation, or from before a database was put back: whoever kept it would wait for what
+    /// has been.
+    async fn a_cursor_behind_the_last_event_is_refused(env: &Env) {
+        let app = TestApp::builder(env).start().await;
+        let shop = register(&app, "shop").await;
+        app.customer("ann@shop.example", "Ann").await;
+        log_in(&app, &shop, "ann@shop.example").await;
+        let token = token(&shop, &audience(&app), "events").await;
+        let last = fetch(&app, &token, "").await.body["next"].as_i64().unwrap();
+        assert_eq!(fetch(&app, &token, &format!("?after={last}")).await.body["next"], last);
+        let refused = fetch(&app, &token, &format!("?after={}", last + 1)).await;
+        assert_eq!((refused.status.as_u16(), &refused.body["type"]), (400, &json!("urn:samesake:problem:invalid-cursor")));
+        assert!(refused.text.contains(&last.to_string()), "{}", refused.text);
+        let stream = http_client().get(app.url("/api/v1/events")).bearer_auth(&token);
+        let stream = stream.header("accept", "text/event-stream").header("last-event-id", (last + 1).to_string());
+        assert_eq!(stream.send().await.unwrap().status().as_u16(), 400);
     }
 
     async fn a_stream_goes_on_where_it_was_cut_off(env: &Env) {

@@ -36,6 +36,13 @@ on_both! {
         assert_eq!(answer.body["scope"], "openid profile email offline_access");
     }
 
+    /// Also where no handler had a say.
+    async fn a_huge_token_request_is_refused_in_the_words_of_the_rfc(env: &Env) {
+        let visit = Visit::start(env).await;
+        let huge = "x".repeat(visit.app.app.config.server.max_body_bytes + 1);
+        assert_token_error(&visit.shop.token(&[("code", &huge)]).await, 413, "invalid_request");
+    }
+
     async fn each_wrong_request_gets_the_rfcs_error(env: &Env) {
         let visit = Visit::start(env).await;
         for (error, fields) in [

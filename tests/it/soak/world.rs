@@ -220,7 +220,7 @@ impl World<'_> {
         let mut answered = None;
         until("an answer", async || {
             match self.send(Method::POST, path, Some(body), Some(key), dice).await {
-                Ok(answer) if answer.body["type"] == "urn:samesake:problem:in-progress" => {}
+                Ok(answer) if answer.body["type"] == "urn:samesake:problem:contention" => {}
                 Ok(answer) => answered = Some(answer),
                 Err(_) => self.count("asked again"),
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use samesake::board;
 use samesake::config::MergedSessions;
 use samesake::events::{self, Actor};
 use samesake::identity::address::EmailAddress;
@@ -334,6 +335,36 @@ on_both! {
             lift.unwrap();
             house.app.clock.advance(Duration::from_secs(1));
         }
+        invariants::check(env).await;
+    }
+
+    /// Rule 28: with nothing in between, what was previewed is what happens; whoever has to sign in again is not counted
+    /// a second time.
+    async fn sessions_that_count_no_more_are_not_counted(env: &Env) {
+        let house = House::start(env).await;
+        let (store, config) = (house.app.store.background(), &house.app.app.config.merge);
+        let count = async |root: CustomerId, rows: &[CustomerId]| {
+            let counts = sessions::count(&store, Some(house.app.app.kv()), root, house.app.clock.now()).await.unwrap();
+            (counts.but(rows).sso.unwrap(), counts.of(rows).sso.unwrap())
+        };
+        let signed_in = async |customer: CustomerId| {
+            house.as_bob(&Browser::new()).await;
+            let members = store.begin_read().await.unwrap().members_of(customer).await.unwrap();
+            board::sessions::live(house.app.app.kv(), &members, house.app.clock.now()).await.unwrap().len()
+        };
+        assert_eq!((count(house.ann, &[]).await.0, count(house.bob, &[]).await.0), (1, 1));
+        house.app.clock.advance(Duration::from_secs(1));
+        let now = house.app.clock.now();
+        let asked = PlanRequest { sessions: Some(MergedSessions::Downgrade), ..by_customer(house.ann, house.bob, now) };
+        let merge = done(merge::execute(&store, config, &asked, Terms::default(), now).await.unwrap()).merge;
+        assert_eq!(count(house.ann, &[house.bob]).await, (1, 0), "Bob's has to sign in again");
+        assert_eq!(signed_in(house.ann).await, 2, "and has");
+        assert_eq!(count(house.ann, &[house.bob]).await, (1, 1));
+        house.app.clock.advance(Duration::from_secs(1));
+        let now = house.app.clock.now();
+        merge::undo(&store, config, &undo_request(merge), None, now).await.unwrap();
+        assert_eq!((count(house.ann, &[]).await.0, count(house.bob, &[]).await.0), (0, 0), "all have ended");
+        assert_eq!(signed_in(house.bob).await, 1);
         invariants::check(env).await;
     }
 
