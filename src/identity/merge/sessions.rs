@@ -49,7 +49,8 @@ impl Counts {
     }
 }
 
-/// Counts the live sessions of a living customer: those that a merge or an undoing has made worthless are none. `kv` is where the sessions are, if it can be reached from here.
+/// Counts the live sessions of a living customer: those that a merge or an undoing has made worthless are none. `kv` is
+/// where the sessions are, if it can be reached from here.
 ///
 /// # Errors
 /// If the database fails.

@@ -31,10 +31,11 @@ on_both! {
     async fn the_dry_run_offers_what_becomes_of_sessions_and_the_merge_does_it(env: &Env) {
         let (app, ann, ben, _) = start(env, 100).await;
         let cleo = admin(&app, CLEO, AdminRole::Merger).await;
+        // The undoing of each makes worthless what was signed in by then.
         for (policy, words, stays) in [
             ("keep", "Kept, seeing their own side only: 2 browsers, no refresh token.", true),
-            ("downgrade", "Asked to sign in at the next step: 3 browsers. Kept: no refresh token.", false),
-            ("end", "Asked to sign in at the next step: 4 browsers. Ended: no refresh token.", false),
+            ("downgrade", "Asked to sign in at the next step: 1 browser. Kept: no refresh token.", false),
+            ("end", "Asked to sign in at the next step: 1 browser. Ended: no refresh token.", false),
         ] {
             env.clock.advance(std::time::Duration::from_secs(1));
             let of_ben = Browser::new();
