@@ -150,7 +150,7 @@ impl Growing {
 }
 
 impl Guard {
-    /// Joins scored pairs: those above the threshold, and of those below, which [`DOUBTFUL`] leaves, the ones whose
+    /// Joins scored pairs: those above the threshold, and of those below, which `DOUBTFUL` leaves, the ones whose
     /// clusters are likely enough one person with all that is known of their members.
     pub fn join(&self, scorer: &Scorer<'_>, records: &Records, pairs: &[ScoredPair], limits: &Limits) -> Clusters {
         let least = self.threshold.min(DOUBTFUL);
