@@ -245,7 +245,6 @@ on_both! {
         for (name, value, error) in [
             ("request", "eyJhbGciOiJub25lIn0.e30.", "request_not_supported"),
             ("request_uri", "https://shop.example/request.jwt", "request_uri_not_supported"),
-            ("request_uri", "urn:ietf:params:oauth:request_uri:x", "request_uri_not_supported"),
             ("registration", "{}", "registration_not_supported"),
         ] {
             let request = visit.shop.authorization_with(&[(name, value)]);
