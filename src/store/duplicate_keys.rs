@@ -28,6 +28,12 @@ pub(super) const KEYS_PROBE_SQLITE: &str = "SELECT k.value, \
      (SELECT group_concat(hex(x.customer), ',') FROM \
      (SELECT d.customer FROM duplicate_keys d WHERE d.key = k.value LIMIT $2) x) AS customers FROM json_each($1) k";
 
+/// The keys as one array, so that each is looked up: joined with them, Postgres reads all keys there are.
+pub(super) const KEYS_REMOVE_POSTGRES: &str = "DELETE FROM duplicate_keys WHERE customer = $1 \
+     AND key = ANY (ARRAY(SELECT k::bigint FROM jsonb_array_elements_text($2) k))";
+pub(super) const KEYS_REMOVE_SQLITE: &str =
+    "DELETE FROM duplicate_keys WHERE customer = $1 AND key IN (SELECT value FROM json_each($2))";
+
 /// One look-up by index for each of a list, whatever the planner thinks of so many: hence the limits, which no row of
 /// one customer's ever meets. SQLite has no such join, and no other way to go about it.
 macro_rules! of_each {
@@ -132,16 +138,10 @@ impl Tx {
         Ok(found.into_iter().map(|(customer, packed)| (customer, unpacked(&packed))).collect())
     }
 
-    /// Takes keys out of the index.
-    pub async fn duplicate_keys_remove(&mut self, keys: &KeysOf) -> Result<()> {
-        let sql = per_driver!(
-            self,
-            postgres: "DELETE FROM duplicate_keys WHERE (key, customer) IN (SELECT k::bigint, c.key::uuid \
-                       FROM jsonb_each($1) c, jsonb_array_elements_text(c.value) k)",
-            sqlite: "DELETE FROM duplicate_keys WHERE (key, customer) IN (SELECT k.value, unhex(c.key) \
-                     FROM json_each($1) c, json_each(c.value) k)",
-        );
-        exec!(self, sql, listed(keys))?;
+    /// Takes keys of a customer out of the index.
+    pub async fn duplicate_keys_remove(&mut self, customer: CustomerId, keys: &[i64]) -> Result<()> {
+        let sql = per_driver!(self, postgres: KEYS_REMOVE_POSTGRES, sqlite: KEYS_REMOVE_SQLITE);
+        exec!(self, sql, customer, json!(keys))?;
         Ok(())
     }
 
@@ -176,7 +176,7 @@ impl Tx {
     /// Takes a customer out of the index.
     pub async fn duplicate_indexed_remove(&mut self, customer: CustomerId) -> Result<()> {
         let Some(keys) = self.duplicate_keys_of(customer).await? else { return Ok(()) };
-        self.duplicate_keys_remove(&KeysOf::from([(customer, keys)])).await?;
+        self.duplicate_keys_remove(customer, &keys).await?;
         exec!(self, "DELETE FROM duplicate_indexed WHERE customer = $1", customer)?;
         Ok(())
     }

@@ -208,6 +208,7 @@ pub const SEARCH_STATEMENTS: &[(&str, &str, &str)] = &[
 /// The statements by which one customer is weighed against all others, on Postgres and on SQLite.
 pub const WEIGHING_STATEMENTS: &[(&str, &str, &str)] = &[
     ("duplicate_keys_probe", duplicate_keys::KEYS_PROBE_POSTGRES, duplicate_keys::KEYS_PROBE_SQLITE),
+    ("duplicate_keys_remove", duplicate_keys::KEYS_REMOVE_POSTGRES, duplicate_keys::KEYS_REMOVE_SQLITE),
     ("members_of_each", duplicate_keys::MEMBERS_OF_EACH_POSTGRES, duplicate_keys::MEMBERS_OF_EACH_SQLITE),
     ("identifiers_of_each", duplicate_keys::IDENTIFIERS_OF_EACH_POSTGRES, duplicate_keys::IDENTIFIERS_OF_EACH_SQLITE),
     ("not_same_among", duplicate_keys::NOT_SAME_AMONG_POSTGRES, duplicate_keys::NOT_SAME_AMONG_SQLITE),

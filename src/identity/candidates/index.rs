@@ -64,7 +64,7 @@ pub(super) async fn replace(tx: &mut Tx, customer: CustomerId, keys: &[i64]) -> 
     };
     let (gone, new) = (without(&known, keys), without(keys, &known));
     if !gone.is_empty() {
-        tx.duplicate_keys_remove(&KeysOf::from([(customer, gone)])).await?;
+        tx.duplicate_keys_remove(customer, &gone).await?;
     }
     if !new.is_empty() {
         tx.duplicate_keys_add(&KeysOf::from([(customer, new)])).await?;

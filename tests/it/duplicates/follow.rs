@@ -14,9 +14,11 @@ use uuid::Uuid;
 
 use super::candidates::{NOW, fill, open, rules, scan};
 use super::{TOWN, people};
+use crate::harness::sent::{Sent, sent};
 use crate::harness::{Env, invariants};
 use crate::identity::merge::by_operator;
-use crate::on_both;
+use crate::store::{plans, samples};
+use crate::{on_both, on_servers};
 
 pub(super) fn id(number: u128) -> CustomerId {
     CustomerId(Uuid::from_u128(number))
@@ -229,5 +231,44 @@ on_both! {
         assert_eq!((state.cursor, state.last), (12, 12));
         assert_eq!(candidates::index_state(&store).await.unwrap(), IndexState::Whole);
         assert_eq!(open(&store).await.len(), 66);
+    }
+}
+
+/// What it sends to weigh somebody who signs up, and who changes everything then.
+async fn cost(store: &Store, follower: &mut Follower, number: u128, names: [&str; 2]) -> Vec<Sent> {
+    let mut all = Vec::new();
+    for (name, is_new) in names.into_iter().zip([true, false]) {
+        let mut profile = somebody();
+        profile["given_name"]["value"] = json!(name);
+        profile["family_name"]["value"] = json!(format!("{name}son"));
+        profile["email"]["value"] = json!(format!("{name}@mail.example"));
+        profile["phone_number"]["value"] = json!(format!("+4930555{}", 10_000 + number * 2 + u128::from(is_new)));
+        profile["address"]["value"]["street_address"] = json!(format!("{name}weg 7"));
+        profile["address"]["value"]["locality"] = json!(format!("{name}dorf"));
+        profile["address"]["value"]["postal_code"] = json!((30_000 + number * 2 + u128::from(is_new)).to_string());
+        profile["birthdate"]["value"] = json!(format!("19{}-0{}-11", 40 + number % 50, 2 + 3 * u8::from(is_new)));
+        if is_new {
+            sign_up(store, number, profile).await;
+        } else {
+            change(store, id(number), profile).await;
+        }
+        let (weighed, statements) = sent(follower.weigh(id(number))).await;
+        weighed.unwrap();
+        all.extend(statements);
+    }
+    all
+}
+
+on_servers! {
+    async fn weighing_a_customer_costs_the_same_whatever_the_size_of_the_company(env: &Env) {
+        let (store, mut follower) = empty(env).await;
+        // The first time the model is read.
+        cost(&store, &mut follower, 9_001, ["Aurelia", "Balduin"]).await;
+        let small = cost(&store, &mut follower, 9_002, ["Cordula", "Dankwart"]).await;
+        plans::fill(env).await;
+        samples::execute(env, "VACUUM ANALYZE").await;
+        let big = cost(&store, &mut follower, 9_003, ["Edeltraud", "Friedemann"]).await;
+        assert!(small.len() > 20 && small.iter().all(|sent| sent.rows < 100), "{small:#?}");
+        assert_eq!(small, big, "the same statements and rows, whoever else there is");
     }
 }

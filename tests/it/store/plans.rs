@@ -153,7 +153,7 @@ async fn check_sqlite(connection: &mut SqliteConnection) {
     for (name, _, sql) in WEIGHING_STATEMENTS {
         let plan = sqlite_plan(connection, sql).await;
         // What is asked about is gone through; of the tables, only what an index finds.
-        let tables = ["customers", "links", "candidates", "m", "d", "n", "y"];
+        let tables = ["customers", "links", "candidates", "duplicate_keys", "m", "d", "n", "y"];
         let scans = |step: &String| {
             step.strip_prefix("SCAN ").is_some_and(|rest| tables.contains(&rest.split(' ').next().unwrap_or_default()))
         };
