@@ -18,7 +18,6 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::events::stream::{self, Fetched, View};
 use crate::events::webhook::{Message, Selection};
-use crate::http::admin_api;
 use crate::protocol::problem::{Problem, ProblemKind};
 
 pub use self::access::SCOPE;
@@ -32,7 +31,7 @@ const MAX_TYPES: usize = 50;
 
 /// The routes of this surface.
 pub fn routes() -> Router<App> {
-    Router::new().route(&format!("{}{}", admin_api::PREFIX, described::PATH), routing::get(get))
+    Router::new().route("/api/v1/events", routing::get(get))
 }
 
 async fn get(State(app): State<App>, headers: HeaderMap, RawQuery(query): RawQuery) -> Result<Response, Problem> {
