@@ -16,6 +16,7 @@ use tracing::Instrument;
 use super::admin_api;
 use super::context::RequestId;
 use super::error::{Unrendered, failure_page, oauth_instead, problem_instead};
+use super::oidc;
 use crate::app::App;
 
 /// Puts the layers around a router.
@@ -40,7 +41,7 @@ async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> 
     let began = Instant::now();
     let method = request.method().clone();
     let of_api = admin_api::is_below(request.uri().path());
-    let of_programs = matches!(request.uri().path(), "/token" | "/userinfo");
+    let of_programs = oidc::is_of_programs(request.uri().path());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", id = id.0);

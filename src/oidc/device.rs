@@ -228,6 +228,18 @@ pub async fn redeem(
     }
 }
 
+/// Makes a device code good again that could not be made anything of; what was answered stands still.
+///
+/// # Errors
+/// If the key-value store does not answer: then the device has to begin anew.
+pub async fn give_back(kv: &Kv, request: &DeviceRequest, now: Timestamp) -> kv::Result<()> {
+    let ttl = request.expires_at.since(now);
+    let set = |key, value| Op::Set { key, value, ttl, when: When::Absent };
+    let ops =
+        vec![set(request_key(&request.id), kv::to_json(request)?), set(asked_key(&request.id), kv::to_json(&now)?)];
+    kv.run(ops).await.map(drop)
+}
+
 const EXPIRED: &str = "the device code has expired: begin again";
 
 fn invalid(detail: &str) -> OAuthError {

@@ -1,13 +1,17 @@
 //! Where others stand in the way of a transaction: it is done again, and whoever asked hears of it only if it never comes
 //! through; then nothing is used up, neither the idempotency key nor the code (identity rule 29).
 
+use std::time::Duration;
+
 use samesake::protocol::admin_role::AdminRole;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::admin::{ANN, BEN, Office, assert_good, assert_problem};
+use crate::harness::app::web_client;
 use crate::harness::relying_party::Answer;
 use crate::harness::{Env, TestApp, invariants};
+use crate::oidc::device::{Device, tv_client};
 use crate::oidc::{Visit, assert_token_error};
 use crate::{on_both, on_servers};
 
@@ -132,6 +136,24 @@ on_servers! {
         visit.shop.tokens(&request, tokens).await;
         clear(env).await;
         assert_eq!(visit.events("token.reuse").await.len(), 0);
+    }
+
+    /// RFC 8628 §3.4: the same of a device code, whose customer need not be asked again.
+    async fn a_device_code_is_good_still_after_a_try_that_did_not_come_through(env: &Env) {
+        let builder = TestApp::builder(env).web_client("shop").client(web_client("tv", tv_client(&json!({}))), None);
+        let visit = Visit::of(builder).await;
+        let tv = visit.app.relying_party("tv").await;
+        let device = Device::begin(&tv).await;
+        device.decide(&visit.browser, "allow").await;
+        obstruct(env, "grants", ALWAYS).await;
+        assert_unavailable(&device.ask().await);
+        clear(env).await;
+        assert_token_error(&device.ask().await, 400, "slow_down");
+        visit.app.clock.advance(Duration::from_secs(5));
+        let tokens = device.tokens().await;
+        assert_eq!(tokens.claims["sub"], visit.tokens(&[]).await.claims["sub"]);
+        visit.app.clock.advance(Duration::from_secs(5));
+        assert_token_error(&device.ask().await, 400, "expired_token");
     }
 }
 

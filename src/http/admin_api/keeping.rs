@@ -123,17 +123,7 @@ async fn place(
     Named(customer): Named<CustomerId>,
     change: Change<Why>,
 ) -> Result<Response, Problem> {
-    retry(|| async {
-        let mut tx = app.store().begin().await?;
-        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
-            return Ok(response);
-        }
-        change.lock(&mut tx, customer).await?;
-        let reason = change.body.reason.as_str();
-        let held = hold::place(&mut tx, customer, call.admin.actor(), reason, call.now).await?;
-        settle(tx, &change, &call, held).await
-    })
-    .await
+    hold_or_release(&app, &call, customer, &change, true).await
 }
 
 async fn lift(
@@ -142,15 +132,28 @@ async fn lift(
     Named(customer): Named<CustomerId>,
     change: Change<Why>,
 ) -> Result<Response, Problem> {
+    hold_or_release(&app, &call, customer, &change, false).await
+}
+
+async fn hold_or_release(
+    app: &App,
+    call: &Call,
+    customer: CustomerId,
+    change: &Change<Why>,
+    places: bool,
+) -> Result<Response, Problem> {
     retry(|| async {
         let mut tx = app.store().begin().await?;
-        if let Turn::Answered(response) = change.begin(&mut tx, &call).await? {
+        if let Turn::Answered(response) = change.begin(&mut tx, call).await? {
             return Ok(response);
         }
         change.lock(&mut tx, customer).await?;
-        let reason = change.body.reason.as_str();
-        let held = hold::lift(&mut tx, customer, call.admin.actor(), reason, call.now).await?;
-        settle(tx, &change, &call, held).await
+        let (actor, reason) = (call.admin.actor(), change.body.reason.as_str());
+        let held = match places {
+            true => hold::place(&mut tx, customer, actor, reason, call.now).await?,
+            false => hold::lift(&mut tx, customer, actor, reason, call.now).await?,
+        };
+        settle(tx, change, call, held).await
     })
     .await
 }

@@ -16,9 +16,11 @@ use crate::identity::consent;
 use crate::identity::merge::side;
 use crate::identity::profile::Profile;
 use crate::ids::CustomerId;
+use crate::oidc::client::Client;
 use crate::oidc::pushed;
 use crate::protocol::scope::Scope;
 use crate::protocol::{ErrorCode, OAuthError};
+use crate::session::flow::Flow;
 use crate::store::retry::retry;
 
 /// The consent page.
@@ -32,27 +34,40 @@ pub async fn get(
     else {
         return Ok(see_other("/login", &flow));
     };
+    let account = account(&app, session.customer).await?;
+    let client_host = host(&request.return_to.redirect_uri);
+    let page = ConsentPage { client_host, ..page_of(&app, &flow, &client, &request.scope, account) };
+    Ok(page.page().into_response())
+}
+
+/// The page that asks whether a client may have these scopes.
+pub(super) fn page_of<'a>(
+    app: &'a App,
+    flow: &Flow,
+    client: &Client,
+    scope: &Scope,
+    account: String,
+) -> ConsentPage<'a> {
     let metadata = &client.metadata;
-    let page = ConsentPage {
+    ConsentPage {
         brand: &app.brand,
         flow: flow.id.clone(),
         client_name: client.name().to_owned(),
         logo_uri: metadata.logo_uri.clone(),
         policy_uri: metadata.policy_uri.clone(),
         tos_uri: metadata.tos_uri.clone(),
-        client_host: host(&request.return_to.redirect_uri),
-        scopes: request.scope.iter().filter_map(scope_line).collect(),
-        account: account(&app, session.customer).await?,
+        client_host: String::new(),
+        scopes: scope.iter().filter_map(scope_line).collect(),
+        account,
         device: None,
-    };
-    Ok(page.page().into_response())
+    }
 }
 
 fn host(redirect_uri: &Url) -> String {
     redirect_uri.host_str().unwrap_or_else(|| redirect_uri.scheme()).to_owned()
 }
 
-pub(super) fn scope_line(scope: &str) -> Option<ScopeLine> {
+fn scope_line(scope: &str) -> Option<ScopeLine> {
     let (title, text) = match scope {
         "openid" => return None,
         "profile" => ("Your name and picture", "How you are called, your language and your picture."),

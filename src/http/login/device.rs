@@ -3,23 +3,26 @@
 //! The code alone leads to a question, never to an answer: whoever is sent here with a code that is not theirs is shown
 //! what would be connected and from where it was asked (RFC 8628 §5.4). Tries are counted like those at a password.
 
+use std::sync::Arc;
+
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::consent::{account, grant, scope_line};
+use super::consent::{account, grant, page_of};
 use super::extract::{OfFlow, Posted, PostedFlow};
 use super::step::{self, Walk};
-use super::{client_of, see_other, told};
+use super::{client_of, see_other, standing, told};
 use crate::app::App;
 use crate::credential::throttle::{Action, Attempt, Browser, Decision as Allowance};
 use crate::http::context::Context;
-use crate::http::error::{self, Failure};
-use crate::http::pages::{ConsentPage, DeviceLine, DevicePage, Message, View};
+use crate::http::error::Failure;
+use crate::http::pages::{ConsentPage, DeviceAnsweredPage, DeviceLine, DevicePage, Message, View};
 use crate::http::session::BrowserSession;
+use crate::oidc::client::Client;
 use crate::oidc::device::{self, Decision, DeviceRequest};
 use crate::protocol::device::UserCode;
 use crate::protocol::params::Params;
+use crate::session::SsoSession;
 use crate::session::flow::{Flow, Target};
 
 /// The most of what was typed that is shown again.
@@ -73,10 +76,29 @@ pub async fn post(
     Ok(response)
 }
 
-/// The open request that a flow is about.
-async fn request_of(app: &App, flow: &Flow, context: &Context) -> Result<Option<DeviceRequest>, Failure> {
-    let Target::Device { request, .. } = &flow.target else { return Ok(None) };
-    Ok(device::open_request(app.kv(), request, context.now).await?)
+/// What a page of a flow to a device needs: who is asked, about which open request, of which client.
+struct Asked {
+    session: SsoSession,
+    request: DeviceRequest,
+    client: Arc<Client>,
+}
+
+/// The same of this flow and browser; the page to show instead if something of it is not there any more.
+async fn asked(
+    app: &App,
+    browser: &BrowserSession,
+    flow: &Flow,
+    context: &Context,
+) -> Result<Result<Asked, Response>, Failure> {
+    let Some(session) = standing(app, browser, context.now).await? else { return Ok(Err(see_other("/login", flow))) };
+    let request = match &flow.target {
+        Target::Device { request, .. } => device::open_request(app.kv(), request, context.now).await?,
+        _ => None,
+    };
+    Ok(match (request, client_of(app, flow)) {
+        (Some(request), Some(client)) => Ok(Asked { session, request, client }),
+        _ => Err(ask(app, "", Some(Message::UserCodeUnknown))),
+    })
 }
 
 /// The question.
@@ -85,23 +107,13 @@ pub async fn get_confirm(
     browser: BrowserSession,
     OfFlow { context, flow, .. }: OfFlow,
 ) -> Result<Response, Failure> {
-    let Some(session) = browser.current(&app, context.now).await? else { return Ok(see_other("/login", &flow)) };
-    let (Some(request), Some(client)) = (request_of(&app, &flow, &context).await?, client_of(&app, &flow)) else {
-        return Ok(ask(&app, "", Some(Message::UserCodeUnknown)));
+    let Asked { session, request, client } = match asked(&app, &browser, &flow, &context).await? {
+        Ok(asked) => asked,
+        Err(instead) => return Ok(instead),
     };
-    let metadata = &client.metadata;
-    let page = ConsentPage {
-        brand: &app.brand,
-        flow: flow.id.clone(),
-        client_name: client.name().to_owned(),
-        logo_uri: metadata.logo_uri.clone(),
-        policy_uri: metadata.policy_uri.clone(),
-        tos_uri: metadata.tos_uri.clone(),
-        client_host: String::new(),
-        scopes: request.scope.iter().filter_map(scope_line).collect(),
-        account: account(&app, session.customer).await?,
-        device: Some(DeviceLine { user_code: request.user_code.to_string(), place: request.place }),
-    };
+    let account = account(&app, session.customer).await?;
+    let device = DeviceLine { user_code: request.user_code.to_string(), place: request.place };
+    let page = ConsentPage { device: Some(device), ..page_of(&app, &flow, &client, &request.scope, account) };
     Ok(page.page().into_response())
 }
 
@@ -111,30 +123,26 @@ pub async fn post_confirm(
     browser: BrowserSession,
     PostedFlow { context, params, flow }: PostedFlow,
 ) -> Result<Response, Failure> {
-    let Some(session) = browser.current(&app, context.now).await? else { return Ok(see_other("/login", &flow)) };
-    let (Some(request), Some(client)) = (request_of(&app, &flow, &context).await?, client_of(&app, &flow)) else {
-        return Ok(ask(&app, "", Some(Message::UserCodeUnknown)));
+    let Asked { session, request, client } = match asked(&app, &browser, &flow, &context).await? {
+        Ok(asked) => asked,
+        Err(instead) => return Ok(instead),
     };
-    let text = app.brand.text;
-    let allowed = match params.get("decision") {
-        Some("allow") => true,
-        Some("deny") => false,
+    let decision = match params.get("decision") {
+        // Another tab may have signed in somebody else since.
+        Some("allow") if !flow.has_asked(&session) => {
+            let walk = Walk { app: &app, context: &context, flow, session: Some(session), ops: vec![] };
+            return step::advance(walk).await;
+        }
+        Some("allow") => Decision::allowed(&session),
+        Some("deny") => Decision::Denied,
         _ => return Ok(see_other("/device/confirm", &flow)),
     };
-    // Another tab may have signed in somebody else since, and a merge may have ended what this session proved.
-    if allowed && !(flow.has_asked(&session) && step::counts(&app, &session, context.now).await?) {
-        return step::advance(Walk { app: &app, context: &context, flow, session: Some(session), ops: vec![] }).await;
-    }
-    if allowed && !client.metadata.first_party {
+    let connected = matches!(decision, Decision::Allowed { .. });
+    if connected && !client.metadata.first_party {
         grant(&app, session.customer, client.id(), &request.scope, &context).await?;
     }
-    let decision = if allowed { Decision::allowed(&session) } else { Decision::Denied };
     if !device::decide(app.kv(), &request, &decision).await? {
         return Ok(ask(&app, "", Some(Message::UserCodeUnknown)));
     }
-    let (title, text) = match allowed {
-        true => (text.device_done_title, text.device_done_text),
-        false => (text.device_denied_title, text.device_denied_text),
-    };
-    Ok(error::plain_page(&app, &context, StatusCode::OK, title, text, vec![]))
+    Ok(DeviceAnsweredPage { brand: &app.brand, connected }.page().into_response())
 }

@@ -148,11 +148,15 @@ fn status_of(message: &Message) -> StatusCode {
 /// If a store does not answer.
 async fn standing(app: &App, browser: &BrowserSession, now: Timestamp) -> Result<Option<SsoSession>, Failure> {
     let Some(session) = browser.current(app, now).await? else { return Ok(None) };
+    Ok(counts(app, &session, now).await?.then_some(session))
+}
+
+/// Whether the login of a session still counts.
+async fn counts(app: &App, session: &SsoSession, now: Timestamp) -> Result<bool, Failure> {
     let rows = app.store().begin_read().await?.members_of(session.customer).await?;
     let seen = side::see_members(&rows, session.customer, &app.config.merge, now);
     let auth_time = session.authentication.auth_time;
-    let counts = seen.is_some_and(|seen| seen.state == CustomerState::Active && seen.counts(auth_time));
-    Ok(counts.then_some(session))
+    Ok(seen.is_some_and(|seen| seen.state == CustomerState::Active && seen.counts(auth_time)))
 }
 
 /// A page that says why nothing was changed, with the way back to the account page.

@@ -7,7 +7,7 @@ use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY};
 use axum::response::{IntoResponse, Redirect, Response};
 use url::Url;
 
-use super::{acting, joining, see_other, whole};
+use super::{acting, counts, joining, see_other, whole};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::handoff::known::Known;
@@ -220,14 +220,6 @@ async fn to_device(walk: Walk<'_>) -> Result<Response, Failure> {
         Some(session) if counts(walk.app, session, walk.context.now).await? => ask(walk, "/device/confirm").await,
         _ => page(Walk { session: None, ..walk }, "/login").await,
     }
-}
-
-/// Whether a session's customer may still act by it: it may be older than the blocking of its customer, or a merge.
-pub(super) async fn counts(app: &App, session: &SsoSession, now: Timestamp) -> Result<bool, Failure> {
-    let rows = app.store().begin_read().await?.members_of(session.customer).await?;
-    let seen = side::see_members(&rows, session.customer, &app.config.merge, now);
-    let auth_time = session.authentication.auth_time;
-    Ok(seen.is_some_and(|seen| seen.state == CustomerState::Active && seen.counts(auth_time)))
 }
 
 async fn issue(walk: Walk<'_>, request: &AuthorizationRequest) -> Result<Response, Failure> {

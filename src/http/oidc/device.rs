@@ -8,7 +8,7 @@ use axum::response::Response;
 use super::posted::{self, Posted};
 use crate::app::App;
 use crate::http::context::Context;
-use crate::oidc::{client_auth, device};
+use crate::oidc::device;
 use crate::protocol::OAuthError;
 use crate::protocol::device::DeviceAuthorization;
 
@@ -25,7 +25,7 @@ pub async fn post(State(app): State<App>, context: Context, headers: HeaderMap, 
 }
 
 async fn begin(app: &App, context: &Context, posted: &Posted<'_>) -> Result<DeviceAuthorization, OAuthError> {
-    let client = client_auth::authenticate(posted.authorization, &posted.params, &app.provider.clients)?;
+    let client = posted.client(app)?;
     let place = context.client.to_string();
     device::begin(&app.provider, &client, &posted.params, place, context.now).await
 }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use super::posted::{self, Posted};
 use crate::app::App;
 use crate::http::cors;
-use crate::oidc::{client_auth, introspection, revocation};
+use crate::oidc::{introspection, revocation};
 use crate::protocol::OAuthError;
 use crate::protocol::introspection::Introspection;
 
@@ -25,7 +25,7 @@ pub async fn introspect(State(app): State<App>, headers: HeaderMap, body: Bytes)
 }
 
 async fn told(app: &App, posted: &Posted<'_>) -> Result<Introspection, OAuthError> {
-    let client = client_auth::authenticate(posted.authorization, &posted.params, &app.provider.clients)?;
+    let client = posted.client(app)?;
     introspection::answer(&app.provider, &client, &posted.params, app.clock.now()).await
 }
 
@@ -43,6 +43,6 @@ pub async fn revoke(State(app): State<App>, headers: HeaderMap, body: Bytes) -> 
 }
 
 async fn revoked(app: &App, posted: &Posted<'_>) -> Result<(), OAuthError> {
-    let client = client_auth::authenticate(posted.authorization, &posted.params, &app.provider.clients)?;
+    let client = posted.client(app)?;
     revocation::revoke(&app.provider, &client, &posted.params, app.clock.now()).await
 }

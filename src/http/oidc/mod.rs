@@ -23,6 +23,12 @@ pub fn browser_routes() -> Router<App> {
         .route("/end-session", get(end_session::either).post(end_session::either))
 }
 
+/// Whether errors at this path are told in the form of RFC 6749 §5.2, whoever finds them.
+pub fn is_of_programs(path: &str) -> bool {
+    let posted = ["/token", "/userinfo", "/introspect", "/revoke", "/par", "/device-authorization", "/native-nonce"];
+    posted.contains(&path)
+}
+
 /// Endpoints for programs: they never see a session.
 pub fn routes() -> Router<App> {
     Router::new()

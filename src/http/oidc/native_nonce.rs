@@ -9,7 +9,7 @@ use serde_json::json;
 use super::posted::{self, Posted};
 use crate::app::App;
 use crate::connector::native::MAX_AGE;
-use crate::oidc::{client_auth, native_nonce};
+use crate::oidc::native_nonce;
 use crate::protocol::OAuthError;
 
 /// Answers `{"nonce": …, "expires_in": …}`, the latter in seconds.
@@ -25,6 +25,6 @@ pub async fn post(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Re
 }
 
 fn nonce(app: &App, posted: &Posted<'_>) -> Result<String, OAuthError> {
-    let client = client_auth::authenticate(posted.authorization, &posted.params, &app.provider.clients)?;
+    let client = posted.client(app)?;
     native_nonce::issue(&app.provider, &client, app.clock.now())
 }

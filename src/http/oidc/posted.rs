@@ -1,12 +1,17 @@
 //! What a client posts to an endpoint for programs: a form, with the client's authentication beside or in it.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::app::App;
 use crate::http::error::{Scheme, token_error};
+use crate::oidc::client::Client;
+use crate::oidc::client_auth;
 use crate::protocol::OAuthError;
 use crate::protocol::params::Params;
 
@@ -35,6 +40,14 @@ impl<'a> Posted<'a> {
             Ok(()) => Ok(this),
             Err(error) => Err(this.refuse(&error)),
         }
+    }
+
+    /// The client, once it has proved to be that.
+    ///
+    /// # Errors
+    /// As [`client_auth::authenticate`] says.
+    pub fn client(&self, app: &App) -> Result<Arc<Client>, OAuthError> {
+        client_auth::authenticate(self.authorization, &self.params, &app.provider.clients)
     }
 
     /// The answer to a request that is refused (RFC 6749 §5.2).

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::posted::{self, Posted};
 use crate::app::App;
 use crate::http::cors;
-use crate::oidc::{client_auth, pushed};
+use crate::oidc::pushed;
 use crate::protocol::OAuthError;
 
 /// Answers `{"request_uri": …, "expires_in": …}` with 201.
@@ -29,6 +29,6 @@ pub async fn post(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Re
 }
 
 async fn push(app: &App, posted: &Posted<'_>) -> Result<String, OAuthError> {
-    let client = client_auth::authenticate(posted.authorization, &posted.params, &app.provider.clients)?;
+    let client = posted.client(app)?;
     pushed::push(&app.provider, &client, &posted.params, app.clock.now()).await
 }

@@ -23,6 +23,28 @@ pub struct DeviceLine {
     pub place: String,
 }
 
+/// What became of a device.
+#[derive(Clone, Debug, Template)]
+#[template(path = "device_answered.html", config = ".askama.toml")]
+pub struct DeviceAnsweredPage<'a> {
+    /// The company's look.
+    pub brand: &'a Brand,
+    /// Whether it was allowed.
+    pub connected: bool,
+}
+
+impl DeviceAnsweredPage<'_> {
+    const fn title(&self) -> &'static str {
+        if self.connected { self.brand.text.device_done_title } else { self.brand.text.device_denied_title }
+    }
+}
+
+impl View for DeviceAnsweredPage<'_> {
+    fn brand(&self) -> &Brand {
+        self.brand
+    }
+}
+
 /// Consent, to an app or for a device. Posts to `/consent` or `/device/confirm` (`flow`, `decision`: `allow` or `deny`).
 #[derive(Clone, Debug, Template)]
 #[template(path = "consent.html", config = ".askama.toml")]

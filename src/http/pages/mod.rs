@@ -29,7 +29,7 @@ use url::Url;
 pub use assets::{ASSETS, Asset, asset};
 pub(in crate::http) use assets::{DESK, asset_url};
 pub use brand::{Brand, BrandSettings, Logo};
-pub use consent::{ConsentPage, DeviceLine, ScopeLine, SelectAccountPage};
+pub use consent::{ConsentPage, DeviceAnsweredPage, DeviceLine, ScopeLine, SelectAccountPage};
 pub use joining::{AppLine, JoinPage, JoinedPage, Knew, ValueLine, ValueOf, WayLine};
 pub use linking::{
     AccountExistsPage, AccountPage, AddressPage, BothMinePage, Came, ChannelLine, ConnectionLine, Hindrance, ProvedBy,

@@ -198,6 +198,8 @@ fn all(brand: &Brand, s: &Sample) -> Vec<(&'static str, Page)> {
         ("consent", consent(brand, s).page()),
         ("device", DevicePage { brand, user_code: s.app.into(), error: None }.page()),
         ("device-wrong", DevicePage { brand, user_code: s.app.into(), error: Some(Message::UserCodeUnknown) }.page()),
+        ("device-done", DeviceAnsweredPage { brand, connected: true }.page()),
+        ("device-denied", DeviceAnsweredPage { brand, connected: false }.page()),
         ("device-confirm", ConsentPage { device: Some(device(s)), ..consent(brand, s) }.page()),
         (
             "select-account",

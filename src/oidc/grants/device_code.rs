@@ -7,8 +7,9 @@ use crate::ids::GrantId;
 use crate::oidc::client::Client;
 use crate::oidc::code::CodeRecord;
 use crate::oidc::{Provider, authorize, device};
-use crate::protocol::OAuthError;
 use crate::protocol::params::Params;
+use crate::protocol::{ErrorCode, OAuthError};
+use crate::session;
 
 /// Redeems the device code of a token request.
 ///
@@ -24,6 +25,14 @@ pub async fn redeem(
     let redeemed = device::redeem(provider, client, device_code, now).await?;
     let resources = authorize::narrowed_resources(params, client, &redeemed.request.resources)?;
     let session = without_browser(provider, redeemed.customer, redeemed.authentication, now).await?;
-    let record = CodeRecord::of_session(client, session, redeemed.request.scope, redeemed.request.resources, now);
-    authorization_code::grant(provider, client, &record, &resources, GrantId::of_code(device_code), now).await
+    let (sid, request) = (session.sid.clone(), redeemed.request);
+    let record = CodeRecord::of_session(client, session, request.scope.clone(), request.resources.clone(), now);
+    let granted =
+        authorization_code::grant(provider, client, &record, &resources, GrantId::of_code(device_code), now).await;
+    if granted.as_ref().is_err_and(|error| error.code == ErrorCode::TemporarilyUnavailable) {
+        // Nobody got anything for it. If the grant was written all the same, the next try finds it and gives nothing.
+        session::end(&provider.kv, &sid).await?;
+        device::give_back(&provider.kv, &request, now).await?;
+    }
+    granted
 }

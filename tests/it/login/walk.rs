@@ -11,9 +11,10 @@ use serde_json::json;
 
 use super::both_mine::customer_of;
 use super::provider_with_ann;
-use crate::harness::app::PASSWORD;
+use crate::harness::app::{PASSWORD, web_client};
 use crate::harness::upstream::{Algorithm, Fault, Upstream};
 use crate::harness::{Env, Screen, TestApp, WebDriver, invariants, until};
+use crate::oidc::device::{Device, tv_client};
 use crate::on_servers;
 
 const ANN: &str = "ann@shop.example";
@@ -120,8 +121,15 @@ async fn stage(env: &Env) -> Stage {
         ("Harbor ID".to_owned(), AskEmail::Offer, Some(EmailTrust::Unverified));
     let (mut first, mut second) = (google.config("google"), github.config("github"));
     (first.name, second.name) = ("Chirp".to_owned(), "Lantern".to_owned());
-    let app =
-        TestApp::builder(env).web_client("shop").connector(first).connector(second).connector(asking).start().await;
+    let television = web_client("tv", tv_client(&json!({ "client_name": LONG, "first_party": false })));
+    let app = TestApp::builder(env)
+        .web_client("shop")
+        .client(television, None)
+        .connector(first)
+        .connector(second)
+        .connector(asking)
+        .start()
+        .await;
     Stage { google, github, bare, app }
 }
 
@@ -240,6 +248,30 @@ async fn newcomer(env: &Env, stage: &Stage, walk: &Walk<'_>) {
     walk.at("account-joined", "Your account").await;
 }
 
+/// A device that shows a code: typed in wrongly and rightly, signed in for, allowed, refused.
+async fn devices(stage: &Stage, walk: &Walk<'_>) {
+    let tv = stage.app.relying_party("tv").await;
+    let device = Device::begin(&tv).await;
+    walk.open("/device").await;
+    walk.at("device", "Connect a device").await;
+    walk.enter("input[name=user_code]", "BBBB-BBBB").await;
+    walk.click("form[action='/device'] button").await;
+    walk.at("device-wrong", "Connect a device").await;
+    walk.enter("input[name=user_code]", &device.user_code.to_lowercase()).await;
+    walk.click("form[action='/device'] button").await;
+    walk.at("device-login", "Sign in").await;
+    walk.password(ANN).await;
+    walk.at("device-confirm", &format!("Sign in to {LONG} on your device?")).await;
+    walk.click("button[value=allow]").await;
+    walk.at("device-done", "Your device is connected").await;
+    device.tokens().await;
+    let device = Device::begin(&tv).await;
+    walk.browser.open(device.complete.clone()).await;
+    walk.click("form[action='/device'] button").await;
+    walk.click("button[value=deny]").await;
+    walk.at("device-denied", "Your device is not connected").await;
+}
+
 async fn link_id(env: &Env, namespace: &str, external_id: &str) -> String {
     let graph = invariants::check(env).await;
     uuid::Uuid::parse_str(&graph.live(namespace, external_id)[0].id).unwrap().to_string()
@@ -251,6 +283,8 @@ async fn walk_on(env: &Env, screen: Screen, name: &'static str) {
     stage.google.choose("ann-1");
     let browser = WebDriver::start(env.directory(), screen).await;
     let walk = Walk { app: &stage.app, browser, screen: name };
+    devices(&stage, &walk).await;
+    walk.leave().await;
     existing_account(env, &stage, &walk).await;
     failures(env, &stage, &walk).await;
     walk.leave().await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Visit, assert_refused, assert_token_error, plus};
 use crate::harness::Env;
 use crate::harness::app::{CLIENT_SECRET, TestApp, web_client};
-use crate::harness::browser::http_client;
+use crate::harness::browser::{NeverComes, http_client};
 use crate::harness::relying_party::answer;
 use crate::on_both;
 
@@ -37,10 +37,14 @@ on_both! {
     }
 
     /// Also where no handler had a say.
-    async fn a_huge_token_request_is_refused_in_the_words_of_the_rfc(env: &Env) {
+    async fn a_huge_request_of_a_program_is_refused_in_the_words_of_the_rfc(env: &Env) {
         let visit = Visit::start(env).await;
-        let huge = "x".repeat(visit.app.app.config.server.max_body_bytes + 1);
-        assert_token_error(&visit.shop.token(&[("code", &huge)]).await, 413, "invalid_request");
+        let announced = u64::try_from(visit.app.app.config.server.max_body_bytes).unwrap() + 1;
+        for path in ["/token", "/userinfo", "/introspect", "/revoke", "/par", "/device-authorization", "/native-nonce"] {
+            let huge = http_client().post(visit.app.url(path)).header("content-type", "application/x-www-form-urlencoded");
+            let refused = answer(huge.body(NeverComes { announced: Some(announced) })).await;
+            assert_token_error(&refused, 413, "invalid_request");
+        }
     }
 
     async fn each_wrong_request_gets_the_rfcs_error(env: &Env) {
