@@ -2,9 +2,11 @@
 //!
 //! A pair stands once, the smaller ID first. What a person decided about it is kept: a later scan never opens it again.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::driver::{exec, fetch_all, from_row};
+use serde_json::{Value, json};
+
+use super::driver::{Conn, exec, fetch_all, from_row};
 use super::members::member_columns;
 use super::values::word_enum;
 use super::{Member, Result, Tx};
@@ -95,6 +97,29 @@ macro_rules! candidate_columns {
     };
 }
 
+macro_rules! candidate_upsert {
+    ($values:literal) => {
+        concat!(
+            "INSERT INTO candidates (",
+            candidate_columns!(),
+            ") ",
+            $values,
+            " ON CONFLICT (a, b) DO UPDATE SET \
+             same = excluded.same, household = excluded.household, reasons = excluded.reasons, \
+             model = excluded.model, cluster = excluded.cluster, needs_review = excluded.needs_review, \
+             updated_at = excluded.updated_at, \
+             band = CASE WHEN excluded.same <= candidates.watched_same THEN 'watch' ELSE excluded.band END, \
+             watched_same = CASE WHEN excluded.same <= candidates.watched_same THEN candidates.watched_same END \
+             WHERE candidates.state = 'open'"
+        )
+    };
+}
+const CANDIDATES_UPSERT_POSTGRES: &str = candidate_upsert!(
+    "SELECT p.* FROM jsonb_to_recordset($1) AS p (a UUID, b UUID, same DOUBLE PRECISION, household DOUBLE PRECISION, \
+     reasons JSONB, model TEXT, band TEXT, cluster UUID, needs_review BOOLEAN, state TEXT, created_at BIGINT, \
+     updated_at BIGINT)"
+);
+
 /// Each half finds its rows by an index. More than these nobody looks at.
 pub(super) const CANDIDATES_OPEN_OF: &str = concat!(
     "SELECT ",
@@ -163,17 +188,7 @@ impl Tx {
     pub async fn candidate_upsert(&mut self, candidate: &Candidate) -> Result<bool> {
         let written = exec!(
             self,
-            concat!(
-                "INSERT INTO candidates (",
-                candidate_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (a, b) DO UPDATE SET \
-                 same = excluded.same, household = excluded.household, reasons = excluded.reasons, \
-                 model = excluded.model, cluster = excluded.cluster, needs_review = excluded.needs_review, \
-                 updated_at = excluded.updated_at, \
-                 band = CASE WHEN excluded.same <= candidates.watched_same THEN 'watch' ELSE excluded.band END, \
-                 watched_same = CASE WHEN excluded.same <= candidates.watched_same THEN candidates.watched_same END \
-                 WHERE candidates.state = 'open'"
-            ),
+            candidate_upsert!("VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"),
             candidate.a,
             candidate.b,
             candidate.same,
@@ -188,6 +203,31 @@ impl Tx {
             candidate.updated_at,
         )?;
         Ok(written == 1)
+    }
+
+    /// The same with several pairs; of one that is there twice, as two who were weighed together find each other, the last.
+    pub async fn candidates_upsert(&mut self, candidates: &[&Candidate]) -> Result<()> {
+        let each: BTreeMap<_, _> = candidates.iter().map(|pair| ((pair.a, pair.b), *pair)).collect();
+        if each.is_empty() {
+            return Ok(());
+        }
+        if let Conn::Sqlite(_) = self.conn {
+            // A statement is no way there and back, and its JSON rounds numbers.
+            for candidate in each.into_values() {
+                self.candidate_upsert(candidate).await?;
+            }
+            return Ok(());
+        }
+        let columns = |pair: &Candidate| {
+            json!({
+                "a": pair.a, "b": pair.b, "same": pair.same, "household": pair.household, "reasons": pair.reasons,
+                "model": pair.model, "band": pair.band, "cluster": pair.cluster, "needs_review": pair.needs_review,
+                "state": pair.state.as_str(), "created_at": pair.created_at, "updated_at": pair.updated_at,
+            })
+        };
+        let all: Value = each.into_values().map(columns).collect();
+        exec!(self, CANDIDATES_UPSERT_POSTGRES, all)?;
+        Ok(())
     }
 
     /// Decides on an open pair; `false` if it is not open.

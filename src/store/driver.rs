@@ -123,6 +123,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0017_audit_log.sql"),
         include_str!("../../migrations/sqlite/0017_audit_log.sql"),
     ),
+    (
+        18,
+        "duplicate_caps",
+        include_str!("../../migrations/postgres/0018_duplicate_caps.sql"),
+        include_str!("../../migrations/sqlite/0018_duplicate_caps.sql"),
+    ),
 ];
 
 /// The pools of one database.

@@ -10,71 +10,26 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::driver::{exec, fetch_all, fetch_one, fetch_optional, from_row, per_driver};
-use super::members::member_columns;
-use super::{LiveIdentifier, Member, Result, Tx};
+use super::{Result, Tx};
 use crate::clock::Timestamp;
 use crate::ids::CustomerId;
 
-/// How many customers one statement is asked about.
-pub const MOST_ASKED: usize = 1_000;
+/// Each key looked up by itself, whatever the planner thinks of so many: joined with them, Postgres reads all keys there
+/// are. A row is never written again, so that its place says which it is.
+pub(super) const KEYS_REMOVE_POSTGRES: &str = "DELETE FROM duplicate_keys WHERE ctid = ANY (ARRAY(\
+     SELECT d.ctid FROM jsonb_each($1) c, jsonb_array_elements_text(c.value) k CROSS JOIN LATERAL (\
+     SELECT o.ctid FROM duplicate_keys o WHERE o.key = k::bigint AND o.customer = c.key::uuid LIMIT 1) d))";
+pub(super) const KEYS_REMOVE_SQLITE: &str = "DELETE FROM duplicate_keys WHERE (key, customer) IN (\
+     SELECT k.value, unhex(c.key) FROM json_each($1) c, json_each(c.value) k)";
 
-/// Whom the keys of one customer find. Arrays in, arrays out: no words for them are common to both databases, nor are
-/// there for a limit on each key. `$1` is the keys, `$2` how many customers a key may have.
-pub(super) const KEYS_PROBE_POSTGRES: &str = "SELECT k.key, \
-     (SELECT string_agg(x.customer::text, ',') FROM \
-     (SELECT d.customer FROM duplicate_keys d WHERE d.key = k.key LIMIT $2) x) AS customers \
-     FROM (SELECT e::bigint AS key FROM jsonb_array_elements_text($1) e) k";
-pub(super) const KEYS_PROBE_SQLITE: &str = "SELECT k.value, \
-     (SELECT group_concat(hex(x.customer), ',') FROM \
-     (SELECT d.customer FROM duplicate_keys d WHERE d.key = k.value LIMIT $2) x) AS customers FROM json_each($1) k";
-
-/// The keys as one array, so that each is looked up: joined with them, Postgres reads all keys there are.
-pub(super) const KEYS_REMOVE_POSTGRES: &str = "DELETE FROM duplicate_keys WHERE customer = $1 \
-     AND key = ANY (ARRAY(SELECT k::bigint FROM jsonb_array_elements_text($2) k))";
-pub(super) const KEYS_REMOVE_SQLITE: &str =
-    "DELETE FROM duplicate_keys WHERE customer = $1 AND key IN (SELECT value FROM json_each($2))";
-
-/// One look-up by index for each of a list, whatever the planner thinks of so many: hence the limits, which no row of
-/// one customer's ever meets. SQLite has no such join, and no other way to go about it.
-macro_rules! of_each {
-    ($columns:expr, $lateral:literal, $order:literal) => {
-        concat!(
-            "SELECT ",
-            $columns,
-            " FROM jsonb_array_elements_text($1) e CROSS JOIN LATERAL (",
-            $lateral,
-            ") m",
-            $order
-        )
-    };
-}
-
-pub(super) const MEMBERS_OF_EACH_POSTGRES: &str = of_each!(
-    member_columns!(),
-    "SELECT * FROM customers c WHERE c.canonical = e.value::uuid LIMIT 1001",
-    " ORDER BY m.canonical, m.id"
-);
-pub(super) const MEMBERS_OF_EACH_SQLITE: &str = concat!(
-    "SELECT ",
-    member_columns!(),
-    " FROM customers m WHERE m.canonical IN (SELECT unhex(value) FROM json_each($1)) ORDER BY m.canonical, m.id"
-);
-pub(super) const IDENTIFIERS_OF_EACH_POSTGRES: &str = of_each!(
-    "m.root, m.namespace, m.external_id, m.verified_at",
-    "SELECT * FROM links l WHERE l.root = e.value::uuid AND l.state = 'live' LIMIT 10000",
-    " ORDER BY m.root, m.namespace, m.external_id"
-);
-pub(super) const IDENTIFIERS_OF_EACH_SQLITE: &str = "SELECT root, namespace, external_id, verified_at FROM links \
-     WHERE state = 'live' AND root IN (SELECT unhex(value) FROM json_each($1)) ORDER BY root, namespace, external_id";
-pub(super) const NOT_SAME_AMONG_POSTGRES: &str = of_each!(
-    "m.x, m.y",
-    "SELECT x.canonical AS x, y.canonical AS y FROM customers x JOIN not_same n ON n.a = x.id \
-     JOIN customers y ON y.id = n.b WHERE x.canonical = e.value::uuid LIMIT 10000",
-    ""
-);
-pub(super) const NOT_SAME_AMONG_SQLITE: &str = "SELECT x.canonical, y.canonical FROM customers x \
-     JOIN not_same n ON n.a = x.id JOIN customers y ON y.id = n.b \
-     WHERE x.canonical IN (SELECT unhex(value) FROM json_each($1))";
+/// The rows of customers, each with its keys until now and from now on.
+pub(super) const INDEXED_SWAP_POSTGRES: &str = "UPDATE duplicate_indexed i \
+     SET keys = decode($1::jsonb->i.customer::text->>1, 'hex') \
+     WHERE i.customer = ANY (ARRAY(SELECT c::uuid FROM jsonb_object_keys($1) c)) \
+     AND i.keys = decode($1::jsonb->i.customer::text->>0, 'hex') RETURNING i.customer";
+pub(super) const INDEXED_SWAP_SQLITE: &str = "UPDATE duplicate_indexed AS i \
+     SET keys = unhex(json_extract(c.value, '$[1]')) FROM json_each($1) c \
+     WHERE i.customer = unhex(c.key, '-') AND i.keys = unhex(json_extract(c.value, '$[0]')) RETURNING customer";
 
 /// To whom something happened, by the number of the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,16 +64,6 @@ from_row!(FollowerState { cursor, last, indexed_with, indexed_from, indexed_to, 
 pub type KeysOf = BTreeMap<CustomerId, Vec<i64>>;
 
 impl Tx {
-    /// The customers that share a key with another one, by key: at most `limit` each.
-    pub async fn duplicate_keys_probe(&mut self, keys: &[i64], limit: i64) -> Result<Vec<(i64, Vec<CustomerId>)>> {
-        let sql = per_driver!(self, postgres: KEYS_PROBE_POSTGRES, sqlite: KEYS_PROBE_SQLITE);
-        let found: Vec<(i64, Option<String>)> = fetch_all!(self, (i64, Option<String>), sql, json!(keys), limit)?;
-        let read = |list: Option<String>| -> Vec<CustomerId> {
-            list.iter().flat_map(|list| list.split(',')).filter_map(|id| id.parse().ok()).collect()
-        };
-        Ok(found.into_iter().map(|(key, list)| (key, read(list))).collect())
-    }
-
     /// The keys of one customer as they stand; `None` if it is not in the index.
     pub async fn duplicate_keys_of(&mut self, customer: CustomerId) -> Result<Option<Vec<i64>>> {
         let found: Option<(Vec<u8>,)> =
@@ -138,10 +83,10 @@ impl Tx {
         Ok(found.into_iter().map(|(customer, packed)| (customer, unpacked(&packed))).collect())
     }
 
-    /// Takes keys of a customer out of the index.
-    pub async fn duplicate_keys_remove(&mut self, customer: CustomerId, keys: &[i64]) -> Result<()> {
+    /// Takes keys out of the index.
+    pub async fn duplicate_keys_remove(&mut self, keys: &KeysOf) -> Result<()> {
         let sql = per_driver!(self, postgres: KEYS_REMOVE_POSTGRES, sqlite: KEYS_REMOVE_SQLITE);
-        exec!(self, sql, customer, json!(keys))?;
+        exec!(self, sql, listed(keys))?;
         Ok(())
     }
 
@@ -167,36 +112,46 @@ impl Tx {
             sqlite: "INSERT INTO duplicate_indexed (customer, keys) SELECT unhex(c.key), unhex(c.value) \
                      FROM json_each($1) c WHERE TRUE ON CONFLICT (customer) DO UPDATE SET keys = excluded.keys",
         );
-        let all: Value =
-            keys.iter().map(|(customer, keys)| (customer.0.simple().to_string(), json!(packed(keys)))).collect();
-        exec!(self, sql, all)?;
+        exec!(self, sql, all_packed(keys))?;
         Ok(())
+    }
+
+    /// Puts customers into the index that are not in it; answers whom. Others somebody else has put there meanwhile.
+    pub async fn duplicate_indexed_insert(&mut self, keys: &KeysOf) -> Result<Vec<CustomerId>> {
+        let sql = per_driver!(
+            self,
+            postgres: "INSERT INTO duplicate_indexed (customer, keys) SELECT c.key::uuid, decode(c.value, 'hex') \
+                       FROM jsonb_each_text($1) c ORDER BY 1 ON CONFLICT DO NOTHING RETURNING customer",
+            sqlite: "INSERT INTO duplicate_indexed (customer, keys) SELECT unhex(c.key), unhex(c.value) \
+                     FROM json_each($1) c WHERE TRUE ON CONFLICT DO NOTHING RETURNING customer",
+        );
+        let written: Vec<(CustomerId,)> = fetch_all!(self, (CustomerId,), sql, all_packed(keys))?;
+        Ok(written.into_iter().map(|(customer,)| customer).collect())
+    }
+
+    /// Writes down which keys customers have in the index, of those who have the keys that are `known` until now; answers
+    /// whose that were. The keys of others somebody else has written.
+    pub async fn duplicate_indexed_swap(
+        &mut self,
+        swaps: &BTreeMap<CustomerId, (&[i64], &[i64])>,
+    ) -> Result<Vec<CustomerId>> {
+        let sql = per_driver!(self, postgres: INDEXED_SWAP_POSTGRES, sqlite: INDEXED_SWAP_SQLITE);
+        let all: Value = swaps
+            .iter()
+            .map(|(customer, (known, keys))| {
+                (customer.0.hyphenated().to_string(), json!([packed(known), packed(keys)]))
+            })
+            .collect();
+        let written: Vec<(CustomerId,)> = fetch_all!(self, (CustomerId,), sql, all)?;
+        Ok(written.into_iter().map(|(customer,)| customer).collect())
     }
 
     /// Takes a customer out of the index.
     pub async fn duplicate_indexed_remove(&mut self, customer: CustomerId) -> Result<()> {
         let Some(keys) = self.duplicate_keys_of(customer).await? else { return Ok(()) };
-        self.duplicate_keys_remove(customer, &keys).await?;
+        self.duplicate_keys_remove(&KeysOf::from([(customer, keys)])).await?;
         exec!(self, "DELETE FROM duplicate_indexed WHERE customer = $1", customer)?;
         Ok(())
-    }
-
-    /// Every row of several roots, each root's together; at most [`MOST_ASKED`] roots.
-    pub async fn members_of_each(&mut self, roots: &[CustomerId]) -> Result<Vec<Member>> {
-        let sql = per_driver!(self, postgres: MEMBERS_OF_EACH_POSTGRES, sqlite: MEMBERS_OF_EACH_SQLITE);
-        fetch_all!(self, Member, sql, list(roots))
-    }
-
-    /// The live identifiers of several roots, each root's together; at most [`MOST_ASKED`] roots.
-    pub async fn identifiers_of_each(&mut self, roots: &[CustomerId]) -> Result<Vec<LiveIdentifier>> {
-        let sql = per_driver!(self, postgres: IDENTIFIERS_OF_EACH_POSTGRES, sqlite: IDENTIFIERS_OF_EACH_SQLITE);
-        fetch_all!(self, LiveIdentifier, sql, list(roots))
-    }
-
-    /// Who is known not to be whom, of several roots.
-    pub async fn not_same_among(&mut self, roots: &[CustomerId]) -> Result<Vec<(CustomerId, CustomerId)>> {
-        let sql = per_driver!(self, postgres: NOT_SAME_AMONG_POSTGRES, sqlite: NOT_SAME_AMONG_SQLITE);
-        fetch_all!(self, (CustomerId, CustomerId), sql, list(roots))
     }
 
     /// To whom something happened after an event, in order; at most `limit`.
@@ -299,7 +254,7 @@ impl Tx {
 }
 
 /// Reads as `uuid` on Postgres and by `unhex` on SQLite.
-fn list(roots: &[CustomerId]) -> Value {
+pub(super) fn list(roots: &[CustomerId]) -> Value {
     json!(roots.iter().map(|root| root.0.simple().to_string()).collect::<Vec<_>>())
 }
 
@@ -307,11 +262,19 @@ fn listed(keys: &KeysOf) -> Value {
     keys.iter().map(|(customer, keys)| (customer.0.simple().to_string(), json!(keys))).collect()
 }
 
-/// As hexadecimal digits, which both databases read as bytes.
-fn packed(keys: &[i64]) -> String {
-    keys.iter().flat_map(|key| key.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
+fn all_packed(keys: &KeysOf) -> Value {
+    keys.iter().map(|(customer, keys)| (customer.0.simple().to_string(), json!(packed(keys)))).collect()
 }
 
-fn unpacked(packed: &[u8]) -> Vec<i64> {
+fn bytes(keys: &[i64]) -> Vec<u8> {
+    keys.iter().flat_map(|key| key.to_le_bytes()).collect()
+}
+
+/// As hexadecimal digits, which both databases read as bytes.
+fn packed(keys: &[i64]) -> String {
+    bytes(keys).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn unpacked(packed: &[u8]) -> Vec<i64> {
     packed.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok()).map(i64::from_le_bytes).collect()
 }

@@ -9,6 +9,7 @@ mod audit;
 mod audit_log;
 mod candidates;
 mod clients;
+mod compared;
 mod conflicts;
 mod consents;
 mod credentials;
@@ -51,11 +52,12 @@ pub use audit::{AuditCheck, AuditEntry, AuditPlace, AuditRow};
 pub use audit_log::{AuditQuery, LOOKED};
 pub use candidates::{BandCount, Candidate, CandidateState, Decision, LiveIdentifier};
 pub use clients::ClientRow;
+pub use compared::{Compared, Indexed, Probe};
 pub use conflicts::{Conflict, ConflictKind};
 pub use consents::{Consent, most_restrictive};
 pub use credentials::{Credential, CredentialKind, CredentialState, PasswordLogin};
 pub use customers::{Customer, CustomerState};
-pub use duplicate_keys::{FollowerState, KeysOf, MOST_ASKED, Touched};
+pub use duplicate_keys::{FollowerState, KeysOf, Touched};
 pub use duplicate_scans::DuplicateScan;
 pub use flags::Flag;
 pub use grants::Grant;
@@ -207,11 +209,11 @@ pub const SEARCH_STATEMENTS: &[(&str, &str, &str)] = &[
 
 /// The statements by which one customer is weighed against all others, on Postgres and on SQLite.
 pub const WEIGHING_STATEMENTS: &[(&str, &str, &str)] = &[
-    ("duplicate_keys_probe", duplicate_keys::KEYS_PROBE_POSTGRES, duplicate_keys::KEYS_PROBE_SQLITE),
+    ("compared_find", compared::INDEXED_POSTGRES, compared::INDEXED_SQLITE),
+    ("compared_sharing", compared::SHARING_POSTGRES, compared::SHARING_SQLITE),
+    ("duplicate_indexed_swap", duplicate_keys::INDEXED_SWAP_POSTGRES, duplicate_keys::INDEXED_SWAP_SQLITE),
     ("duplicate_keys_remove", duplicate_keys::KEYS_REMOVE_POSTGRES, duplicate_keys::KEYS_REMOVE_SQLITE),
-    ("members_of_each", duplicate_keys::MEMBERS_OF_EACH_POSTGRES, duplicate_keys::MEMBERS_OF_EACH_SQLITE),
-    ("identifiers_of_each", duplicate_keys::IDENTIFIERS_OF_EACH_POSTGRES, duplicate_keys::IDENTIFIERS_OF_EACH_SQLITE),
-    ("not_same_among", duplicate_keys::NOT_SAME_AMONG_POSTGRES, duplicate_keys::NOT_SAME_AMONG_SQLITE),
+    ("not_same_among", compared::NOT_SAME_AMONG_POSTGRES, compared::NOT_SAME_AMONG_SQLITE),
     ("candidates_open_of", candidates::CANDIDATES_OPEN_OF, candidates::CANDIDATES_OPEN_OF),
 ];
 

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use samesake::clock::{Clock, Timestamp};
@@ -28,8 +29,10 @@ use crate::setting;
 
 /// Records of the population that the model is fitted on.
 const FITTED: usize = 130_000;
-/// Customers who sign up, and as many who change.
-const FOLLOWED: usize = 500;
+/// Customers who sign up, and as many who change: half of them one by one, half all at once.
+const FOLLOWED: usize = 1_020;
+/// The first ones prepare the statements of the connection.
+const WARM: usize = 20;
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 /// Fills the database up and follows; answers a table. SAMESAKE_BENCH_CUSTOMERS (1,000,000) says how many there are.
@@ -43,7 +46,7 @@ pub async fn run(env: &Env) -> String {
     let store = env.store().await;
     let config = Config::load(None, Vec::new()).unwrap();
     let rules = Rules::new(&config.duplicates, &config.merge);
-    candidates::keep_model(&store, &model(known), NOW).await.unwrap();
+    learn(&store, known).await;
     eprintln!("{size} customers");
     fill(env, known).await;
     let began = Instant::now();
@@ -53,32 +56,46 @@ pub async fn run(env: &Env) -> String {
     let mut follower = Follower::new(&store, rules, Clock::system());
     let postgres = Processes::of_postgres(env.database_url().await).await;
     let mut table = format!(
-        "Indexed in {:.0} s, {:.0} customers a second.\n\n| | customers | statements: least | most | rows read: p50 | most \
-         | ms waited for the database: p50 | p99 | ms in all: p50 | p99 | CPU ms of Postgres: mean |\n\
-         |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        "Indexed in {:.0} s, {:.0} customers a second.\n\n| | customers | statements | rows read \
+         | ms waited for the database: mean | p50 | p99 | ms in all | CPU ms of Postgres |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         indexed.as_secs_f64(),
         size as f64 / indexed.as_secs_f64(),
     );
     let mut by_statement = String::new();
-    // The first ones prepare the statements of the connection.
-    let (warm, new) = new.split_at(20);
-    for (what, rows, from) in [("", warm, size), ("sign-up", new, size + 20), ("change", new, size / 2)] {
-        let ids: Vec<CustomerId> = (from..from + rows.len()).map(id).collect();
-        for (id, row) in ids.iter().zip(rows) {
-            put(&store, *id, row, from < size).await;
+    for (what, from) in [("sign-up", size), ("change", size / 2)] {
+        let (warm, new) = new.split_at(WARM);
+        let (alone, together) = new.split_at(new.len() / 2);
+        let ids = |place: usize, rows: &[Record]| (from + place..from + place + rows.len()).map(id).collect::<Vec<_>>();
+        let is_known = from < size;
+        for (rows, place) in [(warm, 0), (alone, WARM)] {
+            let ids = ids(place, rows);
+            put(&store, &ids, rows, is_known).await;
+            let before = postgres.seconds();
+            let costs = follow(&mut follower, &ids).await;
+            if place > 0 {
+                table.push_str(&line(&format!("{what}, alone"), &costs, 1, postgres.seconds() - before));
+                by_statement.push_str(&statements(what, &costs));
+            }
         }
+        while follower.run_once().await.unwrap() > 0 {}
+        put(&store, &ids(WARM + alone.len(), together), together, is_known).await;
         let before = postgres.seconds();
-        let costs = follow(&mut follower, &ids).await;
-        let worked = (postgres.seconds() - before) * 1000.0 / ids.len() as f64;
-        if !what.is_empty() {
-            table.push_str(&line(what, &costs, worked));
-            by_statement.push_str(&statements(what, &costs));
+        let mut costs = Vec::new();
+        loop {
+            let (done, cost) = cost(follower.run_once()).await;
+            if done.unwrap() == 0 {
+                break;
+            }
+            costs.push(cost);
         }
+        let each = together.len() / costs.len();
+        table.push_str(&line(&format!("{what}, with others"), &costs, each, postgres.seconds() - before));
     }
     format!("{table}\n{by_statement}")
 }
 
-/// What weighing one customer cost.
+/// What some work cost.
 struct Cost {
     statements: Vec<(String, u64, f64)>,
     all: Duration,
@@ -94,41 +111,40 @@ impl Cost {
     }
 }
 
+async fn cost<T>(work: impl Future<Output = T>) -> (T, Cost) {
+    let began = Instant::now();
+    let (done, sent) = timed(work).await;
+    let all = began.elapsed();
+    let statements = sent.into_iter().map(|(sent, seconds)| (sent.sql, sent.rows, seconds));
+    (done, Cost { statements: statements.collect(), all })
+}
+
 async fn follow(follower: &mut Follower, ids: &[CustomerId]) -> Vec<Cost> {
     let mut costs = Vec::new();
     for id in ids {
-        let began = Instant::now();
-        let (weighed, sent) = timed(follower.weigh(*id)).await;
-        let all = began.elapsed();
+        let (weighed, cost) = cost(follower.weigh(*id)).await;
         weighed.unwrap();
-        let statements = sent.into_iter().map(|(sent, seconds)| (sent.sql, sent.rows, seconds));
-        costs.push(Cost { statements: statements.collect(), all });
+        costs.push(cost);
     }
     costs
 }
 
-fn line(what: &str, costs: &[Cost], worked: f64) -> String {
-    let sorted = |of: &dyn Fn(&Cost) -> f64| {
-        let mut list: Vec<f64> = costs.iter().map(of).collect();
-        list.sort_by(f64::total_cmp);
-        list
-    };
-    let quantile = |list: &[f64], percent: usize| list[(list.len() * percent / 100).min(list.len() - 1)];
-    let sent = sorted(&|cost| cost.statements.len() as f64);
-    let rows = sorted(&|cost| cost.rows() as f64);
-    let waited = sorted(&Cost::waited);
-    let all = sorted(&|cost| cost.all.as_secs_f64() * 1000.0);
+/// What one customer cost, of `each` in every piece of work. `worked` is the seconds of Postgres for all of them.
+fn line(what: &str, costs: &[Cost], each: usize, worked: f64) -> String {
+    let customers = costs.len() * each;
+    let mean = |of: &dyn Fn(&Cost) -> f64| costs.iter().map(of).sum::<f64>() / customers as f64;
+    let mut waited: Vec<f64> = costs.iter().map(|cost| cost.waited() / each as f64).collect();
+    waited.sort_by(f64::total_cmp);
+    let quantile = |percent: usize| waited[(waited.len() * percent / 100).min(waited.len() - 1)];
     format!(
-        "| {what} | {} | {} | {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {worked:.2} |\n",
-        costs.len(),
-        sent[0],
-        sent[sent.len() - 1],
-        quantile(&rows, 50),
-        rows[rows.len() - 1],
-        quantile(&waited, 50),
-        quantile(&waited, 99),
-        quantile(&all, 50),
-        quantile(&all, 99),
+        "| {what} | {customers} | {:.1} | {:.1} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |\n",
+        mean(&|cost| cost.statements.len() as f64),
+        mean(&|cost| cost.rows() as f64),
+        mean(&Cost::waited),
+        quantile(50),
+        quantile(99),
+        mean(&|cost| cost.all.as_secs_f64() * 1000.0),
+        worked * 1000.0 / customers as f64,
     )
 }
 
@@ -151,9 +167,19 @@ fn statements(what: &str, costs: &[Cost]) -> String {
     text
 }
 
-fn model(rows: &[Record]) -> Model {
+/// What the follower goes by: a model of some, and how large the blocks of all are.
+async fn learn(store: &Store, rows: &[Record]) {
+    let some = compared(&rows[..rows.len().min(FITTED)]);
+    candidates::keep_model(store, &Model::fit(&some, &Blocks::new(&some)), NOW).await.unwrap();
+    let caps = json!(Blocks::new(&compared(rows)).caps());
+    let mut tx = store.begin().await.unwrap();
+    tx.duplicate_caps_put(&caps).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+fn compared(rows: &[Record]) -> Records {
     let mut records = Records::new();
-    for (key, row) in rows.iter().take(FITTED).enumerate() {
+    for (key, row) in rows.iter().enumerate() {
         let person = Person {
             key: key as u128,
             given: &row.given,
@@ -170,7 +196,7 @@ fn model(rows: &[Record]) -> Model {
         };
         records.push(&person).unwrap();
     }
-    Model::fit(&records, &Blocks::new(&records))
+    records
 }
 
 fn id(number: usize) -> CustomerId {
@@ -201,18 +227,20 @@ fn profile(row: &Record) -> Value {
     profile
 }
 
-/// Signs a customer up, or has a known one become somebody else.
-async fn put(store: &Store, id: CustomerId, row: &Record, is_known: bool) {
-    let mut tx = store.begin().await.unwrap();
-    if is_known {
-        tx.member_profile_set(id, &profile(row), NOW).await.unwrap();
-        let event = Event::ProfileUpdated { fields: vec!["family_name".to_owned()] };
-        events::record(&mut tx, id, Actor::Customer, event, NOW).await.unwrap();
-    } else {
-        tx.customer_insert(&Customer::new(id, profile(row), NOW)).await.unwrap();
-        events::record(&mut tx, id, Actor::Customer, Event::CustomerCreated {}, NOW).await.unwrap();
+/// Signs customers up, or has known ones become somebody else.
+async fn put(store: &Store, ids: &[CustomerId], rows: &[Record], is_known: bool) {
+    for (id, row) in ids.iter().zip(rows) {
+        let mut tx = store.begin().await.unwrap();
+        let event = if is_known {
+            tx.member_profile_set(*id, &profile(row), NOW).await.unwrap();
+            Event::ProfileUpdated { fields: vec!["family_name".to_owned()] }
+        } else {
+            tx.customer_insert(&Customer::new(*id, profile(row), NOW)).await.unwrap();
+            Event::CustomerCreated {}
+        };
+        events::record(&mut tx, *id, Actor::Customer, event, NOW).await.unwrap();
+        tx.commit().await.unwrap();
     }
-    tx.commit().await.unwrap();
 }
 
 /// Copies the customers in, and makes a link of each address.

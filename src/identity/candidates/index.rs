@@ -4,7 +4,7 @@
 //! replaces its keys; [`index()`] makes those of all customers that exist, a page at a time, and goes on where it was
 //! stopped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use uuid::Uuid;
@@ -13,19 +13,30 @@ use super::read::Page;
 use super::{Loaded, Rules, ScanError};
 use crate::clock::Clock;
 use crate::identity::duplicates::blocking::keys_of;
-use crate::identity::duplicates::{Claim, Person, Records};
+use crate::identity::duplicates::{Caps, Claim, Person, Records};
 use crate::ids::CustomerId;
-use crate::store::{self, FollowerState, KeysOf, Store, Tx};
+use crate::store::{self, FollowerState, KeysOf, Probe, Store, Tx};
 
 /// Customers in one transaction.
 const PAGE: i64 = 500;
 
-/// The keys of a record, in ascending order. A hash of one kind of key never meets one of another.
+/// The keys of a record, in ascending order.
 pub(super) fn keys(records: &Records, index: u32) -> Vec<i64> {
-    let told_apart =
-        |(kind, hash): (u8, u64)| (hash ^ u64::from(kind).wrapping_mul(0x9e37_79b9_7f4a_7c15)).cast_signed();
     let keys: BTreeSet<i64> = keys_of(records, index).into_iter().map(told_apart).collect();
     keys.into_iter().collect()
+}
+
+/// The same of a customer that is the first record, each with how many customers may have it.
+pub(super) fn probes(loaded: &Loaded, caps: &Caps) -> Vec<Probe> {
+    let customer = loaded.customer(0);
+    let keys: BTreeMap<i64, usize> =
+        keys_of(&loaded.records, 0).into_iter().map(|key| (told_apart(key), caps.of(key.0))).collect();
+    keys.into_iter().map(|(key, most)| Probe { customer, key, most }).collect()
+}
+
+/// A hash of one kind of key never meets one of another.
+fn told_apart((kind, hash): (u8, u64)) -> i64 {
+    (hash ^ u64::from(kind).wrapping_mul(0x9e37_79b9_7f4a_7c15)).cast_signed()
 }
 
 /// Names the way in which keys are made: those of a made-up customer. Another version of this program may make others.
@@ -52,25 +63,53 @@ pub(super) fn scheme() -> i64 {
     })
 }
 
-/// Replaces the keys of a customer. Answers whether that changed anything.
-pub(super) async fn replace(tx: &mut Tx, customer: CustomerId, keys: &[i64]) -> Result<bool, store::Error> {
-    let known = tx.duplicate_keys_of(customer).await?;
-    if known.as_deref() == Some(keys) {
-        return Ok(false);
-    }
-    let known = known.unwrap_or_default();
-    let without = |from: &[i64], these: &[i64]| -> Vec<i64> {
-        from.iter().copied().filter(|key| these.binary_search(key).is_err()).collect()
-    };
-    let (gone, new) = (without(&known, keys), without(keys, &known));
-    if !gone.is_empty() {
-        tx.duplicate_keys_remove(customer, &gone).await?;
-    }
+/// What the index is to have of a customer.
+pub(super) struct Entry<'a> {
+    pub customer: CustomerId,
+    /// What it had when the customer was read; `None` if it was not in it.
+    pub known: Option<&'a [i64]>,
+    pub keys: &'a [i64],
+}
+
+/// Brings entries up to date. Answers whose were not as they are known, and are left alone: somebody else has written
+/// them, who may know the customer better.
+pub(super) async fn replace(tx: &mut Tx, entries: &[Entry<'_>]) -> Result<BTreeSet<CustomerId>, store::Error> {
+    let (mut gone, mut added) = (KeysOf::new(), KeysOf::new());
+    let new: KeysOf = entries
+        .iter()
+        .filter(|entry| entry.known.is_none())
+        .map(|entry| (entry.customer, entry.keys.to_vec()))
+        .collect();
+    let changed: BTreeMap<CustomerId, (&[i64], &[i64])> = entries
+        .iter()
+        .filter_map(|entry| Some((entry.customer, (entry.known?, entry.keys))))
+        .filter(|(_, (known, keys))| known != keys)
+        .collect();
+    let mut lost: BTreeSet<CustomerId> = new.keys().chain(changed.keys()).copied().collect();
     if !new.is_empty() {
-        tx.duplicate_keys_add(&KeysOf::from([(customer, new)])).await?;
+        for customer in tx.duplicate_indexed_insert(&new).await? {
+            lost.remove(&customer);
+            added.extend(new.get_key_value(&customer).map(|(customer, keys)| (*customer, keys.clone())));
+        }
     }
-    tx.duplicate_indexed_put(&KeysOf::from([(customer, keys.to_vec())])).await?;
-    Ok(true)
+    if !changed.is_empty() {
+        let without = |from: &[i64], these: &[i64]| -> Vec<i64> {
+            from.iter().copied().filter(|key| these.binary_search(key).is_err()).collect()
+        };
+        for customer in tx.duplicate_indexed_swap(&changed).await? {
+            lost.remove(&customer);
+            let Some((known, keys)) = changed.get(&customer) else { continue };
+            gone.insert(customer, without(known, keys));
+            added.insert(customer, without(keys, known));
+        }
+    }
+    if !gone.is_empty() {
+        tx.duplicate_keys_remove(&gone).await?;
+    }
+    if !added.is_empty() {
+        tx.duplicate_keys_add(&added).await?;
+    }
+    Ok(lost)
 }
 
 /// How far the index of all customers is.
@@ -154,26 +193,18 @@ async fn replace_between(
     after: CustomerId,
     last: CustomerId,
 ) -> Result<(), store::Error> {
-    let mut known = tx.duplicate_keys_between(after, last).await?;
-    let mut new = KeysOf::new();
-    for at in 0..u32::try_from(loaded.records.len()).unwrap_or(u32::MAX) {
-        let (customer, keys) = (loaded.customer(at), keys(&loaded.records, at));
-        match known.remove(&customer) {
-            Some(same) if same == keys => {}
-            Some(_) => {
-                replace(tx, customer, &keys).await?;
-            }
-            None => {
-                new.insert(customer, keys);
-            }
-        }
-    }
-    if !new.is_empty() {
-        tx.duplicate_keys_add(&new).await?;
-        tx.duplicate_indexed_put(&new).await?;
-    }
-    // Whoever is left lives no more, or not as a customer of their own.
-    for customer in known.keys() {
+    let known = tx.duplicate_keys_between(after, last).await?;
+    let living: KeysOf = (0..u32::try_from(loaded.records.len()).unwrap_or(u32::MAX))
+        .map(|at| (loaded.customer(at), keys(&loaded.records, at)))
+        .collect();
+    let entries: Vec<Entry<'_>> = living
+        .iter()
+        .map(|(customer, keys)| Entry { customer: *customer, known: known.get(customer).map(Vec::as_slice), keys })
+        .collect();
+    // Somebody who follows may be quicker, and knows the customer better.
+    replace(tx, &entries).await?;
+    // Whoever else has keys lives no more, or not as a customer of their own.
+    for customer in known.keys().filter(|customer| !living.contains_key(customer)) {
         tx.duplicate_indexed_remove(*customer).await?;
     }
     Ok(())

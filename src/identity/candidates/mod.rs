@@ -2,7 +2,7 @@
 //!
 //! `read` makes records of rows, `judge` candidates of scored pairs. They are found in two ways that agree: [`scan()`]
 //! compares all customers, [`Follower`] each one that signs up or changes with those that share a key with it in the
-//! index (`index`). What is certain enough may be merged (`automatic`, off by default); all else waits for a person,
+//! index (`index`, `weigh`). What is certain enough may be merged (`automatic`, off by default); all else waits for a person,
 //! whose decisions may correct the model (`calibrate`). Nothing here is on the path of a request. Knows no HTTP.
 
 mod automatic;
@@ -13,6 +13,7 @@ mod index;
 mod judge;
 mod read;
 mod scan;
+mod weigh;
 
 pub use calibrate::{Calibration, apply as apply_calibration, proposal as calibration};
 pub use exchange::{Imported, import};

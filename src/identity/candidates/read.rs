@@ -14,7 +14,7 @@ use crate::identity::merge::side;
 use crate::identity::namespace::{Namespace, is_stale};
 use crate::ids::CustomerId;
 use crate::secret;
-use crate::store::{CustomerState, LiveIdentifier, Member, Store};
+use crate::store::{Compared, CustomerState, LiveIdentifier, Member, Store};
 
 /// Customers read at once.
 pub(super) const PAGE: i64 = 2_000;
@@ -74,9 +74,11 @@ impl Page {
     }
 
     /// Of rows that were read together.
-    pub(super) fn new(members: Vec<Member>, identifiers: Vec<LiveIdentifier>) -> Self {
-        let last = members.last().map_or(CustomerId(Uuid::nil()), |member| member.canonical);
-        Self { last, members, identifiers }
+    pub(super) fn new(rows: Vec<Compared>) -> Self {
+        let last = rows.last().map_or(CustomerId(Uuid::nil()), |row| row.member.canonical);
+        let (members, identifiers): (Vec<_>, Vec<_>) =
+            rows.into_iter().map(|row| (row.member, row.identifiers)).unzip();
+        Self { last, members, identifiers: identifiers.into_iter().flatten().collect() }
     }
 
     /// Adds those who live.

@@ -4,6 +4,8 @@
 //! chain shows only when all its links are known. One that was stopped goes on where it was, as long as the customers
 //! are the same. Whoever changed meanwhile is weighed again by the [`Follower`](super::Follower). It merges nothing.
 
+use serde_json::json;
+
 use super::judge::judge;
 use super::{Loaded, Rules, ScanError};
 use crate::clock::{Clock, Timestamp, uuid_v7};
@@ -88,7 +90,7 @@ pub async fn scan(
         goes_on = progress(&job);
     }
     if goes_on {
-        finish(store, clock, loaded, model, rules, &mut job).await?;
+        finish(store, clock, loaded, (model, blocks), rules, &mut job).await?;
         progress(&job);
     }
     Ok(job)
@@ -127,12 +129,13 @@ async fn begin(
     Ok(job)
 }
 
-/// Judges all that was found and keeps it; forgets what no scan sees any more. Done twice, it is the same.
+/// Judges all that was found and keeps it; forgets what no scan sees any more. From now on it is known how large blocks
+/// are. Done twice, it is the same.
 async fn finish(
     store: &Store,
     clock: &Clock,
     loaded: &Loaded,
-    model: &Model,
+    (model, blocks): (&Model, &Blocks),
     rules: &Rules,
     job: &mut DuplicateScan,
 ) -> Result<(), ScanError> {
@@ -152,6 +155,7 @@ async fn finish(
     tx.duplicate_scan_advance(job).await?;
     tx.duplicate_found_forget(job.id).await?;
     tx.candidates_expire(job.started_at).await?;
+    tx.duplicate_caps_put(&json!(blocks.caps())).await?;
     tx.duplicate_follow_again(loaded.as_of).await?;
     tx.commit().await?;
     Ok(())
@@ -159,9 +163,7 @@ async fn finish(
 
 async fn keep(store: &Store, candidates: &[Candidate]) -> Result<(), ScanError> {
     let mut tx = store.begin().await?;
-    for candidate in candidates {
-        tx.candidate_upsert(candidate).await?;
-    }
+    tx.candidates_upsert(&candidates.iter().collect::<Vec<_>>()).await?;
     tx.commit().await?;
     Ok(())
 }

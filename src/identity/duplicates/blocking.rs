@@ -4,12 +4,16 @@
 //! work can be cut at any block and taken up again there. Keys are stable hashes: a database can index them and find
 //! the candidates of one new record by the same rules ([`keys_of`]).
 
+use serde::{Deserialize, Serialize};
+
 use super::hash::{Set, mix, text};
 use super::normalize::name::skeleton;
 use super::records::{CLAIMS, Records, Row};
 
 /// A key that more records share joins strangers, not duplicates.
 pub const LARGEST_BLOCK: usize = 200;
+/// The same of a loose kind, as long as it is not known how many pairs that makes.
+const LOOSE_BLOCK: usize = 16;
 /// Pairs that a loose kind of key may add for each record; larger blocks are left out first.
 const LOOSE_PAIRS: f64 = 0.2;
 /// So many it may add in any case: few records can afford every key.
@@ -46,6 +50,30 @@ struct Kind {
     loose: bool,
 }
 
+/// The largest block of each kind of key that is looked at: what one record may find, however many there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Caps(Vec<usize>);
+
+impl Caps {
+    /// Of one kind of key, as [`keys_of`] numbers them; 0 for a kind that there is not.
+    pub fn of(&self, kind: u8) -> usize {
+        self.0.get(usize::from(kind)).copied().unwrap_or_default()
+    }
+
+    /// Whether they are those of the kinds that there are: another version of this program may have others.
+    pub fn fit(&self) -> bool {
+        self.0.len() == KINDS.len()
+    }
+}
+
+/// As long as nobody has sorted all records.
+impl Default for Caps {
+    fn default() -> Self {
+        Self(KINDS.iter().map(|kind| if kind.loose { LOOSE_BLOCK } else { LARGEST_BLOCK }).collect())
+    }
+}
+
 /// The blocks of a set of records.
 #[derive(Debug)]
 pub struct Blocks {
@@ -57,6 +85,8 @@ pub struct Blocks {
 /// One kind's blocks, one after the other.
 #[derive(Debug, Default)]
 struct Join {
+    /// The largest block that it may have.
+    largest: usize,
     /// Where each block begins in `rows`; the last is the end.
     starts: Vec<u32>,
     rows: Vec<u32>,
@@ -219,6 +249,11 @@ impl Blocks {
         Self { joins, slots }
     }
 
+    /// How large blocks are, so that one record finds by its keys whom it meets here.
+    pub fn caps(&self) -> Caps {
+        Caps(self.joins.iter().map(|join| join.largest).collect())
+    }
+
     /// The work, cut into units of about `pairs` pairs. The same records give the same units.
     pub fn units(&self, pairs: u64) -> Vec<Unit> {
         let mut units = Vec::new();
@@ -304,10 +339,10 @@ impl Blocks {
 
 impl Join {
     fn new(kind: Kind, column: &[u64], width: u32, slots: &mut [[u32; SLOTS]]) -> Self {
-        let mut join = Self { starts: vec![0], rows: Vec::new() };
         let record = |entry: &u64| (entry & ((1 << width) - 1)) as u32;
         let same_key = |x: &u64, y: &u64| x >> width == y >> width;
         let largest = if kind.loose { largest_block(column.chunk_by(same_key), slots.len()) } else { LARGEST_BLOCK };
+        let mut join = Self { largest, starts: vec![0], rows: Vec::new() };
         for block in column.chunk_by(same_key) {
             if block.len() < 2 || block.len() > largest {
                 continue;

@@ -34,7 +34,7 @@ pub mod table;
 mod utf16;
 
 pub use band::{Band, Policy};
-pub use blocking::Blocks;
+pub use blocking::{Blocks, Caps};
 pub use bulk::{Scan, ScoredPair};
 pub use calibration::{Calibration, Decision, Proposal};
 pub use cluster::{Cluster, Clusters, Guard, Objection, Verdict, Verdicts};

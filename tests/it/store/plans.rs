@@ -112,6 +112,7 @@ pub async fn fill(env: &Env) {
              CASE WHEN n % 10 = 0 THEN 'link.added' ELSE 'admin.looked' END, {id}, '{{}}', {bytes}, {bytes} FROM {ids}"
         ),
         format!("INSERT INTO duplicate_keys (key, customer) {numbers} SELECT n / 3, {id} FROM {ids}"),
+        format!("INSERT INTO duplicate_indexed (customer, keys) {numbers} SELECT {id}, {bytes} FROM {ids}"),
     ];
     execute(env, &statements.join("; ")).await;
 }
