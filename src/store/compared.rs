@@ -126,7 +126,8 @@ pub(super) const INDEXED_SQLITE: &str = concat!(
 );
 
 /// `$1` is keys: whose, which, and how many may have it; `$2` how many of those found each is given, those that share the
-/// most keys first; `$3` who is to be given whom in any case.
+/// most keys first; `$3` who is to be given whom in any case. The order is the index's own: without it Postgres reads all
+/// keys there are as long as it knows nothing about them.
 pub(super) const SHARING_POSTGRES: &str = concat!(
     "SELECT r.finder, ",
     compared_postgres!(),
@@ -135,7 +136,8 @@ pub(super) const SHARING_POSTGRES: &str = concat!(
      row_number() OVER (PARTITION BY x.finder ORDER BY count(*) DESC, x.customer) AS place \
      FROM jsonb_array_elements($1) e CROSS JOIN LATERAL (\
      SELECT (e.value->>0)::uuid AS finder, d.customer, count(*) OVER () AS size FROM (\
-     SELECT k.customer FROM duplicate_keys k WHERE k.key = (e.value->>1)::bigint LIMIT (e.value->>2)::bigint + 1) d\
+     SELECT k.customer FROM duplicate_keys k WHERE k.key = (e.value->>1)::bigint \
+     ORDER BY k.key, k.customer LIMIT (e.value->>2)::bigint + 1) d\
      ) x WHERE x.size <= (e.value->>2)::bigint AND x.customer <> x.finder GROUP BY x.finder, x.customer) f \
      WHERE f.place <= $2 \
      UNION SELECT (o.value->>0)::uuid, (o.value->>1)::uuid FROM jsonb_array_elements($3) o) r \
