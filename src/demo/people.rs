@@ -212,12 +212,13 @@ pub(super) fn claimed(customer: CustomerId, address: &str, now: Timestamp) -> Li
     }
 }
 
-/// The search that `samesake duplicates scan` makes.
+/// The search that `samesake duplicates scan` makes, and the index by which whoever signs up is compared.
 async fn search(app: &App, clock: &Clock) -> anyhow::Result<()> {
     let rules = candidates::Rules::new(&app.config.duplicates, &app.config.merge);
     let loaded = candidates::load(app.store(), &rules, clock.now(), |_| {}).await?;
     let blocks = Blocks::new(&loaded.records);
     let model = candidates::model(app.store(), &loaded, &blocks, Refit::Never, clock.now()).await?;
     candidates::scan(app.store(), clock, &loaded, (&model, &blocks), &rules, |_| true).await?;
+    candidates::index(app.store(), &rules, clock, |_| {}).await?;
     Ok(())
 }
