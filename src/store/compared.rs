@@ -126,8 +126,8 @@ pub(super) const INDEXED_SQLITE: &str = concat!(
 );
 
 /// `$1` is keys: whose, which, and how many may have it; `$2` how many of those found each is given, those that share the
-/// most keys first; `$3` who is to be given whom in any case. The order is the index's own: without it Postgres reads all
-/// keys there are as long as it knows nothing about them.
+/// most keys first; `$3` who is to be given whom in any case. The order is the index's own, so that a key which very
+/// many share is not read to its end, whatever the planner thinks of it.
 pub(super) const SHARING_POSTGRES: &str = concat!(
     "SELECT r.finder, ",
     compared_postgres!(),

@@ -313,12 +313,13 @@ async fn connect_postgres(url: &str) -> Result<Driver> {
         Some(text) => text.parse().map_err(|_| Error::Url("max_connections must be a number"))?,
         None => POSTGRES_CONNECTIONS,
     };
-    // No statement of ours takes seconds, and a transaction left open would hold its locks.
+    // No statement of ours takes seconds, and a transaction left open would hold its locks. To compile one takes far
+    // longer than to run it, and where a table has no statistics yet Postgres would compile it anew each time.
     let options = PgConnectOptions::from_str(&url)
         .map_err(|_| Error::Url("it is not a valid Postgres URL"))?
         .application_name("samesake")
         .statement_cache_capacity(256)
-        .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")]);
+        .options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s"), ("jit", "off")]);
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)

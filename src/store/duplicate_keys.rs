@@ -103,19 +103,6 @@ impl Tx {
         Ok(())
     }
 
-    /// Writes down which keys customers have in the index.
-    pub async fn duplicate_indexed_put(&mut self, keys: &KeysOf) -> Result<()> {
-        let sql = per_driver!(
-            self,
-            postgres: "INSERT INTO duplicate_indexed (customer, keys) SELECT c.key::uuid, decode(c.value, 'hex') \
-                       FROM jsonb_each_text($1) c ON CONFLICT (customer) DO UPDATE SET keys = excluded.keys",
-            sqlite: "INSERT INTO duplicate_indexed (customer, keys) SELECT unhex(c.key), unhex(c.value) \
-                     FROM json_each($1) c WHERE TRUE ON CONFLICT (customer) DO UPDATE SET keys = excluded.keys",
-        );
-        exec!(self, sql, all_packed(keys))?;
-        Ok(())
-    }
-
     /// Puts customers into the index that are not in it; answers whom. Others somebody else has put there meanwhile.
     pub async fn duplicate_indexed_insert(&mut self, keys: &KeysOf) -> Result<Vec<CustomerId>> {
         let sql = per_driver!(

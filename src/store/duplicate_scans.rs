@@ -53,16 +53,6 @@ impl Tx {
         Ok(found.map(|(parameters,)| parameters))
     }
 
-    /// The version of the model that was made or imported last.
-    pub async fn duplicate_model_version(&mut self) -> Result<Option<String>> {
-        let found: Option<(String,)> = fetch_optional!(
-            self,
-            (String,),
-            "SELECT version FROM duplicate_models ORDER BY created_at DESC, version LIMIT 1",
-        )?;
-        Ok(found.map(|(version,)| version))
-    }
-
     /// Begins a scan; what earlier ones had found and not judged is forgotten.
     pub async fn duplicate_scan_insert(&mut self, scan: &DuplicateScan) -> Result<()> {
         exec!(self, "DELETE FROM duplicate_found")?;

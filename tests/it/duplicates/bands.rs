@@ -165,7 +165,7 @@ on_both! {
         assert_eq!(candidates::calibration(&store).await.unwrap(), Calibration::NoModel);
         fill(&store, &people::records(60, 71)).await;
         scan(&store).await;
-        let model = store.begin_read().await.unwrap().duplicate_model_version().await.unwrap().unwrap();
+        let model = store.begin_read().await.unwrap().duplicate_basis().await.unwrap().0.unwrap();
         let mut tx = store.begin().await.unwrap();
         // A model that is too sure of itself: of what it calls 0.95, every third pair was one person.
         let pairs = (1..=40_u128).flat_map(|a| (a + 1..=40).map(move |b| (a, b)));
@@ -199,7 +199,7 @@ on_both! {
         let (shown, text) = said(&["duplicates", "calibration", "show", "--json"]);
         let proposal: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
         assert!(shown && proposal["decisions"] == 600 && proposal["model"] == model.as_str(), "{text}");
-        let latest = || async { store.begin_read().await.unwrap().duplicate_model_version().await.unwrap().unwrap() };
+        let latest = || async { store.begin_read().await.unwrap().duplicate_basis().await.unwrap().0.unwrap() };
         assert_eq!(latest().await, model, "showing applies nothing");
         let (applied, text) = said(&["duplicates", "calibration", "apply", "--model", "another"]);
         assert!(!applied && text.contains("no correction of this model"), "{text}");
