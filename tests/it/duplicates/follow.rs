@@ -299,7 +299,7 @@ on_both! {
 
 /// Somebody who is like nobody else.
 fn stranger(number: u128) -> Value {
-    let word = |of: u128| (0..6).map(|at| char::from(b'a' + (of * 7919 >> (at * 3)) as u8 % 26)).collect::<String>();
+    let word = |of: u128| (0..6).map(|at| char::from(b'a' + ((of * 7919) >> (at * 3)) as u8 % 26)).collect::<String>();
     let mut profile = somebody();
     profile["given_name"]["value"] = json!(word(number));
     profile["family_name"]["value"] = json!(word(number + 5_000));
