@@ -24,6 +24,10 @@ use std::process::Command;
 use measure::{Labelled, Measure, cpu_seconds};
 use samesake::identity::duplicates::{Claim, Person, Records};
 
+/// The product's: what it saves is saved here, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if let [first, people, path] = wanted.as_slice()
