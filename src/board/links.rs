@@ -82,7 +82,7 @@ pub async fn remove(
             Ok(Removed::Done { tasks, told: addresses.len() })
         }
         // An admin's word takes the last way in too; what is not there any more was removed before.
-        Unlinked::LastWay | Unlinked::NotThere => Ok(Removed::Already),
+        Unlinked::LastWay | Unlinked::Unproved | Unlinked::NotThere => Ok(Removed::Already),
     }
 }
 

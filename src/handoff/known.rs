@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::identity::merge::side::{self, Seen};
 use crate::ids::CustomerId;
 use crate::oidc::subject::{self, Sector, SubjectKey};
+use crate::store::retry::retry;
 use crate::store::{self, CustomerState, Store};
 
 /// How long an entry is believed if no event speaks against it.
@@ -108,10 +109,13 @@ impl KnownCustomers {
         customer: CustomerId,
         now: Timestamp,
     ) -> Result<Option<(Seen, String)>, store::Error> {
-        let mut tx = store.begin().await?;
-        let view = subject::view(&mut tx, sector, customer, &self.key, now).await?;
-        tx.commit().await?;
-        Ok(view)
+        let attempt = async || {
+            let mut tx = store.begin().await?;
+            let view = subject::view(&mut tx, sector, customer, &self.key, now).await?;
+            tx.commit().await?;
+            Ok(view)
+        };
+        retry(attempt).await
     }
 
     fn forget(&self, customers: &HashSet<CustomerId>) {

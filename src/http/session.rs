@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::ids::{CustomerId, Sid};
 use crate::session::{self, Authentication, RECORD_FIELD, SsoSession, TOUCH_AFTER};
+use crate::store::retry::retry;
 
 /// The session of the browser that a request comes from.
 #[derive(Clone, Debug)]
@@ -112,9 +113,12 @@ impl BrowserSession {
 }
 
 async fn end_everywhere(app: &App, sso: &SsoSession, now: Timestamp) -> Result<(), Failure> {
-    let mut tx = app.store().begin().await?;
-    tx.grants_end_session(&sso.sid, now).await?;
-    tx.commit().await?;
+    let attempt = async || {
+        let mut tx = app.store().begin().await?;
+        tx.grants_end_session(&sso.sid, now).await?;
+        tx.commit().await
+    };
+    retry(attempt).await?;
     session::end(app.kv(), &sso.sid).await?;
     Ok(())
 }

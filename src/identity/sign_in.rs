@@ -315,19 +315,22 @@ pub async fn sign_up(
     profile.set("name", name, None, now);
     profile.set("email", Some(address.display()), Some(link.id), now);
     profile.set("email_verified", Some(true), Some(link.id), now);
-    let mut tx = store.begin().await?;
-    tx.customer_insert(&Customer::new(customer, profile.to_json(), now)).await?;
-    if !tx.link_insert(&link).await? {
-        return Ok(SignedUp::AddressTaken);
-    }
-    let credential = Credential::password(CredentialId::new(now), customer, password_phc, now);
-    if !tx.credential_insert(&credential).await? {
-        return Err(store::Error::Contention);
-    }
-    let events = vec![Event::CustomerCreated {}, added(&link), Event::CredentialAdded { kind: "password" }];
-    events::record_all(&mut tx, customer, Actor::Customer, events, now).await?;
-    tx.commit().await?;
-    Ok(SignedUp::Created(customer))
+    let attempt = async || {
+        let mut tx = store.begin().await?;
+        tx.customer_insert(&Customer::new(customer, profile.to_json(), now)).await?;
+        if !tx.link_insert(&link).await? {
+            return Ok(SignedUp::AddressTaken);
+        }
+        let credential = Credential::password(CredentialId::new(now), customer, password_phc, now);
+        if !tx.credential_insert(&credential).await? {
+            return Err(store::Error::Contention);
+        }
+        let events = vec![Event::CustomerCreated {}, added(&link), Event::CredentialAdded { kind: "password" }];
+        events::record_all(&mut tx, customer, Actor::Customer, events, now).await?;
+        tx.commit().await?;
+        Ok(SignedUp::Created(customer))
+    };
+    retry(attempt).await
 }
 
 pub(super) fn live_link(

@@ -66,6 +66,8 @@ pub enum Unlinked {
     Removed(Vec<Task>),
     /// Without it the customer could not log in any more.
     LastWay,
+    /// It opens another side of a merge, and whoever asked has not proved that one (rule 25).
+    Unproved,
     /// The customer has no such link, or none that can be removed.
     NotThere,
 }
@@ -85,6 +87,10 @@ pub async fn remove(
     let Some(root) = tx.customer_lock(customer).await? else { return Err(store::Error::Contention) };
     let Some(parting) = Parting::of(tx, customer, link).await? else { return Ok(Unlinked::NotThere) };
     let actor = match authority {
+        // A wrong merge must not let one lock the other out.
+        Authority::Customer if !side::leading_rows(tx, customer).await?.contains(&parting.gone.customer) => {
+            return Ok(Unlinked::Unproved);
+        }
         Authority::Customer if !can_log_in(tx, customer, &parting.left(ways), ways).await? => {
             return Ok(Unlinked::LastWay);
         }

@@ -15,6 +15,7 @@ use crate::keys::{Expect, Expiry};
 use crate::protocol::OAuthError;
 use crate::protocol::params::Params;
 use crate::protocol::token::AccessTokenClaims;
+use crate::store::retry::retry;
 
 /// Ends the grant of a token of this client. A token that is none, or no longer one, is as good as revoked; doing it
 /// again changes nothing.
@@ -54,7 +55,10 @@ fn own(issued_to: &str, client: &Client) -> Result<(), OAuthError> {
 async fn end(provider: &Provider, grant: GrantId, now: Timestamp) -> Result<(), OAuthError> {
     let lifetime = provider.lifetimes.access_token;
     revoke_access_tokens(&provider.kv, grant, lifetime).await?;
-    let mut tx = provider.store.begin().await?;
-    tx.grant_revoke(grant, "revoked_by_client", now).await?;
-    tx.commit().await.map_err(OAuthError::from)
+    let attempt = async || {
+        let mut tx = provider.store.begin().await?;
+        tx.grant_revoke(grant, "revoked_by_client", now).await?;
+        tx.commit().await
+    };
+    Ok(retry(attempt).await?)
 }

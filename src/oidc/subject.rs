@@ -12,9 +12,6 @@ use crate::ids::CustomerId;
 use crate::secret::{self, DerivedKey};
 use crate::store::{self, Tx};
 
-/// How often a customer is looked at again who was merged between the look and the issue.
-const TRIES: usize = 4;
-
 /// How a sector's subjects are made at first issue.
 #[derive(Clone, Copy, Debug)]
 pub struct Sector<'a> {
@@ -48,7 +45,7 @@ impl SubjectKey {
 /// issued.
 ///
 /// # Errors
-/// If the database fails.
+/// If the database fails; `Contention` if a merge came between the look and the issue.
 pub async fn view(
     tx: &mut Tx,
     sector: Sector<'_>,
@@ -56,21 +53,13 @@ pub async fn view(
     key: &SubjectKey,
     now: Timestamp,
 ) -> Result<Option<(Seen, String)>, store::Error> {
-    for _ in 0..TRIES {
-        let rows = tx.members_seen(sector.name, customer).await?;
-        let Some(seen) = side::see(&rows, customer, &key.merge, now) else { return Ok(None) };
-        let issued = match &seen.sub {
-            Some(sub) => Ok(sub.clone()),
-            None => issue(tx, sector, &seen, key, now).await,
-        };
-        match issued {
-            Ok(sub) => return Ok(Some((seen, sub))),
-            // A merge came between: no statement failed, and the next look sees it.
-            Err(store::Error::Contention) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(store::Error::Contention)
+    let rows = tx.members_seen(sector.name, customer).await?;
+    let Some(seen) = side::see(&rows, customer, &key.merge, now) else { return Ok(None) };
+    let sub = match &seen.sub {
+        Some(sub) => sub.clone(),
+        None => issue(tx, sector, &seen, key, now).await?,
+    };
+    Ok(Some((seen, sub)))
 }
 
 async fn issue(

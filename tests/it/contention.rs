@@ -20,7 +20,7 @@ const ALWAYS: u32 = 1_000_000;
 
 /// Has the database give up whatever writes to a table, so many times, as it does where two wait for each other. Leaves
 /// off where it is not wanted any more.
-async fn obstruct(env: &Env, table: &str, times: u32) {
+pub async fn obstruct(env: &Env, table: &str, times: u32) {
     let sql = format!(
         "CREATE SEQUENCE obstacles;
          CREATE FUNCTION obstruct() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -32,7 +32,7 @@ async fn obstruct(env: &Env, table: &str, times: u32) {
     run(env, sql).await;
 }
 
-async fn clear(env: &Env) {
+pub async fn clear(env: &Env) {
     run(env, "DROP FUNCTION obstruct CASCADE; DROP SEQUENCE obstacles".to_owned()).await;
 }
 
@@ -110,6 +110,45 @@ on_servers! {
             clear(env).await;
         }
         invariants::check(env).await;
+    }
+
+    /// An app meets a customer for the first time while somebody else changes who the customer is.
+    async fn a_first_meeting_in_whose_way_somebody_stood_gives_the_tokens(env: &Env) {
+        let visit = Visit::start(env).await;
+        let (request, code) = visit.code(&[]).await;
+        obstruct(env, "subjects", 3).await;
+        let tokens = visit.shop.redeem(&request, &code).await;
+        let tokens = visit.shop.tokens(&request, tokens).await;
+        clear(env).await;
+        assert_eq!(visit.tokens(&[]).await.claims["sub"], tokens.claims["sub"]);
+        invariants::check(env).await;
+    }
+
+    /// What ends something ends it, whoever is in the way.
+    async fn a_replay_a_revocation_and_a_logout_come_through(env: &Env) {
+        let visit = Visit::start(env).await;
+        let (request, code) = visit.code(&[]).await;
+        let tokens = visit.shop.redeem(&request, &code).await;
+        let replayed = visit.shop.tokens(&request, tokens).await;
+        obstruct(env, "grants", 3).await;
+        assert_token_error(&visit.shop.redeem(&request, &code).await, 400, "invalid_grant");
+        clear(env).await;
+        let revoked = visit.tokens(&[]).await;
+        obstruct(env, "grants", 3).await;
+        let refresh_token = revoked.refresh_token.unwrap();
+        let answer = visit.shop.post("revocation_endpoint", &[("token", &refresh_token)]).await;
+        assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
+        clear(env).await;
+        let ended = visit.tokens(&[("scope", "openid")]).await;
+        obstruct(env, "grants", 3).await;
+        let page = visit.browser.get(visit.app.url("/logout")).await;
+        let page = visit.browser.submit(&page, "/logout/confirm", &[]).await;
+        assert_eq!(page.status.as_u16(), 200, "{}", page.text());
+        clear(env).await;
+        for token in [replayed.refresh_token.unwrap(), refresh_token, ended.refresh_token.unwrap()] {
+            assert_token_error(&visit.shop.refresh(&token).await, 400, "invalid_grant");
+        }
+        assert_eq!(visit.events("token.reuse").await.len(), 1);
     }
 
     /// RFC 6749 §4.1.2: a code is used once it gave something.

@@ -24,6 +24,7 @@ use crate::protocol::params::Params;
 use crate::secret;
 use crate::session::SsoSession;
 use crate::session::flow::{Flow, Target};
+use crate::store::retry::retry;
 
 /// Longer addresses are not worth coming back to.
 const MAX_PATH: usize = 2000;
@@ -113,10 +114,12 @@ impl Desk {
     /// # Errors
     /// If the database fails.
     pub async fn looked(&self, what: &str, customers: &[CustomerId]) -> Result<(), Failure> {
-        let mut tx = self.app.store().begin().await?;
-        admin::record_look(&mut tx, &self.admin, what, customers, self.context.now).await?;
-        tx.commit().await?;
-        Ok(())
+        let attempt = async || {
+            let mut tx = self.app.store().begin().await?;
+            admin::record_look(&mut tx, &self.admin, what, customers, self.context.now).await?;
+            tx.commit().await
+        };
+        Ok(retry(attempt).await?)
     }
 }
 

@@ -116,6 +116,14 @@ pub async fn disconnect(app: &App, context: &Context, session: &SsoSession, link
             "Without it you could not sign in any more. Connect another account first. What counts: another connected \
              account, or a password together with a confirmed address.",
         )),
+        Err(NotGone::Unproved) => Ok(unchanged(
+            app,
+            context,
+            StatusCode::FORBIDDEN,
+            "Sign in with it first",
+            "It belongs to an account that was joined with yours. Connect it here once more: whoever can sign in with it \
+             can disconnect it.",
+        )),
         // Done before, by a double click or in another tab.
         Err(NotGone::NotThere) => Ok(to_account()),
     }
@@ -124,6 +132,7 @@ pub async fn disconnect(app: &App, context: &Context, session: &SsoSession, link
 /// Why a link is still there, or was not.
 enum NotGone {
     LastWay,
+    Unproved,
     NotThere,
 }
 
@@ -149,6 +158,7 @@ async fn disconnect_once(
             Ok(Ok(queued))
         }
         Unlinked::LastWay => Ok(Err(NotGone::LastWay)),
+        Unlinked::Unproved => Ok(Err(NotGone::Unproved)),
         Unlinked::NotThere => Ok(Err(NotGone::NotThere)),
     }
 }

@@ -61,7 +61,7 @@ pub async fn get(State(app): State<App>, context: Context, browser: BrowserSessi
         connections: links
             .iter()
             .filter(|link| !is_other_name(link))
-            .filter_map(|link| line(&app, &rows, link))
+            .filter_map(|link| line(&app, &rows, session.customer, link))
             .collect(),
         connectors: connector_buttons(&app),
         addresses_offered: app.mailer.is_offered(),
@@ -83,13 +83,14 @@ pub async fn ways(app: &App, customer: CustomerId) -> Result<Vec<WayLine>, Failu
     let mut tx = app.store().begin_read().await?;
     let rows = tx.members_of(customer).await?;
     let links = in_order(side::links(&mut tx, customer).await?);
-    let lines = links.iter().filter(|link| !is_other_name(link)).filter_map(|link| line(app, &rows, link));
+    let lines = links.iter().filter(|link| !is_other_name(link)).filter_map(|link| line(app, &rows, customer, link));
     let lines = lines.filter(|line| line.came != Came::Unproved);
     Ok(lines.map(|line| WayLine { id: line.id, provider: line.provider, label: line.label }).collect())
 }
 
-/// One identifier of the customer's, as the page lists it.
-fn line(app: &App, rows: &[Member], link: &Link) -> Option<ConnectionLine> {
+/// One identifier of the customer's, as the page lists it to `customer`.
+fn line(app: &App, rows: &[Member], customer: CustomerId, link: &Link) -> Option<ConnectionLine> {
+    let is_apart = !side::is_same(rows, customer, link.customer);
     let shown = link.display.clone();
     let day = |at: crate::clock::Timestamp| at.to_string().chars().take(10).collect::<String>();
     let line = ConnectionLine {
@@ -100,6 +101,7 @@ fn line(app: &App, rows: &[Member], link: &Link) -> Option<ConnectionLine> {
         since: day(link.first_seen),
         last_used: None,
         stopped: None,
+        is_apart: false,
         unlink: None,
         confirm: None,
     };
@@ -110,7 +112,8 @@ fn line(app: &App, rows: &[Member], link: &Link) -> Option<ConnectionLine> {
             label: shown.or_else(|| name_at_provider(link)).unwrap_or_default(),
             last_used: Some(day(link.last_seen)),
             stopped: link.disabled_reason.map(stopped),
-            unlink: Some(link.id.0.to_string()),
+            is_apart,
+            unlink: (!is_apart).then(|| link.id.0.to_string()),
             ..line
         },
         Namespace::Email => ConnectionLine { provider: shown.unwrap_or_else(|| link.external_id.clone()), ..line },

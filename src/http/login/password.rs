@@ -24,6 +24,7 @@ use crate::protocol::params::Params;
 use crate::secret::Secret;
 use crate::session::Authentication;
 use crate::session::flow::Flow;
+use crate::store::retry::retry;
 use crate::store::{CustomerState, PasswordLogin};
 
 /// The login page.
@@ -130,11 +131,13 @@ async fn remember_use(
     new_phc: Option<String>,
     context: &Context,
 ) -> Result<(), Failure> {
-    let mut tx = app.store().begin().await?;
-    if let Some(phc) = new_phc {
-        tx.credential_rehash(known.credential, &known.phc, &phc, context.now).await?;
-    }
-    tx.credential_used(known.credential, context.now).await?;
-    tx.commit().await?;
-    Ok(())
+    let attempt = async || {
+        let mut tx = app.store().begin().await?;
+        if let Some(phc) = &new_phc {
+            tx.credential_rehash(known.credential, &known.phc, phc, context.now).await?;
+        }
+        tx.credential_used(known.credential, context.now).await?;
+        tx.commit().await
+    };
+    Ok(retry(attempt).await?)
 }

@@ -27,6 +27,7 @@ use crate::mail::templates;
 use crate::session::SsoSession;
 use crate::session::flow::Flow;
 use crate::session::pending::PendingWhole;
+use crate::store::retry::retry;
 use crate::store::Link;
 
 /// What the account page offers to whoever sees a part of it only: the addresses that a code can go to.
@@ -148,9 +149,12 @@ pub async fn unite(
 pub async fn tell_both(app: &App, context: &Context, customer: CustomerId) -> Result<(), Failure> {
     let url = app.config.server.endpoint("/account");
     let letter = |to: &EmailAddress| templates::account_opened(&app.letterhead, to, &url);
-    let mut tx = app.store().begin().await?;
-    tell(app, &mut tx, customer, context, letter).await?;
-    tx.commit().await?;
+    let attempt = async || {
+        let mut tx = app.store().begin().await?;
+        tell(app, &mut tx, customer, context, letter).await?;
+        tx.commit().await
+    };
+    retry(attempt).await?;
     app.mail_queued.notify_one();
     Ok(())
 }

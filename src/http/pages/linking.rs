@@ -115,6 +115,8 @@ pub struct ConnectionLine {
     pub last_used: Option<String>,
     /// Why it does not sign in, and what to do.
     pub stopped: Option<Stopped>,
+    /// It opens a side of a merge that the customer has not proved (rule 25).
+    pub is_apart: bool,
     /// What names it when it can be disconnected.
     pub unlink: Option<String>,
     /// The address, when it can be proved.

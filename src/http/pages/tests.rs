@@ -99,6 +99,7 @@ fn account<'a>(brand: &'a Brand, s: &Sample) -> AccountPage<'a> {
         since: "2026-01-31".into(),
         last_used: None,
         stopped: None,
+        is_apart: false,
         unlink: None,
         confirm: None,
     };
@@ -114,6 +115,7 @@ fn account<'a>(brand: &'a Brand, s: &Sample) -> AccountPage<'a> {
             ConnectionLine { confirm: Some(s.account.into()), ..line(s.account, "", Came::Unproved) },
             line(s.account, s.app, Came::From(s.app.into())),
             ConnectionLine { stopped: Some(Stopped::InDoubt), ..line(s.app, s.account, Came::Connected) },
+            ConnectionLine { is_apart: true, ..line(s.app, s.account, Came::FirstSignIn) },
         ],
         connectors: vec![ConnectorButton { id: "harbor".into(), name: s.app.into(), kind: "oidc".into() }],
         addresses_offered: true,

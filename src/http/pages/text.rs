@@ -343,6 +343,7 @@ catalogue! {
     account_connect: gap = "Connect {}";
     account_add_address: text = "Add an email address";
     account_confirm: text = "Confirm it";
+    account_apart: text = "Of an account that was joined with yours. Connect it once more, and you can disconnect it.";
     account_more: text = "Add another way";
     came_on: gap = ", {}.";
     came_first: text = "Your first sign-in";

@@ -149,13 +149,17 @@ async fn end_grant_of_old(provider: &Provider, code: &str, client: &Client, now:
 async fn end_grant(provider: &Provider, grant: GrantId, client: &Client, now: Timestamp) -> Result<(), OAuthError> {
     let lifetime = provider.lifetimes.access_token.max(provider.lifetimes.refresh_grace);
     revoke_access_tokens(&provider.kv, grant, lifetime).await?;
-    let mut tx = provider.store.begin().await?;
-    let customer = tx.grant_void(grant, client.id(), "code_replayed", now).await?;
-    if let Some(customer) = customer {
-        let detail = BTreeMap::from([("client_id", client.id().to_owned()), ("what", "authorization_code".to_owned())]);
-        events::record(&mut tx, customer, events::Actor::System, events::Event::TokenReuse { detail }, now).await?;
-    }
-    tx.commit().await?;
+    let attempt = async || {
+        let mut tx = provider.store.begin().await?;
+        let customer = tx.grant_void(grant, client.id(), "code_replayed", now).await?;
+        if let Some(customer) = customer {
+            let what = ("what", "authorization_code".to_owned());
+            let detail = BTreeMap::from([("client_id", client.id().to_owned()), what]);
+            events::record(&mut tx, customer, events::Actor::System, events::Event::TokenReuse { detail }, now).await?;
+        }
+        tx.commit().await
+    };
+    retry(attempt).await?;
     tracing::warn!(client.id = client.id(), "an authorization code was used twice; its tokens are revoked");
     Ok(())
 }

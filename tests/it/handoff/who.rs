@@ -9,6 +9,7 @@ use samesake::store::{CustomerState, Store};
 use serde_json::json;
 
 use super::{ANN, BOB, arrive, asked, at_the_app, claims, level, sid, start, start_url, with_shop};
+use crate::contention::{clear, obstruct};
 use crate::harness::{Browser, Env, until};
 use crate::{on_both, on_servers};
 
@@ -142,6 +143,16 @@ on_both! {
 }
 
 on_servers! {
+    /// A destination meets a customer for the first time while somebody else changes who the customer is.
+    async fn a_first_meeting_in_whose_way_somebody_stood_is_vouched_for(env: &Env) {
+        let app = start(with_shop(env, json!({}))).await;
+        let browser = Browser::new();
+        obstruct(env, "subjects", 3).await;
+        arrive(&app, &browser, "shop", ANN).await;
+        assert_eq!(level(&asked(&app, &browser, "shop").await), "authenticated");
+        clear(env).await;
+    }
+
     async fn every_replica_knows_of_the_end_at_once(env: &Env) {
         let app = start(with_shop(env, json!({}))).await;
         let replica = app.replica(env).await;

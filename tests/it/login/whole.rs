@@ -74,6 +74,30 @@ on_both! {
         assert_eq!(keys_joined(env).await, 1);
     }
 
+    /// The survivor sees what was joined, and cannot lock out whom it may not be: not before it proves that side, too.
+    async fn the_survivor_disconnects_nothing_of_a_side_that_it_has_not_proved(env: &Env) {
+        let (_google, _github, app) = two_customers(env).await;
+        merged(env, &app).await;
+        let browser = Browser::new();
+        let page = account_through(&app, &browser, "google").await;
+        let own = page.form("/account/disconnect", &[]);
+        assert_eq!(own.fields.iter().filter(|field| field.name == "link").count(), 1, "{}", page.text());
+        assert!(page.contains(HUB) && page.contains("Connect it once more, and you can disconnect it."), "{}", page.text());
+        let other = invariants::check(env).await.live("social:github", "hub-1")[0].id.clone();
+        let other = uuid::Uuid::parse_str(&other).unwrap().to_string();
+        let token = &own.fields.iter().find(|field| field.name == "token").unwrap().value;
+        let origin = app.issuer.origin().ascii_serialization();
+        let fields = [("token", token.as_str()), ("link", other.as_str())];
+        let refused = browser.post_from(&origin, &app.url("/account/disconnect"), &fields).await;
+        assert_eq!((refused.status.as_u16(), refused.heading().as_str()), (403, "Sign in with it first"));
+        assert_eq!(invariants::check(env).await.live("social:github", "hub-1").len(), 1);
+        let page = browser.submit(&page, "/account/connect", &[("connector", "github")]).await;
+        assert_eq!(keys_joined(env).await, 1, "{}", page.text());
+        let gone = browser.submit(&page, "/account/disconnect", &[("link", &other)]).await;
+        assert_eq!(gone.url.path(), "/account", "{}", gone.text());
+        assert!(invariants::check(env).await.live("social:github", "hub-1").is_empty());
+    }
+
     /// Signing in as the other side where one is signed in already is a proof, too, and told like any other.
     async fn a_login_as_the_other_side_opens_everything_and_is_told(env: &Env) {
         let (_google, _github, app) = two_customers(env).await;
