@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use samesake::config::Config;
 use samesake::demo::{Colors, Demo, Options, Urls};
+use samesake::identity::candidates::{self, IndexState};
+use samesake::store::Store;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -323,6 +325,8 @@ async fn nothing_is_left_behind_unless_asked_for() {
     let kept = env.directory().join("kept");
     for _ in 0..2 {
         Running::start(Some(kept.clone())).await.stop().await;
-        assert!(kept.join("samesake.db").exists());
+        let store = Store::connect(&format!("sqlite://{}", kept.join("samesake.db").display())).await.unwrap();
+        // Whoever signs up is compared with those that it begins with.
+        assert_eq!(candidates::index_state(&store).await.unwrap(), IndexState::Whole);
     }
 }
