@@ -27,8 +27,8 @@ use crate::mail::templates;
 use crate::session::SsoSession;
 use crate::session::flow::Flow;
 use crate::session::pending::PendingWhole;
-use crate::store::retry::retry;
 use crate::store::Link;
+use crate::store::retry::retry;
 
 /// What the account page offers to whoever sees a part of it only: the addresses that a code can go to.
 pub fn lines(app: &App, channels: &[Link]) -> Vec<ChannelLine> {
