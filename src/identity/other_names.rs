@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::connector::OtherName;
 use crate::events::{self, Actor, Event};
 use crate::ids::LinkId;
+use crate::store::retry::retry;
 use crate::store::{self, DueMove, Link, LinkLogin, LinkState, Store, Tx};
 
 /// Where a link comes from whose account moved here.
@@ -212,9 +213,13 @@ pub async fn end_due(store: &Store, now: Timestamp) -> Result<usize, store::Erro
     loop {
         let due = store.begin_read().await?.moved_links_due(now, BATCH).await?;
         for one in &due {
-            let mut tx = store.begin().await?;
-            ended += usize::from(end(&mut tx, one, now).await?);
-            tx.commit().await?;
+            let attempt = async || {
+                let mut tx = store.begin().await?;
+                let ended = end(&mut tx, one, now).await?;
+                tx.commit().await?;
+                Ok::<bool, store::Error>(ended)
+            };
+            ended += usize::from(retry(attempt).await?);
         }
         if due.is_empty() {
             break;
@@ -227,7 +232,11 @@ pub async fn end_due(store: &Store, now: Timestamp) -> Result<usize, store::Erro
 }
 
 async fn end(tx: &mut Tx, due: &DueMove, now: Timestamp) -> Result<bool, store::Error> {
-    if tx.customer_lock(due.root).await?.is_none() {
+    // A merge or an undoing may have come since it was found to be due, or come while we wait for the customer.
+    let owner = old_of(tx, due).await?.map_or(due.root, |old| old.root);
+    let root = tx.customer_lock(owner).await?.ok_or(store::Error::Contention)?.id;
+    let old = old_of(tx, due).await?;
+    if old.as_ref().is_some_and(|old| old.root != root) {
         return Err(store::Error::Contention);
     }
     if !tx.moved_link_end(due.link, now).await? {
@@ -235,13 +244,17 @@ async fn end(tx: &mut Tx, due: &DueMove, now: Timestamp) -> Result<bool, store::
     }
     // What rests on the account, such as an address it proved, rests on its source: the new link takes that over.
     tx.link_source_set(due.link, &due.source).await?;
-    let links = tx.links_live(due.root).await?;
-    let Some(old) = links.iter().find(|link| link.id == due.old) else { return Ok(false) };
+    let Some(old) = old.filter(|old| old.state == LinkState::Live) else { return Ok(false) };
     tx.link_end(old.id, now).await?;
-    let removed =
-        Event::LinkRemoved { link: old.id, namespace: old.namespace.clone(), external_id: old.external_id.clone() };
-    events::record_all(tx, due.root, Actor::System, vec![removed], now).await?;
+    let removed = Event::LinkRemoved { link: old.id, namespace: old.namespace, external_id: old.external_id };
+    events::record_all(tx, root, Actor::System, vec![removed], now).await?;
     Ok(true)
+}
+
+/// The link that a move ends, as it is now.
+async fn old_of(tx: &mut Tx, due: &DueMove) -> Result<Option<Link>, store::Error> {
+    let links = tx.links_find(&due.namespace, &due.external_id).await?;
+    Ok(links.into_iter().find(|link| link.id == due.old))
 }
 
 /// Every link of the account that a link is of, live or ended; that one first.

@@ -155,7 +155,7 @@ async fn arrive(
     Ok(signed_in)
 }
 
-/// An account that is somebody's. `None` if they were absorbed by another customer at this moment.
+/// An account that is somebody's. `None` if it is theirs no more: an unlinking or an erasure came between.
 async fn known_link(
     tx: &mut Tx,
     source: Source<'_>,
@@ -171,6 +171,9 @@ async fn known_link(
             return Ok(Some(SignedIn::Disabled));
         }
         let Some(root) = tx.customer_lock(link.root).await? else { return Ok(None) };
+        if root.state != CustomerState::Active {
+            return Ok(Some(SignedIn::Refused));
+        }
         receive::enable(tx, root.id, link.link, receive::Authority::Customer, now).await?;
     }
     let offers = import::later_offers(source.import, source.birthdate_trust, upstream);
@@ -184,8 +187,9 @@ async fn known_link(
     };
     if changes {
         // Decided again under the lock: of two logins that bring the same change one makes it.
-        if tx.customer_lock(link.customer).await?.is_none() {
-            return Ok(None);
+        let Some(root) = tx.customer_lock(link.customer).await? else { return Ok(None) };
+        if root.state != CustomerState::Active {
+            return Ok(Some(SignedIn::Refused));
         }
         // What a provider says is written to the row whose account it is: a merge mixes no values.
         let own = tx.customer_find(link.customer).await?.ok_or(store::Error::Missing)?;
@@ -196,7 +200,10 @@ async fn known_link(
         }
     }
     if changes || now.since(link.last_seen) > SEEN_AGAIN_AFTER || now < link.last_seen {
-        tx.link_seen(link.link, now, &import::kept(source.import, &upstream.raw)).await?;
+        let kept = import::kept(source.import, &upstream.raw);
+        if !tx.link_seen(link.link, now, &kept).await? {
+            return Ok(None);
+        }
     }
     if let Some(tokens) = source.tokens {
         tokens.keep(tx, link.link, now).await?;

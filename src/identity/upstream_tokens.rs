@@ -37,9 +37,9 @@ impl SealedTokens {
     /// Stores them with their link, over older ones.
     ///
     /// # Errors
-    /// If the database fails.
+    /// If the database fails; `Contention` if the link has ended meanwhile.
     pub async fn keep(&self, tx: &mut Tx, link: LinkId, now: Timestamp) -> Result<(), store::Error> {
-        tx.upstream_tokens_put(link, &self.to_store(), now).await
+        if tx.upstream_tokens_put(link, &self.to_store(), now).await? { Ok(()) } else { Err(store::Error::Contention) }
     }
 
     fn to_store(&self) -> TokensToStore<'_> {

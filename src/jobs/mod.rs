@@ -44,6 +44,8 @@ pub enum Task {
     EndSessions { link: LinkId, until: Timestamp },
     /// End the sessions that these customers began by a time.
     EndSessionsOf { customers: Vec<CustomerId>, until: Timestamp },
+    /// End the sessions that these customers began by a time, but one.
+    EndSessionsBut { kept: Sid, customers: Vec<CustomerId>, until: Timestamp },
     /// End one session.
     EndSession { sid: Sid },
     /// Give a refresh token back to the provider that issued it, sealed as it was kept.
@@ -214,6 +216,12 @@ impl Worker {
                 for customer in customers {
                     let of = session::Of::Customer(*customer);
                     session::end_all(&self.kv, &of, *until).await.map_err(Undone::later)?;
+                }
+                Ok(())
+            }
+            Task::EndSessionsBut { kept, customers, until } => {
+                for customer in customers {
+                    session::end_all_but(&self.kv, *customer, kept, *until).await.map_err(Undone::later)?;
                 }
                 Ok(())
             }

@@ -191,14 +191,14 @@ pub async fn end_all(kv: &Kv, of: &Of, until: Timestamp) -> kv::Result<()> {
     Ok(())
 }
 
-/// Ends every session of a customer but one (spec/identity.md rule 9).
+/// Ends every session of a customer that was begun by `until`, but one (spec/identity.md rule 9).
 ///
 /// # Errors
 /// If the key-value store does not answer; ending them again is no error.
-pub async fn end_all_but(kv: &Kv, customer: CustomerId, kept: Option<&Sid>) -> kv::Result<()> {
-    for sid in kv.members(&Of::Customer(customer).list_key()).await? {
-        if kept.is_none_or(|kept| kept.as_str() != sid) {
-            end(kv, &Sid::from(sid)).await?;
+pub async fn end_all_but(kv: &Kv, customer: CustomerId, kept: &Sid, until: Timestamp) -> kv::Result<()> {
+    for (sid, _) in sids_of(kv, &Of::Customer(customer), until).await? {
+        if sid != *kept {
+            end(kv, &sid).await?;
         }
     }
     Ok(())

@@ -191,10 +191,10 @@ impl Tx {
         fetch_optional!(self, LinkLogin, LINK_LOGIN, namespace, external_id,)
     }
 
-    /// Notes that a link was used, and the profile it brought.
-    pub async fn link_seen(&mut self, link: LinkId, now: Timestamp, profile: &Value) -> Result<()> {
-        exec!(self, "UPDATE links SET last_seen = $2, profile = $3 WHERE id = $1", link, now, profile)?;
-        Ok(())
+    /// Notes that a link was used, and the profile it brought; `false` if it has ended.
+    pub async fn link_seen(&mut self, link: LinkId, now: Timestamp, profile: &Value) -> Result<bool> {
+        let sql = "UPDATE links SET last_seen = $2, profile = $3 WHERE id = $1 AND state = 'live'";
+        Ok(exec!(self, sql, link, now, profile)? == 1)
     }
 
     /// The links of a root, in the order in which they were made; at most `limit`.

@@ -67,7 +67,7 @@ impl Tx {
             Some((sub,)) => Ok(sub),
             None => match self.subject_find(sector, root).await? {
                 Some(sub) => Ok(sub),
-                None => self.subject_refused(sector, sub).await,
+                None => self.subject_refused(sector, root, sub).await,
             },
         }
     }
@@ -102,14 +102,14 @@ impl Tx {
         let own: Option<(String,)> = fetch_optional!(self, (String,), sql, sector, member, root,)?;
         match own {
             Some((sub,)) => Ok(sub),
-            None => self.subject_refused(sector, sub).await,
+            None => self.subject_refused(sector, member, sub).await,
         }
     }
 
-    /// Why nothing was issued.
-    async fn subject_refused(&mut self, sector: &str, sub: &str) -> Result<String> {
-        let taken = self.subject_resolve(sector, sub).await?.is_some();
-        Err(if taken { Error::Unique } else { Error::Contention })
+    /// Why nothing was issued. That it is this very row's already, a merge or an undoing has brought about meanwhile.
+    async fn subject_refused(&mut self, sector: &str, row: CustomerId, sub: &str) -> Result<String> {
+        let holder = self.subject_holder(sector, sub).await?;
+        Err(if holder.is_some_and(|holder| holder != row) { Error::Unique } else { Error::Contention })
     }
 
     /// Retires the subjects of a root in every sector that knows another root too: the first half of a merge.

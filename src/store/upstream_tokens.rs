@@ -3,7 +3,7 @@
 //! A row's `generation` rises whenever its tokens change, and every change names the generation it saw, so that a late
 //! answer never replaces newer tokens. A lease lets one replica at a time ask the provider, without holding a row.
 
-use super::driver::{exec, fetch_all, fetch_optional, from_row};
+use super::driver::{exec, fetch_all, fetch_optional, from_row, per_driver};
 use super::values::word_enum;
 use super::{Result, Tx};
 use crate::clock::Timestamp;
@@ -62,32 +62,38 @@ from_row!(UpstreamTokenRow {
     login_needed,
 });
 
+macro_rules! tokens_put {
+    ($lock:literal) => {
+        concat!(
+            "INSERT INTO upstream_tokens (link, access, refresh, scope, expires_at, generation, updated_at) \
+             SELECT id, $2, $3, $4, $5, 0, $6 FROM links WHERE id = $1 AND state = 'live'",
+            $lock,
+            " ON CONFLICT (link) DO UPDATE SET access = excluded.access, \
+             refresh = COALESCE(excluded.refresh, upstream_tokens.refresh), scope = excluded.scope, \
+             expires_at = excluded.expires_at, generation = upstream_tokens.generation + 1, lease_until = NULL, \
+             asked_at = CASE WHEN excluded.refresh IS NULL THEN upstream_tokens.asked_at END, \
+             login_needed = NULL, updated_at = excluded.updated_at"
+        )
+    };
+}
+
+/// On Postgres and on SQLite.
+const TOKENS_PUT: (&str, &str) = (tokens_put!(" FOR SHARE"), tokens_put!(""));
+
 impl Tx {
-    /// Stores what a login brought, over what was there. Without a refresh token the old one stays: some providers give
-    /// it at the first consent only.
+    /// Stores what a login brought, over what was there; `false` if the link has ended. Without a refresh token the old
+    /// one stays: some providers give it at the first consent only.
     pub async fn upstream_tokens_put(
         &mut self,
         link: LinkId,
         tokens: &TokensToStore<'_>,
         now: Timestamp,
-    ) -> Result<()> {
-        exec!(
-            self,
-            "INSERT INTO upstream_tokens (link, access, refresh, scope, expires_at, generation, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, 0, $6) \
-             ON CONFLICT (link) DO UPDATE SET access = excluded.access, \
-             refresh = COALESCE(excluded.refresh, upstream_tokens.refresh), scope = excluded.scope, \
-             expires_at = excluded.expires_at, generation = upstream_tokens.generation + 1, lease_until = NULL, \
-             asked_at = CASE WHEN excluded.refresh IS NULL THEN upstream_tokens.asked_at END, \
-             login_needed = NULL, updated_at = excluded.updated_at",
-            link,
-            tokens.access,
-            tokens.refresh,
-            tokens.scope,
-            tokens.expires_at,
-            now,
-        )?;
-        Ok(())
+    ) -> Result<bool> {
+        // Whoever ends the link at this moment waits for us and then takes the tokens, or is waited for. A writing
+        // transaction on SQLite has the whole database to itself, and no words for a lock on a row.
+        let sql = per_driver!(self, postgres: TOKENS_PUT.0, sqlite: TOKENS_PUT.1);
+        let put = exec!(self, sql, link, tokens.access, tokens.refresh, tokens.scope, tokens.expires_at, now,)?;
+        Ok(put == 1)
     }
 
     /// The tokens of a root's accounts at a provider, those of the account used last first; at most 100.

@@ -8,6 +8,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use uuid::Uuid;
 
 use super::acting::to_account;
 use super::extract::{OfFlow, PostedFlow};
@@ -30,7 +31,8 @@ use crate::identity::linking::{MAILED_CODE, Mailbox};
 use crate::identity::merge_request::Proved;
 use crate::identity::namespace::{self, Namespace, Rules};
 use crate::identity::sign_in::{Source, Typed};
-use crate::ids::CustomerId;
+use crate::ids::{CustomerId, Sid};
+use crate::jobs::Task;
 use crate::mail::templates;
 use crate::session::SsoSession;
 use crate::session::flow::Flow;
@@ -227,13 +229,9 @@ async fn add(
     session: &SsoSession,
     address: &EmailAddress,
 ) -> Result<Response, Failure> {
-    match retry(|| add_once(app, context, session.customer, address)).await? {
-        Added::Proved { customer, mailbox } => {
-            app.mail_queued.notify_one();
+    match keep(app, context, session.customer, address, Some(&session.sid)).await? {
+        Added::Proved { .. } => {
             app.kv().run(vec![flow.save(context.now)?]).await?;
-            if mailbox == Mailbox::ProvedFirst {
-                joining::end_others(app, customer, Some(&session.sid)).await?;
-            }
             Ok(to_account())
         }
         Added::Taken { owner, link } => {
@@ -254,20 +252,43 @@ async fn add(
     }
 }
 
-async fn add_once(
+/// Adds an address that was just proved, and tells the customer. Where nobody had proved it before, whoever is signed in
+/// is so no more, but by the session that is `kept`.
+///
+/// # Errors
+/// If the database fails.
+pub(super) async fn keep(
     app: &App,
     context: &Context,
     customer: CustomerId,
     address: &EmailAddress,
+    kept: Option<&Sid>,
 ) -> Result<Added, store::Error> {
+    let (added, tasks) = retry(|| keep_once(app, context, customer, address, kept)).await?;
+    app.mail_queued.notify_one();
+    app.worker.finish_all(tasks).await?;
+    Ok(added)
+}
+
+async fn keep_once(
+    app: &App,
+    context: &Context,
+    customer: CustomerId,
+    address: &EmailAddress,
+    kept: Option<&Sid>,
+) -> Result<(Added, Vec<(Uuid, Task)>), store::Error> {
     let mut tx = app.store().begin().await?;
+    let mut tasks = Vec::new();
     let added = addresses::add(&mut tx, customer, address, Rules::of(&app.config, context.now)).await?;
-    if let Added::Proved { customer, .. } = added {
+    if let Added::Proved { customer, mailbox } = added {
         let url = app.config.server.endpoint("/account");
         let shown = masked(address.display());
         let letter = |to: &_| templates::address_added(&app.letterhead, to, &shown, &url);
         tell(app, &mut tx, customer, context, letter).await?;
+        if mailbox == Mailbox::ProvedFirst {
+            tasks = joining::end_others(app, &mut tx, customer, kept, context.now).await?;
+        }
         tx.commit().await?;
     }
-    Ok(added)
+    Ok((added, tasks))
 }

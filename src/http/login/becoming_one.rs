@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::both_mine::{go_on, leave, log_in_first, partial, stale};
 use super::extract::PostedFlow;
-use super::{connections, consent, see_other, unchanged};
+use super::{connections, consent, see_other, unchanged, whole};
 use crate::app::App;
 use crate::config::MergedSessions;
 use crate::http::context::Context;
@@ -20,7 +20,7 @@ use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
 use crate::identity::merge::golden::Field;
 use crate::identity::merge::own::{self, Joining, Letters, Own, Preview};
-use crate::identity::merge::{self, Joined, Plan, SectorLine};
+use crate::identity::merge::{Joined, Plan, SectorLine};
 use crate::mail::templates;
 use crate::session::flow::Flow;
 use crate::session::pending::{MergeStep, PendingMerge};
@@ -155,7 +155,7 @@ pub async fn post(
 pub async fn unite(app: &App, context: &Context, flow: Flow, session: &SsoSession) -> Result<Response, Failure> {
     let pending = flow.pending_merge(session).filter(|pending| pending.other.is_fresh(context.now));
     let Some(other) = pending.map(|pending| pending.other.customer) else { return Ok(stale(app, context)) };
-    match merge::join_keys(app.store(), session.customer, other, context.now).await? {
+    match whole::join_keys(app, context, session.customer, other).await? {
         Joined::Whole { .. } => go_on(app, context, flow, MergeStep::United).await,
         Joined::NotTheSurvivor => Ok(partial(app, context)),
     }

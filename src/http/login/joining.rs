@@ -5,9 +5,11 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use uuid::Uuid;
 
 use super::login_page;
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::http::pages::{self, Message};
@@ -18,8 +20,8 @@ use crate::identity::linking::{self, Claim, Linked, Mailbox, Proof};
 use crate::identity::merge::side;
 use crate::identity::namespace::Rules;
 use crate::ids::{CustomerId, LinkId, Sid};
+use crate::jobs::{self, First, Task};
 use crate::mail::{queue, templates};
-use crate::session;
 use crate::session::flow::Flow;
 use crate::session::pending::PendingLink;
 use crate::store::retry::retry;
@@ -59,13 +61,7 @@ pub async fn link(
     let linked = connect(app, context, pending.customer, &pending.claim, proof).await?;
     let name = provider_name(app, &pending.claim.connector);
     let refusal = match linked {
-        Linked::Added { customer, link, address } => {
-            if address == Mailbox::ProvedFirst {
-                end_others(app, customer, None).await?;
-            }
-            return Ok((customer, link));
-        }
-        Linked::Already { customer, link } => return Ok((customer, link)),
+        Linked::Added { customer, link, .. } | Linked::Already { customer, link } => return Ok((customer, link)),
         Linked::Missing(claims) => {
             login_page(app, flow, String::new(), Some(Message::ClaimsMissing { name, claims }), None)
         }
@@ -87,20 +83,29 @@ pub async fn link(
     Err(Failure::answer(refusal))
 }
 
-/// Ends every session but one of whoever sees what this customer sees: an address of theirs was proved for the first time
-/// (spec/identity.md rule 9).
+/// Queues, in the transaction that proves an address for the first time, that every session ends of whoever sees what
+/// this customer sees, but the one that proved it: until now others may have had the account (spec/identity.md rule 9).
 ///
 /// # Errors
-/// If a store does not answer.
-pub async fn end_others(app: &App, customer: CustomerId, kept: Option<&Sid>) -> Result<(), Failure> {
-    let rows = side::leading_rows(&mut app.store().begin_read().await?, customer).await?;
-    for row in rows {
-        session::end_all_but(app.kv(), row, kept).await?;
-    }
-    Ok(())
+/// If the database fails.
+pub async fn end_others(
+    app: &App,
+    tx: &mut Tx,
+    customer: CustomerId,
+    kept: Option<&Sid>,
+    now: Timestamp,
+) -> Result<Vec<(Uuid, Task)>, store::Error> {
+    let customers = side::leading_rows(tx, customer).await?;
+    let task = match kept {
+        Some(kept) => Task::EndSessionsBut { kept: kept.clone(), customers, until: now },
+        // The session that this login begins is of this very moment.
+        None => Task::EndSessionsOf { customers, until: Timestamp::from_micros(now.micros() - 1) },
+    };
+    jobs::queue_all(tx, &app.secrets.task, vec![task], First::Caller, now).await
 }
 
-/// Links an account at a provider to a customer, who is told by mail.
+/// Links an account at a provider to a customer, who is told by mail. Where that proves an address of theirs for the
+/// first time, whoever is signed in elsewhere is so no more.
 ///
 /// # Errors
 /// If the database fails.
@@ -111,8 +116,9 @@ pub async fn connect(
     claim: &Claim,
     proof: Proof,
 ) -> Result<Linked, store::Error> {
-    let linked = retry(|| connect_once(app, context, customer, claim, proof)).await?;
+    let (linked, tasks) = retry(|| connect_once(app, context, customer, claim, proof)).await?;
     app.mail_queued.notify_one();
+    app.worker.finish_all(tasks).await?;
     Ok(linked)
 }
 
@@ -122,8 +128,9 @@ async fn connect_once(
     customer: CustomerId,
     claim: &Claim,
     proof: Proof,
-) -> Result<Linked, store::Error> {
+) -> Result<(Linked, Vec<(Uuid, Task)>), store::Error> {
     let mut tx = app.store().begin().await?;
+    let mut tasks = Vec::new();
     let linked = linking::add(&mut tx, customer, claim, proof, Rules::of(&app.config, context.now)).await?;
     match &linked {
         Linked::Added { customer, address, .. } => {
@@ -133,13 +140,16 @@ async fn connect_once(
             };
             let (name, url) = (provider_name(app, &claim.connector), app.config.server.endpoint("/account"));
             tell(app, &mut tx, *customer, context, |to| letter(&app.letterhead, to, &name, &url)).await?;
+            if *address == Mailbox::ProvedFirst {
+                tasks = end_others(app, &mut tx, *customer, None, context.now).await?;
+            }
         }
         // What the login brought anew: the consent that was taken back, the provider's tokens.
         Linked::Already { .. } => {}
-        _ => return Ok(linked),
+        _ => return Ok((linked, tasks)),
     }
     tx.commit().await?;
-    Ok(linked)
+    Ok((linked, tasks))
 }
 
 /// Why an account of a provider cannot be connected.

@@ -14,16 +14,14 @@ use crate::http::context::Context;
 use crate::http::error::{self, Failure};
 use crate::http::pages::Message;
 use crate::http::session::BrowserSession;
-use crate::identity::addresses;
 use crate::identity::import::Differs;
 use crate::identity::linking::{Claim, Proof};
-use crate::identity::namespace::{Namespace, Rules};
+use crate::identity::namespace::Namespace;
 use crate::identity::sign_in::{self, Question, SignedIn, Source, Typed};
 use crate::ids::LinkId;
 use crate::session::flow::{Flow, Returned, Target, UpstreamFlow};
 use crate::session::pending::PendingLink;
 use crate::session::{self, Authentication};
-use crate::store::retry::retry;
 
 /// The button of a provider.
 pub async fn begin(
@@ -109,12 +107,7 @@ pub(super) async fn arrived(
         SignedIn::Known(customer, link) => {
             if let Typed::Proved(address) = source.typed {
                 // Became a customer in another tab while the code was on its way.
-                let attempt = async || {
-                    let mut tx = app.store().begin().await?;
-                    addresses::add(&mut tx, customer, address, Rules::of(&app.config, context.now)).await?;
-                    tx.commit().await
-                };
-                retry(attempt).await?;
+                address::keep(app, context, customer, address, None).await?;
             }
             (customer, link)
         }

@@ -17,7 +17,7 @@ use crate::http::error::{self, Failure};
 use crate::http::pages::{FormPostPage, View};
 use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
-use crate::identity::merge::{self, Joined, side};
+use crate::identity::merge::side;
 use crate::ids::CustomerId;
 use crate::keys::{Expect, Expiry};
 use crate::kv::Op;
@@ -99,11 +99,8 @@ async fn unite(walk: &Walk<'_>, browser: &BrowserSession, customer: CustomerId) 
     let counts = living.iter().any(|row| row.id == before.customer && !row.sessions_from.is_some_and(ended));
     let is_other_side =
         living.iter().any(|row| row.id == customer) && !side::is_same(&living, before.customer, customer);
-    if counts
-        && is_other_side
-        && merge::join_keys(app.store(), before.customer, customer, now).await? != Joined::NotTheSurvivor
-    {
-        whole::tell_both(app, walk.context, customer).await?;
+    if counts && is_other_side {
+        whole::join_keys(app, walk.context, before.customer, customer).await?;
     }
     Ok(())
 }

@@ -11,7 +11,6 @@ use axum::response::Response;
 
 use super::acting::to_account;
 use super::extract::{OfFlow, PostedFlow};
-use super::joining::tell;
 use super::mailed_code::MailedCode;
 use super::{masked, see_other, unchanged};
 use crate::app::App;
@@ -21,14 +20,14 @@ use crate::http::error::{self, Failure};
 use crate::http::pages::{ChannelLine, CodePurpose, Message};
 use crate::http::session::BrowserSession;
 use crate::identity::address::EmailAddress;
+use crate::identity::merge::own::Letters;
 use crate::identity::merge::{self, Joined, side};
 use crate::ids::{CustomerId, LinkId};
 use crate::mail::templates;
 use crate::session::SsoSession;
 use crate::session::flow::Flow;
 use crate::session::pending::PendingWhole;
-use crate::store::Link;
-use crate::store::retry::retry;
+use crate::store::{self, Link};
 
 /// What the account page offers to whoever sees a part of it only: the addresses that a code can go to.
 pub fn lines(app: &App, channels: &[Link]) -> Vec<ChannelLine> {
@@ -133,28 +132,28 @@ pub async fn unite(
     if side::is_same(&rows, session.customer, proved) {
         return Ok(to_account());
     }
-    if merge::join_keys(app.store(), session.customer, proved, context.now).await? == Joined::NotTheSurvivor {
+    if join_keys(app, context, session.customer, proved).await? == Joined::NotTheSurvivor {
         return Ok(to_account());
     }
-    tell_both(app, context, session.customer).await?;
     // It opens more than before: no ID that was there before stands for it.
     browser.start(app, session.customer, session.authentication.clone(), context.now).await?;
     Ok(to_account())
 }
 
-/// Tells every address of the two sides whose ways in have become one.
+/// Makes the ways in of two sides of a customer one, as somebody has just proved both. Every address of both is told.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn tell_both(app: &App, context: &Context, customer: CustomerId) -> Result<(), Failure> {
+pub async fn join_keys(
+    app: &App,
+    context: &Context,
+    one: CustomerId,
+    other: CustomerId,
+) -> Result<Joined, store::Error> {
     let url = app.config.server.endpoint("/account");
-    let letter = |to: &EmailAddress| templates::account_opened(&app.letterhead, to, &url);
-    let attempt = async || {
-        let mut tx = app.store().begin().await?;
-        tell(app, &mut tx, customer, context, letter).await?;
-        tx.commit().await
-    };
-    retry(attempt).await?;
+    let write = |to: &EmailAddress| templates::account_opened(&app.letterhead, to, &url);
+    let letters = Letters { key: &app.secrets.mail, write: &write };
+    let joined = merge::join_keys(app.store(), one, other, letters, context.now).await?;
     app.mail_queued.notify_one();
-    Ok(())
+    Ok(joined)
 }

@@ -3,6 +3,7 @@
 //! Until then a login by the absorbed side sees its own side only. One step up the tree is proved at a time: who proves
 //! a channel of the very customer that absorbed the side has proved nothing of anyone further up.
 
+use super::own::Letters;
 use super::subjects;
 use super::tree::Tree;
 use crate::clock::Timestamp;
@@ -22,7 +23,7 @@ pub enum Joined {
 }
 
 /// Joins the keys of the side that `session` is on with its survivor's, which the same person has just proved through
-/// a channel of `proved`: the two rows must be of one customer.
+/// a channel of `proved`: the two rows must be of one customer. Both sides are told by mail.
 ///
 /// # Errors
 /// If the database fails, or others stand in the way for seconds.
@@ -30,12 +31,19 @@ pub async fn join_keys(
     store: &Store,
     session: CustomerId,
     proved: CustomerId,
+    letters: Letters<'_>,
     now: Timestamp,
 ) -> Result<Joined, store::Error> {
-    retry(|| once(store, session, proved, now)).await
+    retry(|| once(store, session, proved, letters, now)).await
 }
 
-async fn once(store: &Store, session: CustomerId, proved: CustomerId, now: Timestamp) -> Result<Joined, store::Error> {
+async fn once(
+    store: &Store,
+    session: CustomerId,
+    proved: CustomerId,
+    letters: Letters<'_>,
+    now: Timestamp,
+) -> Result<Joined, store::Error> {
     let mut tx = store.begin().await?;
     let Some(root) = tx.customer_lock(session).await?.filter(|root| root.state == CustomerState::Active) else {
         return Ok(Joined::NotTheSurvivor);
@@ -65,6 +73,7 @@ async fn once(store: &Store, session: CustomerId, proved: CustomerId, now: Times
         let audiences = if upper == root.id { subjects::unite(&mut tx, root.id, now).await? } else { Vec::new() };
         let joined = Event::KeysJoined { merge: merge.id, side: lower, audiences };
         events::record(&mut tx, root.id, Actor::Customer, joined, now).await?;
+        letters.queue(&mut tx, lower, now).await?;
     }
     tx.commit().await?;
     Ok(Joined::Whole { side: if lower == side { other } else { side } })

@@ -55,7 +55,7 @@ pub struct Letters<'a> {
 }
 
 impl Letters<'_> {
-    async fn queue(&self, tx: &mut Tx, customer: CustomerId, now: Timestamp) -> Result<(), store::Error> {
+    pub(super) async fn queue(&self, tx: &mut Tx, customer: CustomerId, now: Timestamp) -> Result<(), store::Error> {
         for address in linking::proved_addresses(tx, customer).await? {
             queue::queue(tx, self.key, &(self.write)(&address), now).await?;
         }

@@ -29,9 +29,11 @@ pub async fn redeem(
     let record = CodeRecord::of_session(client, session, request.scope.clone(), request.resources.clone(), now);
     let granted =
         authorization_code::grant(provider, client, &record, &resources, GrantId::of_code(device_code), now).await;
+    if granted.is_err() {
+        session::end(&provider.kv, &sid).await?;
+    }
     if granted.as_ref().is_err_and(|error| error.code == ErrorCode::TemporarilyUnavailable) {
         // Nobody got anything for it. If the grant was written all the same, the next try finds it and gives nothing.
-        session::end(&provider.kv, &sid).await?;
         device::give_back(&provider.kv, &request, now).await?;
     }
     granted

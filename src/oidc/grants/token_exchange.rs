@@ -22,6 +22,7 @@ use crate::identity::sign_in::{self, SignedIn, Source, Typed};
 use crate::identity::upstream_tokens::{Asked, UpstreamAccess};
 use crate::ids::{CustomerId, GrantId, LinkId};
 use crate::keys::{Expect, Expiry};
+use crate::kv::Op;
 use crate::oidc::client::Client;
 use crate::oidc::code::CodeRecord;
 use crate::oidc::{Provider, access_token, authorize, native_nonce, userinfo};
@@ -32,7 +33,7 @@ use crate::protocol::token::{AccessTokenClaims, TokenResponse, TokenType};
 use crate::protocol::token_exchange::{ExchangeRequest, ExchangeTokenType};
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::secret::{self, Secret};
-use crate::session::Authentication;
+use crate::session::{self, Authentication};
 
 /// How long a nonce that was used is remembered: longer than any token with it is accepted.
 const REMEMBERED: Duration = Duration::from_secs(2 * MAX_AGE.as_secs());
@@ -90,7 +91,32 @@ async fn sign_in(
     let beside = UpstreamCallback { user: params.owned("user"), access_token, ..UpstreamCallback::default() };
     let identity = connector.verify_native(request.subject_token, &nonce, &beside, now).await.map_err(unverified)?;
     use_up(provider, &nonce).await?;
-    let (customer, link) = customer(provider, &connector, &identity, now).await?;
+    let authorized = Authorized { nonce: &nonce, scope, resources: &resources };
+    let granted = arrive(provider, client, &connector, identity, authorized, now).await;
+    if granted.as_ref().is_err_and(|error| error.code == ErrorCode::TemporarilyUnavailable) {
+        // Nobody got anything for it, and who comes back later brings it again.
+        provider.kv.run(vec![Op::Delete { key: used_key(&nonce) }]).await?;
+    }
+    granted
+}
+
+/// What a request may have, once it is known whose it is.
+struct Authorized<'a> {
+    nonce: &'a NativeNonce,
+    scope: Scope,
+    resources: &'a [String],
+}
+
+/// Begins a session for whoever the provider says it is, and gives what comes of it.
+async fn arrive(
+    provider: &Provider,
+    client: &Client,
+    connector: &SharedConnector,
+    identity: UpstreamIdentity,
+    Authorized { nonce, scope, resources }: Authorized<'_>,
+    now: Timestamp,
+) -> Result<Granted, OAuthError> {
+    let (customer, link) = customer(provider, connector, &identity, now).await?;
     let authentication = Authentication {
         auth_time: now,
         acr: connector.level(&identity).map(str::to_owned),
@@ -100,10 +126,14 @@ async fn sign_in(
         upstream: None,
     };
     let session = without_browser(provider, customer, authentication, now).await?;
-    let nonce = Some(nonce.as_str().to_owned());
-    let record = CodeRecord { nonce, ..CodeRecord::of_session(client, session, scope, resources.clone(), now) };
+    let (sid, nonce) = (session.sid.clone(), Some(nonce.as_str().to_owned()));
+    let record = CodeRecord { nonce, ..CodeRecord::of_session(client, session, scope, resources.to_vec(), now) };
     let id = GrantId(uuid::Uuid::from_bytes(clock::random()));
-    authorization_code::grant(provider, client, &record, &resources, id, now).await
+    let granted = authorization_code::grant(provider, client, &record, resources, id, now).await;
+    if granted.is_err() {
+        session::end(&provider.kv, &sid).await?;
+    }
+    granted
 }
 
 fn unverified(error: ConnectorError) -> OAuthError {
@@ -116,10 +146,13 @@ fn unverified(error: ConnectorError) -> OAuthError {
     }
 }
 
+fn used_key(nonce: &NativeNonce) -> String {
+    format!("native-nonce:{}", secret::token_hash(nonce.as_str()))
+}
+
 /// A nonce counts once, on all replicas together.
 async fn use_up(provider: &Provider, nonce: &NativeNonce) -> Result<(), OAuthError> {
-    let key = format!("native-nonce:{}", secret::token_hash(nonce.as_str()));
-    if provider.kv.set_new(&key, b"1".to_vec(), REMEMBERED).await? {
+    if provider.kv.set_new(&used_key(nonce), b"1".to_vec(), REMEMBERED).await? {
         return Ok(());
     }
     Err(OAuthError::invalid_request("subject_token is not acceptable").detail("its nonce was used before"))

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use samesake::config::EmailTrust;
+use samesake::events::Actor;
+use samesake::identity::erase::{self, Erased};
+use samesake::ids::CustomerId;
 use serde_json::json;
 use url::Url;
 
+use super::merge::program::waiting;
 use super::races::Dice;
-use super::{gateway, log_in_and_prove, person};
+use super::{gateway, log_in_and_prove, log_in_as, person};
 use crate::harness::upstream::{Algorithm, Upstream};
-use crate::harness::{Browser, Env, Page, TestApp, invariants};
+use crate::harness::{Browser, Env, Page, TestApp, invariants, until};
 use crate::{on_both, on_servers};
 
 /// Ten logins: connector, subject, address. People with one address are one, where a provider vouches for it.
@@ -178,5 +182,29 @@ on_servers! {
         assert!(many("log in", 200) >= 30, "{done:?}");
         assert!(many("connect", 200) >= 5 && many("connect", 409) >= 5, "{done:?}");
         assert!(many("disconnect", 200) >= 5 && many("disconnect", 409) >= 5, "{done:?}");
+    }
+
+    /// Rule 21: what the provider said of the erased goes to whom they are now.
+    async fn who_logs_in_while_they_are_erased_writes_nothing_back(env: &Env) {
+        let upstream = Upstream::start_at(env.clock.clone(), Algorithm::Es256).await;
+        upstream.add_person("ann-1", person("ann@shop.example"));
+        let (app, rp) = gateway(env, [upstream.config("acme")]).await;
+        let before = log_in_as(&rp, &upstream, "acme", "ann-1").await.claims["sub"].clone();
+        let erased: CustomerId = invariants::check(env).await.live("social:acme", "ann-1")[0].root.parse().unwrap();
+        env.clock.advance(Duration::from_secs(3600));
+        let store = app.store.background();
+        let mut tx = store.begin().await.unwrap();
+        let by = (Actor::System, "on request");
+        let done = erase::erase_in(&mut tx, &app.app.secrets.task, erased, by, app.clock.now()).await.unwrap();
+        assert!(matches!(done, Erased::Done { .. }), "{done:?}");
+        let commit = async {
+            until("the login waits", async || waiting(env).await > 0).await;
+            tx.commit().await.unwrap();
+        };
+        let (tokens, ()) = futures::join!(log_in_as(&rp, &upstream, "acme", "ann-1"), commit);
+        assert_ne!(tokens.claims["sub"], before, "who returns is a new customer");
+        let links = store.begin_read().await.unwrap().links_of(erased, 10).await.unwrap();
+        assert!(!links.is_empty() && links.iter().all(|link| link.profile.is_null()), "{links:?}");
+        invariants::check(env).await;
     }
 }

@@ -4,15 +4,21 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use samesake::events::Actor;
+use samesake::identity::merge::{self, Terms};
 use samesake::identity::namespace::Rules;
 use samesake::identity::other_names::{self, Transfer, Transferred};
+use samesake::ids::CustomerId;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
+use super::merge::program::waiting;
+use super::merge::{by_operator, done};
 use super::{gateway, log_in_as, person};
 use crate::harness::gateway::{client_toml, connector_toml};
 use crate::harness::providers::apple::Apple;
 use crate::harness::upstream::{Algorithm, Upstream};
-use crate::harness::{Browser, Env, Gateway, RelyingParty, TestApp, invariants};
+use crate::harness::{Browser, Env, Gateway, RelyingParty, TestApp, invariants, until};
+use crate::store::samples::postgres;
 use crate::{on_both, on_servers};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -224,6 +230,42 @@ on_servers! {
         assert_eq!((graph.customers.len(), graph.live("social:apple", "000123.new").len()), (1, 1));
         let added = graph.events.iter().filter(|event| event.kind == "link.added").count();
         assert_eq!(added, 2, "the first link and the second");
+    }
+
+    /// Whose the old link is, is looked at once nobody changes it.
+    async fn an_overlap_ends_while_its_customer_is_merged(env: &Env) {
+        let upstream = provider(env).await;
+        upstream.add_person("bob-1", person("bob@shop.example"));
+        let (app, rp) = gateway(env, [upstream.config("acme")]).await;
+        for subject in ["old-1", "bob-1"] {
+            log_in_as(&rp, &upstream, "acme", subject).await;
+        }
+        transfer(&app, "acme", &account("old-1", None, Some("new-1"))).await;
+        let graph = invariants::check(env).await;
+        let customer = |subject| graph.live("social:acme", subject)[0].root.parse::<CustomerId>().unwrap();
+        let (ann, bob) = (customer("old-1"), customer("bob-1"));
+        let mut barrier = postgres(env).await;
+        let mut barrier = barrier.begin().await.unwrap();
+        let hold = "SELECT id FROM customers WHERE id = $1 FOR UPDATE";
+        sqlx::query(hold).bind(ann.0).execute(&mut *barrier).await.unwrap();
+        env.clock.advance(61 * DAY);
+        let (store, config) = (app.store.background(), &app.app.config.merge);
+        let request = by_operator(bob, ann);
+        let merging = merge::execute(&store, config, &request, Terms::default(), app.clock.now());
+        let ending = async {
+            until("the merge waits", async || waiting(env).await > 0).await;
+            end_due(&app).await
+        };
+        let let_go = async {
+            until("both wait", async || waiting(env).await > 1).await;
+            barrier.rollback().await.unwrap();
+        };
+        let (merged, _, ()) = futures::join!(merging, ending, let_go);
+        done(merged.unwrap());
+        end_due(&app).await;
+        let graph = invariants::check(env).await;
+        assert_eq!((graph.live("social:acme", "old-1").len(), graph.live("social:acme", "new-1").len()), (0, 1));
+        assert_eq!(graph.live("social:acme", "new-1")[0].root.parse::<CustomerId>().unwrap(), bob);
     }
 
     /// Of several replicas one ends each old link.

@@ -140,6 +140,41 @@ on_both! {
         assert!(invariants::check(env).await.live("social:x", "x-1").is_empty());
     }
 
+    /// Rule 9: whoever was signed in before the address was proved is so no more, whichever way the proof came.
+    async fn who_became_a_customer_in_another_tab_proves_the_address_there(env: &Env) {
+        let upstream = Upstream::start_at(env.clock.clone(), Algorithm::Es256).await;
+        upstream.add_person("x-1", json!({"name": "Ann"}));
+        upstream.add_person("y-1", json!({"email": NEW, "email_verified": true}));
+        let (mut x, mut y) = (upstream.config("x"), upstream.config("y"));
+        (x.ask_email, x.email_trust) = (AskEmail::Offer, Some(EmailTrust::Unverified));
+        y.email_trust = Some(EmailTrust::Verified);
+        let app = TestApp::builder(env).web_client("shop").connector(x).connector(y).start().await;
+        let rp = app.relying_party("shop").await;
+        let (browser, other) = (Browser::new(), Browser::new());
+        upstream.choose("x-1");
+        let (authorization, page) = begin(&rp, &browser).await;
+        let page = browser.submit(&page, "/login/social", &[("connector", "x")]).await;
+        let page = browser.submit(&page, "/address", &[("email", NEW)]).await;
+        assert_eq!(page.url.path(), "/address/code", "{}", page.text());
+        let code = app.mailed_code(NEW).await;
+        upstream.choose("y-1");
+        let login = other.get(app.url("/account")).await;
+        let account = other.submit(&login, "/login/social", &[("connector", "y")]).await;
+        upstream.choose("x-1");
+        let account = other.submit(&account, "/account/connect", &[("connector", "x")]).await;
+        assert_eq!(account.url.path(), "/account", "{}", account.text());
+        env.clock.advance(Duration::from_secs(1));
+        let callback = browser.submit(&page, "/address/code", &[("code", &code)]).await;
+        let tokens = rp.finish(&authorization, &callback).await;
+        let graph = invariants::check(env).await;
+        assert_eq!(graph.live("email", NEW)[0].root, graph.live("social:x", "x-1")[0].root);
+        assert_eq!(rp.userinfo(&tokens.access_token).await.body["email"], NEW);
+        assert_eq!(other.get(app.url("/account")).await.url.path(), "/login");
+        assert!(browser.get(app.url("/account")).await.contains("Confirmed by you"));
+        let told = || app.app.mailer.sent().iter().any(|mail| mail.subject.contains("address"));
+        until("the mail", async || told()).await;
+    }
+
     async fn a_customer_adds_an_address_and_it_is_theirs_once_proved(env: &Env) {
         let (_upstream, app, _) = gateway(env, AskEmail::Never).await;
         let browser = Browser::new();

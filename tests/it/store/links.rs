@@ -1,6 +1,6 @@
 //! Links: an identifier has one live owner if its namespace is exclusive, and resolves to who that is today.
 
-use samesake::store::{CustomerState, LinkLogin, LinkState};
+use samesake::store::{CustomerState, LinkLogin, LinkState, TokensToStore};
 use serde_json::json;
 
 use super::samples::{at, customer, link, merge, refused, stored_customer};
@@ -114,11 +114,27 @@ on_both! {
         let used = link("social:google", "abc", owner);
         let mut tx = store.begin().await.unwrap();
         assert!(tx.link_insert(&used).await.unwrap());
-        tx.link_seen(used.id, at(7), &json!({"name": "New"})).await.unwrap();
+        assert!(tx.link_seen(used.id, at(7), &json!({"name": "New"})).await.unwrap());
         tx.commit().await.unwrap();
         let links = store.begin_read().await.unwrap().links_of(owner, 10).await.unwrap();
         let seen = links.first().unwrap();
         assert_eq!((seen.last_seen, &seen.profile, seen.first_seen), (at(7), &json!({"name": "New"}), at(0)));
+    }
+
+    /// Identity rules 19 and 21: what was ended or erased is written to no more.
+    async fn nothing_comes_to_a_link_that_has_ended(env: &Env) {
+        let store = env.store().await;
+        let owner = stored_customer(&store).await;
+        let used = link("social:google", "abc", owner);
+        let tokens = TokensToStore { access: "a", refresh: Some("r"), scope: "", expires_at: None };
+        let mut tx = store.begin().await.unwrap();
+        assert!(tx.link_insert(&used).await.unwrap());
+        assert!(tx.upstream_tokens_put(used.id, &tokens, at(1)).await.unwrap());
+        assert_eq!(tx.upstream_tokens_take(used.id).await.unwrap().as_deref(), Some("r"));
+        tx.link_end(used.id, at(2)).await.unwrap();
+        assert!(!tx.link_seen(used.id, at(7), &json!({"name": "New"})).await.unwrap());
+        assert!(!tx.upstream_tokens_put(used.id, &tokens, at(7)).await.unwrap());
+        assert_eq!(tx.upstream_tokens_take(used.id).await.unwrap(), None);
     }
 
     async fn a_link_needs_a_customer(env: &Env) {

@@ -54,6 +54,17 @@ on_both! {
         assert_eq!(tx.subject_resolve_any("t").await.unwrap(), []);
     }
 
+    /// A merge or an undoing came between the look and the issue: it is no other customer's, and may be tried again.
+    async fn what_a_row_is_called_already_is_no_strangers(env: &Env) {
+        let store = env.store().await;
+        let (survivor, absorbed) = (stored_customer(&store).await, stored_customer(&store).await);
+        merge(env, survivor, absorbed).await;
+        let mut tx = store.begin().await.unwrap();
+        tx.subject_issue_own_side("shop", absorbed, survivor, "s", at(1)).await.unwrap();
+        assert!(matches!(tx.subject_issue("shop", absorbed, "s", at(1)).await, Err(Error::Contention)));
+        assert!(matches!(tx.subject_issue("shop", survivor, "s", at(1)).await, Err(Error::Unique)));
+    }
+
     /// Identity rule 23: a sector that knew only the retired customer keeps the `sub` it knew.
     async fn a_sector_keeps_the_subject_it_knew(env: &Env) {
         let store = env.store().await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use samesake::session::{self, FOR_EVER, Of};
 use samesake::store::CustomerState;
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ use super::{
     ACCESS_TOKEN, EXCHANGE, ID_TOKEN, bring, hashed, nonce, provider_with_ann, refusal, sign_in, text, with_apps,
     with_native_apps,
 };
+use crate::contention::{clear, obstruct};
 use crate::harness::app::{CLIENT_SECRET, web_client};
 use crate::harness::upstream::{Algorithm, Key, keys};
 use crate::harness::{Browser, Env, TestApp, invariants};
@@ -291,6 +293,24 @@ on_both! {
 }
 
 on_servers! {
+    async fn a_nonce_is_good_still_after_a_try_that_did_not_come_through(env: &Env) {
+        let google = provider_with_ann(env).await;
+        let app = with_apps(env).connector(with_native_apps(&google, "google")).start().await;
+        let party = app.relying_party("app").await;
+        let nonce = nonce(&party).await;
+        let token = google.native_token("ann-1", json!({"nonce": nonce}));
+        obstruct(env, "grants", 1_000_000).await;
+        let unavailable = bring(&party, "google", &token, &nonce, &[]).await;
+        assert_eq!((unavailable.status.as_u16(), unavailable.error()), (503, "temporarily_unavailable"));
+        clear(env).await;
+        let ann = invariants::check(env).await.live("social:google", "ann-1")[0].root.parse().unwrap();
+        let (kv, of) = (env.kv().await, Of::Customer(ann));
+        assert_eq!(session::sids_of(&kv, &of, FOR_EVER).await.unwrap(), [], "nobody has anything of it");
+        party.token_response(bring(&party, "google", &token, &nonce, &[]).await).await;
+        assert_eq!(session::sids_of(&kv, &of, FOR_EVER).await.unwrap().len(), 1);
+        assert_eq!(refusal(&bring(&party, "google", &token, &nonce, &[]).await), NOT_ACCEPTABLE);
+    }
+
     async fn of_one_token_brought_twenty_times_at_two_replicas_one_counts(env: &Env) {
         let google = provider_with_ann(env).await;
         let first = with_apps(env).connector(with_native_apps(&google, "google")).start().await;

@@ -21,12 +21,16 @@ use std::collections::BTreeMap;
 use samesake::clock::Timestamp;
 use samesake::config::{Config, MergeConfig};
 use samesake::events::{self, Actor, Event};
+use samesake::identity::address::EmailAddress;
+use samesake::identity::merge::own::Letters;
 use samesake::identity::merge::{
-    self, Executed, Initiator, Outcome, Plan, PlanRequest, Planned, Terms, UndoRequest, Undone,
+    self, Executed, Initiator, Joined, Outcome, Plan, PlanRequest, Planned, Terms, UndoRequest, Undone,
 };
 use samesake::identity::namespace::Namespace;
 use samesake::ids::{CustomerId, LinkId, MergeId};
+use samesake::mail::Message;
 use samesake::protocol::admin_role::AdminRole;
+use samesake::secret::MasterKey;
 use samesake::store::{AdminRow, Credential, Customer, Link, LinkState, Store};
 use serde_json::{Value, json};
 
@@ -157,6 +161,14 @@ pub fn done<T: std::fmt::Debug>(outcome: Outcome<T>) -> T {
         Outcome::Done(done) => done,
         other => panic!("{other:?}"),
     }
+}
+
+/// The customer of `side` has proved a channel of `proved`; the letters about it are not looked at.
+pub async fn join_keys(store: &Store, side: CustomerId, proved: CustomerId, now: Timestamp) -> Joined {
+    let key = MasterKey::generate().derive("mail");
+    let write =
+        |to: &EmailAddress| Message { to: to.clone(), subject: "Joined".into(), text: "".into(), html: "".into() };
+    merge::join_keys(store, side, proved, Letters { key: &key, write: &write }, now).await.unwrap()
 }
 
 pub fn by_operator(survivor: CustomerId, absorbed: CustomerId) -> PlanRequest {

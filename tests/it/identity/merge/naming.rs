@@ -12,7 +12,7 @@ use samesake::ids::CustomerId;
 use samesake::secret::MasterKey;
 use serde_json::{Value, json};
 
-use super::{Board, at};
+use super::{Board, at, join_keys};
 use crate::harness::invariants::Graph;
 use crate::harness::{Env, invariants};
 use crate::on_both;
@@ -27,7 +27,7 @@ impl Board {
     }
 
     async fn join(&self, side: CustomerId, proved: CustomerId, now: Timestamp) {
-        let joined = merge::join_keys(&self.store, side, proved, now).await.unwrap();
+        let joined = join_keys(&self.store, side, proved, now).await;
         assert!(matches!(joined, Joined::Whole { .. }), "{joined:?}");
     }
 
