@@ -133,6 +133,22 @@ pub(super) const CANDIDATES_SETTLE: &str = "UPDATE candidates SET state = 'merge
      WHERE state = 'open' AND a IN (SELECT id FROM customers WHERE canonical = $1) \
      AND b IN (SELECT id FROM customers WHERE canonical = $1)";
 
+macro_rules! candidates_part {
+    ($one:literal, $other:literal) => {
+        concat!(
+            "UPDATE candidates SET state = 'dismissed', updated_at = $2 WHERE state = 'merged' AND ",
+            $one,
+            " IN (SELECT id FROM customers WHERE canonical = $1) AND NOT EXISTS \
+             (SELECT 1 FROM customers o WHERE o.id = candidates.",
+            $other,
+            " AND o.canonical = $1)"
+        )
+    };
+}
+
+/// Pairs whose one row or other is a root's: two, so that each is found by its own index.
+pub(super) const CANDIDATES_PART: [&str; 2] = [candidates_part!("a", "b"), candidates_part!("b", "a")];
+
 impl Tx {
     /// Living customers in the order of their IDs, those after one.
     pub async fn customers_living_after(&mut self, after: CustomerId, limit: i64) -> Result<Vec<CustomerId>> {
@@ -337,6 +353,15 @@ impl Tx {
     /// Decides on the open pairs of rows that are one customer by now: they were merged.
     pub async fn candidates_settle(&mut self, root: CustomerId, now: Timestamp) -> Result<u64> {
         exec!(self, CANDIDATES_SETTLE, root, now)
+    }
+
+    /// The decision on pairs that were merged, and of which one row is a root's and the other is not any more: the merge was
+    /// undone. What a model learns from decisions is that they are two people.
+    pub async fn candidates_part(&mut self, root: CustomerId, now: Timestamp) -> Result<()> {
+        for sql in CANDIDATES_PART {
+            exec!(self, sql, root, now)?;
+        }
+        Ok(())
     }
 
     /// Forgets open pairs of models, not imported ones, that no scan has seen since a time.

@@ -168,6 +168,8 @@ pub const HOT_STATEMENTS: &[(&str, &str)] = &[
     ("merges_open", merges::MERGES_OPEN),
     ("not_same_between", not_same::NOT_SAME_BETWEEN),
     ("candidates_settle", candidates::CANDIDATES_SETTLE),
+    ("candidates_part_a", candidates::CANDIDATES_PART[0]),
+    ("candidates_part_b", candidates::CANDIDATES_PART[1]),
     ("merge_requests_settle", merge_requests::MERGE_REQUESTS_SETTLE),
     ("subject_find", subjects::SUBJECT_FIND),
     ("subject_resolve", subjects::SUBJECT_RESOLVE),

@@ -330,6 +330,7 @@ async fn apply(
         reason: json!({ "undone": plan.merge, "text": request.reason }),
         created_at: now,
     };
+    tx.candidates_part(restored, now).await?;
     let mut events = vec![Event::CustomerRestored { merge: plan.merge, from: root }];
     events.extend(taken.restored);
     if tx.not_same_insert(&pair).await? {

@@ -73,6 +73,8 @@ on_both! {
         assert!(matches!(board.undo(merge.merge, at(3)).await, Undone::Done { repeated: false, .. }));
         assert_eq!(board.waiting().await, (1, 1), "an undoing asks nobody again");
         assert!(!board.candidate(ann, anna, 4).await, "and no scan does");
+        let pair = board.store.begin_read().await.unwrap().candidate_find(ann.min(anna), ann.max(anna)).await.unwrap();
+        assert_eq!(pair.unwrap().candidate.state, CandidateState::Dismissed, "a model is not taught that they are one");
         assert_eq!(board.waiting().await, (1, 1));
         let marked = board.store.begin_read().await.unwrap().is_marked_not_same(ann, anna).await.unwrap();
         assert!(marked, "they are known not to be one person");
