@@ -44,8 +44,8 @@ pub enum Task {
     EndSessions { link: LinkId, until: Timestamp },
     /// End the sessions that these customers began by a time.
     EndSessionsOf { customers: Vec<CustomerId>, until: Timestamp },
-    /// End the sessions that these customers began by a time, but one.
-    EndSessionsBut { kept: Sid, customers: Vec<CustomerId>, until: Timestamp },
+    /// End the sessions that these customers began by a time, but one, and leave no mark for logins under way.
+    EndOtherSessions { kept: Option<Sid>, customers: Vec<CustomerId>, until: Timestamp },
     /// End one session.
     EndSession { sid: Sid },
     /// Give a refresh token back to the provider that issued it, sealed as it was kept.
@@ -219,9 +219,9 @@ impl Worker {
                 }
                 Ok(())
             }
-            Task::EndSessionsBut { kept, customers, until } => {
+            Task::EndOtherSessions { kept, customers, until } => {
                 for customer in customers {
-                    session::end_all_but(&self.kv, *customer, kept, *until).await.map_err(Undone::later)?;
+                    session::end_all_but(&self.kv, *customer, kept.as_ref(), *until).await.map_err(Undone::later)?;
                 }
                 Ok(())
             }

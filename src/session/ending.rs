@@ -195,9 +195,9 @@ pub async fn end_all(kv: &Kv, of: &Of, until: Timestamp) -> kv::Result<()> {
 ///
 /// # Errors
 /// If the key-value store does not answer; ending them again is no error.
-pub async fn end_all_but(kv: &Kv, customer: CustomerId, kept: &Sid, until: Timestamp) -> kv::Result<()> {
+pub async fn end_all_but(kv: &Kv, customer: CustomerId, kept: Option<&Sid>, until: Timestamp) -> kv::Result<()> {
     for (sid, _) in sids_of(kv, &Of::Customer(customer), until).await? {
-        if sid != *kept {
+        if kept != Some(&sid) {
             end(kv, &sid).await?;
         }
     }

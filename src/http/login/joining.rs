@@ -3,6 +3,8 @@
 //!
 //! It asks nothing and knows no page but those that say why an account was not linked.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use uuid::Uuid;
@@ -26,6 +28,10 @@ use crate::session::flow::Flow;
 use crate::session::pending::PendingLink;
 use crate::store::retry::retry;
 use crate::store::{self, Tx};
+
+/// Who was let in by what is ended may have come after the request that ends it began, or by another replica's clock. The
+/// session that a login begins itself comes after the ending; were that left to a job, it would be asked for once more.
+const STILL_COMING: Duration = Duration::from_secs(60);
 
 /// What customers call a provider.
 pub fn provider_name(app: &App, connector: &str) -> String {
@@ -96,11 +102,7 @@ pub async fn end_others(
     now: Timestamp,
 ) -> Result<Vec<(Uuid, Task)>, store::Error> {
     let customers = side::leading_rows(tx, customer).await?;
-    let task = match kept {
-        Some(kept) => Task::EndSessionsBut { kept: kept.clone(), customers, until: now },
-        // The session that this login begins is of this very moment.
-        None => Task::EndSessionsOf { customers, until: Timestamp::from_micros(now.micros() - 1) },
-    };
+    let task = Task::EndOtherSessions { kept: kept.cloned(), customers, until: now + STILL_COMING };
     jobs::queue_all(tx, &app.secrets.task, vec![task], First::Caller, now).await
 }
 
